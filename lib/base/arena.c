@@ -1,0 +1,133 @@
+#include "base/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARENA_BLOCK = 4096 - 32, ARENA_ALIGN = _Alignof(max_align_t) };
+
+struct arena_block {
+	struct arena_block *next;
+	size_t size, used;
+	_Alignas(max_align_t) char mem[];
+};
+
+struct arena {
+	struct arena_block *top;
+	size_t used;
+};
+
+static struct arena_block *arena_block_new(size_t size)
+{
+	struct arena_block *b = base_realloc(NULL, sizeof(*b) + size);
+
+	b->next = NULL;
+	b->size = size;
+	b->used = 0;
+	return b;
+}
+
+struct arena *arena_new(void)
+{
+	struct arena *a = base_alloc(sizeof(*a));
+
+	a->top = arena_block_new(ARENA_BLOCK);
+	return a;
+}
+
+static void arena_free_blocks(struct arena_block *b)
+{
+	while (b) {
+		struct arena_block *next = b->next;
+		free(b);
+		b = next;
+	}
+}
+
+void arena_free(struct arena *a)
+{
+	if (!a)
+		return;
+	arena_free_blocks(a->top);
+	free(a);
+}
+
+void arena_reset(struct arena *a)
+{
+	arena_free_blocks(a->top->next);
+	a->top->next = NULL;
+	a->top->used = 0;
+	a->used = 0;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	size_t need;
+
+	CHECK(size_add(n, ARENA_ALIGN - 1, &need));
+	need -= need % ARENA_ALIGN;
+	if (a->top->size - a->top->used < need) {
+		struct arena_block *b = arena_block_new(need > ARENA_BLOCK ? need : ARENA_BLOCK);
+		b->next = a->top;
+		a->top = b;
+	}
+	void *p = a->top->mem + a->top->used;
+	a->top->used += need;
+	a->used += need;
+	memset(p, 0, n);
+	return p;
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+	size_t n;
+
+	CHECK(size_mul(count, size, &n));
+	return arena_alloc(a, n);
+}
+
+struct str arena_str(struct arena *a, struct str s)
+{
+	char *p = arena_alloc(a, s.n + 1);
+
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	return (struct str){ p, s.n };
+}
+
+struct str arena_lower(struct arena *a, struct str s)
+{
+	char *p = arena_alloc(a, s.n + 1);
+
+	for (size_t i = 0; i < s.n; i++)
+		p[i] = ascii_lower(s.p[i]);
+	return (struct str){ p, s.n };
+}
+
+struct str arena_vfmt(struct arena *a, const char *fmt, va_list ap)
+{
+	va_list again;
+
+	va_copy(again, ap);
+	int n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	CHECK(n >= 0);
+	char *p = arena_alloc(a, (size_t)n + 1);
+	(void)vsnprintf(p, (size_t)n + 1, fmt, ap);
+	return (struct str){ p, (size_t)n };
+}
+
+struct str arena_fmt(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	struct str s = arena_vfmt(a, fmt, ap);
+	va_end(ap);
+	return s;
+}
+
+size_t arena_used(const struct arena *a)
+{
+	return a->used;
+}
