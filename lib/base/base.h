@@ -21,8 +21,8 @@
 _Noreturn void base_bug(const char *what, const char *file, int line);
 
 /* Memory of our own size (never a peer's): aborts when there is none. Freed by free(). */
-MUST_USE void *base_alloc(size_t n);              /* zeroed */
-MUST_USE void *base_realloc(void *p, size_t n);   /* new octets are not zeroed */
+MUST_USE void *base_alloc(size_t n);            /* zeroed */
+MUST_USE void *base_realloc(void *p, size_t n); /* new octets are not zeroed */
 
 /* Checked arithmetic: false when the result does not fit, *out untouched then. */
 static inline MUST_USE bool size_add(size_t a, size_t b, size_t *out)

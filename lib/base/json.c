@@ -85,7 +85,12 @@ void json_key(struct json *j, const char *key)
 static size_t json_utf8_len(struct str s)
 {
 	const unsigned char *u = (const unsigned char *)s.p;
-	size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
+	size_t n = u[0] < 0x80   ? 1
+		   : u[0] < 0xc2 ? 0
+		   : u[0] < 0xe0 ? 2
+		   : u[0] < 0xf0 ? 3
+		   : u[0] < 0xf5 ? 4
+				 : 0;
 
 	if (n == 0 || n > s.n)
 		return 0;

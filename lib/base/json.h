@@ -11,8 +11,8 @@
 
 struct json {
 	struct buf *out;
-	bool is_pretty;   /* two blanks a level, one member a line */
-	bool is_full;     /* the buffer's limit was reached: the document is not whole */
+	bool is_pretty; /* two blanks a level, one member a line */
+	bool is_full;   /* the buffer's limit was reached: the document is not whole */
 	unsigned depth;
 	bool has_member[JSON_DEPTH_MAX];
 	bool is_after_key;

@@ -10,7 +10,8 @@ static const struct {
 	{ "control octets", STR_INIT("\n\t\x01\x7f"), STR_INIT("\"\\n\\t\\u0001\\u007f\"\n") },
 	{ "UTF-8 stays", STR_INIT("\xc3\xa4"), STR_INIT("\"\xc3\xa4\"\n") },
 	{ "a cut sequence is replaced", STR_INIT("a\xc3"), STR_INIT("\"a\xef\xbf\xbd\"\n") },
-	{ "overlong is replaced", STR_INIT("\xc0\x80"), STR_INIT("\"\xef\xbf\xbd\xef\xbf\xbd\"\n") },
+	{ "overlong is replaced", STR_INIT("\xc0\x80"),
+	  STR_INIT("\"\xef\xbf\xbd\xef\xbf\xbd\"\n") },
 	{ "surrogates are replaced", STR_INIT("\xed\xa0\x80"),
 	  STR_INIT("\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"\n") },
 };
@@ -56,7 +57,8 @@ TEST(json_layout)
 	json_init(&j, &b, false);
 	document(&j);
 	ok(json_end(&j), "whole");
-	ok_str(buf_str(&b), STR("{\"n\":-1,\"list\":[true,null],\"none\":[],\"s\":\"x\"}\n"), "one line");
+	ok_str(buf_str(&b), STR("{\"n\":-1,\"list\":[true,null],\"none\":[],\"s\":\"x\"}\n"),
+	       "one line");
 	buf_reset(&b);
 	json_init(&j, &b, true);
 	document(&j);

@@ -5,38 +5,38 @@
 #define HOPSEAL_BASE_LIMITS_H
 
 /* SMTP, RFC 5321 section 4.5.3.1 asks for at least 512 (lines), 64 + 255 (paths), 998 + CRLF (text) */
-#define SMTP_REPLY_LINE_MAX 2048          /* one reply line with CRLF */
-#define SMTP_REPLY_TEXT_MAX (16 * 1024)   /* all lines of one reply together */
-#define SMTP_COMMAND_LINE_MAX 4096        /* one command line with CRLF, all extensions */
-#define SMTP_PATH_MAX 320                 /* local-part 64, "@", domain 255 */
-#define SMTP_PIPELINE_MAX (64 * 1024)     /* commands sent ahead of their replies */
-#define SMTP_RECIPIENTS_MAX 50000         /* of one transaction */
+#define SMTP_REPLY_LINE_MAX 2048        /* one reply line with CRLF */
+#define SMTP_REPLY_TEXT_MAX (16 * 1024) /* all lines of one reply together */
+#define SMTP_COMMAND_LINE_MAX 4096      /* one command line with CRLF, all extensions */
+#define SMTP_PATH_MAX 320               /* local-part 64, "@", domain 255 */
+#define SMTP_PIPELINE_MAX (64 * 1024)   /* commands sent ahead of their replies */
+#define SMTP_RECIPIENTS_MAX 50000       /* of one transaction */
 
 /* names and addresses */
-#define DOMAIN_NAME_MAX 255               /* RFC 1035 section 2.3.4 */
+#define DOMAIN_NAME_MAX 255 /* RFC 1035 section 2.3.4 */
 #define DOMAIN_LABEL_MAX 63
-#define NEXTHOP_MAX 1024                  /* a next-hop text from a table or main.cf */
+#define NEXTHOP_MAX 1024 /* a next-hop text from a table or main.cf */
 
 /* routing and DNS */
-#define ROUTE_MX_HOSTS_MAX 128            /* MX records looked at; the rest are dropped, lowest preference last */
-#define ROUTE_ADDRESSES_MAX 512           /* over all hosts of one next-hop */
+#define ROUTE_MX_HOSTS_MAX 128  /* MX records looked at, in the order of preference */
+#define ROUTE_ADDRESSES_MAX 512 /* over all hosts of one next-hop */
 #define ROUTE_CNAME_HOPS_MAX 16
-#define ROUTE_STEPS_MAX 256               /* questions one routing may ask */
+#define ROUTE_STEPS_MAX 256 /* questions one routing may ask */
 
 /* policy */
-#define POLICY_ASKS_MAX 64                /* questions one decision may ask; a parent walk asks one a label */
-#define POLICY_TRACE_MAX 128              /* steps of a trace */
+#define POLICY_ASKS_MAX 64   /* questions one decision may ask; a parent walk asks one a label */
+#define POLICY_TRACE_MAX 128 /* steps of a trace */
 
 /* configuration and tables */
 #define CONF_FILE_MAX (4 * 1024 * 1024)
-#define CONF_VALUE_MAX (256 * 1024)       /* one parameter, expanded */
+#define CONF_VALUE_MAX (256 * 1024) /* one parameter, expanded */
 #define CONF_EXPAND_DEPTH_MAX 32
 #define TABLE_FILE_MAX (1024 * 1024 * 1024)
 #define TABLE_VALUE_MAX (1024 * 1024)
 
 /* TLS */
-#define TLS_CHAIN_MAX 32                  /* certificates of a peer that are kept */
-#define TLS_NAMES_MAX 1024                /* names of one certificate that are kept */
+#define TLS_CHAIN_MAX 32   /* certificates of a peer that are kept */
+#define TLS_NAMES_MAX 1024 /* names of one certificate that are kept */
 #define TLS_RECORD_BUFFER_MAX (256 * 1024)
 
 /* a recorded fact set read from a file */

@@ -12,7 +12,10 @@ struct str {
 };
 
 #define STR(lit) ((struct str){ "" lit, sizeof(lit) - 1 })
-#define STR_INIT(lit) { "" lit, sizeof(lit) - 1 }
+#define STR_INIT(lit)                                                                              \
+	{                                                                                          \
+		"" lit, sizeof(lit) - 1                                                            \
+	}
 #define STR_NONE ((struct str){ NULL, 0 })
 #define STR_FMT "%.*s"
 #define STR_ARG(s) (int)(s).n, (s).n ? (s).p : ""
@@ -22,7 +25,7 @@ struct str str_span(const char *p, size_t n);
 
 bool str_eq(struct str a, struct str b);
 bool str_ieq_ascii(struct str a, struct str b);
-int str_cmp(struct str a, struct str b);       /* octet order, as memcmp */
+int str_cmp(struct str a, struct str b); /* octet order, as memcmp */
 int str_icmp_ascii(struct str a, struct str b);
 bool str_has_prefix(struct str s, struct str prefix);
 bool str_has_suffix(struct str s, struct str suffix);
@@ -31,7 +34,7 @@ bool str_ihas_prefix_ascii(struct str s, struct str prefix);
 /* Parts. Indexes past the end give the empty rest. */
 struct str str_from(struct str s, size_t i);
 struct str str_first(struct str s, size_t n);
-struct str str_trim(struct str s);             /* ASCII white space at both ends */
+struct str str_trim(struct str s); /* ASCII white space at both ends */
 struct str str_trim_set(struct str s, struct str set);
 
 /* Splits at the first (str_rcut: last) `c`. False, and both outputs untouched, when there is none. */
@@ -50,7 +53,7 @@ bool str_contains(struct str s, char c);
 /* Decimal digits only, no sign, no blanks. False on anything else or overflow. */
 MUST_USE bool str_to_u64(struct str s, uint64_t *out);
 
-uint64_t str_hash(struct str s);               /* FNV-1a 64; not for hostile keys in unbounded maps */
+uint64_t str_hash(struct str s); /* FNV-1a 64; not for hostile keys in unbounded maps */
 
 static inline char ascii_lower(char c)
 {

@@ -34,7 +34,8 @@
 	} while (0)
 
 #define FOR_EACH(c, cases)                                                                         \
-	for (__typeof__(&(cases)[0]) c = (cases); c < (cases) + sizeof(cases) / sizeof((cases)[0]); c++)
+	for (__typeof__(&(cases)[0]) c = (cases);                                                  \
+	     c < (cases) + sizeof(cases) / sizeof((cases)[0]); c++)
 
 #define TEST_MAIN(...)                                                                             \
 	int main(void)                                                                             \
