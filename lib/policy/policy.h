@@ -1,0 +1,152 @@
+/* The TLS policy of a destination: a pure function from the configuration and recorded facts to one
+ * question or the decision with its trace. Nothing here looks anything up. */
+
+#ifndef HOPSEAL_POLICY_POLICY_H
+#define HOPSEAL_POLICY_POLICY_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "conf/conf.h"
+#include "fact/fact.h"
+#include "mail/outcome.h"
+#include "policy/peer.h"
+
+enum tls_level {
+	TLS_LEVEL_INVALID, /* no usable policy: this server must not be used; see decision.error */
+	TLS_LEVEL_NONE,
+	TLS_LEVEL_MAY,
+	TLS_LEVEL_ENCRYPT,
+	TLS_LEVEL_FINGERPRINT,
+	TLS_LEVEL_DANE,
+	TLS_LEVEL_DANE_ONLY,
+	TLS_LEVEL_VERIFY,
+	TLS_LEVEL_SECURE,
+};
+
+struct str tls_level_name(enum tls_level level); /* "none" ... "secure", "invalid" */
+
+enum tls_grade { TLS_GRADE_BAD, TLS_GRADE_NULL, TLS_GRADE_MEDIUM, TLS_GRADE_HIGH };
+
+/* Bit i set: TLSv1 (0), TLSv1.1 (1), TLSv1.2 (2), TLSv1.3 (3) may be used. */
+typedef uint8_t tls_versions;
+#define TLS_VERSIONS_ALL 0x0f
+
+/* The parts of the configuration that decide, checked once. Immutable; lives in the arena given. */
+struct policy_config;
+
+/* NULL with *e filled when the values cannot be used (a fatal start-up error of Postfix's: unknown level,
+ * empty must-not-be-empty value). Borrows from `conf`, which must outlive it. */
+MUST_USE const struct policy_config *policy_config_new(struct arena *a, const struct conf *conf,
+						       struct error *e);
+
+struct policy_subject {
+	struct str nexthop; /* verbatim */
+	struct str host;    /* server name about to be connected to, or the bare address */
+	uint16_t port;
+	bool has_tls_required_no; /* the message carries TLS-Required: no (RFC 8689 section 5) */
+};
+
+/* One line of reasoning. All spans live in the decision's arena. */
+enum trace_kind {
+	TRACE_QUESTION, /* asked, with what was answered: table, key, value, file, line */
+	TRACE_RULE,     /* two things combined, or a default that applied */
+	TRACE_WARNING,  /* it decides, but the operator should know */
+};
+
+struct trace_step {
+	enum trace_kind kind;
+	struct str code;   /* stable: "per-site-nexthop", "per-site-combined", "global-level", ... */
+	struct str text;   /* one line for people */
+	struct str source; /* table, when an answer stands behind it */
+	struct str key, value;
+	struct str file;
+	unsigned line;
+	enum answer_status answer; /* TRACE_QUESTION */
+};
+
+struct policy_error {
+	struct status status; /* 4.7.5, 4.3.0; class 0: no error */
+	struct str reason;
+};
+
+struct policy_decision {
+	enum tls_level level;
+	struct policy_error error;
+
+	/* level may and above; texts as configured, unexpanded */
+	struct str protocols, ciphers, exclude, servername;
+	const struct str *match; /* verify and secure: strategies or patterns, NULL otherwise */
+	size_t n_match;
+
+	/* what the TLS engine needs, worked out */
+	tls_versions versions;
+	enum tls_grade grade;
+	struct str cipher_list;  /* OpenSSL list (TLS 1.2 and below) with exclusions; checked by src/tls */
+	struct str exclusions;   /* tokens joined by ":" */
+	struct str sni;          /* "" : none */
+	const struct str *names; /* reference names, expanded, A-labels; ".x" accepts any name below x */
+	size_t n_names;
+	bool never_matches;      /* verify or secure with no reference name left */
+	bool is_usable;          /* false: TLS cannot start with these settings; `problem` says why */
+	struct str problem;
+
+	const struct trace_step *trace;
+	size_t n_trace;
+	size_t deciding;         /* index into trace of the step with the line that decided */
+};
+
+struct policy_step {
+	enum { POLICY_ASK, POLICY_DECIDED } kind;
+	union {
+		struct question ask;
+		struct policy_decision decided;
+	} u;
+};
+
+/* Equal arguments give equal steps. Never asks what `facts` answers; asks at most POLICY_ASKS_MAX times.
+ * What is handed out lives in `a`; spans may borrow from the arguments. */
+struct policy_step policy_step(struct arena *a, const struct policy_config *cfg,
+			       const struct policy_subject *s, struct fact_set facts);
+
+/* RFC 8460 section 4.3 result types; NONE: nothing failed. */
+enum tls_result {
+	TLS_RESULT_NONE,
+	TLS_RESULT_STARTTLS_NOT_SUPPORTED,
+	TLS_RESULT_CERTIFICATE_HOST_MISMATCH,
+	TLS_RESULT_CERTIFICATE_NOT_TRUSTED,
+	TLS_RESULT_CERTIFICATE_EXPIRED,
+	TLS_RESULT_VALIDATION_FAILURE,
+};
+
+struct str tls_result_name(enum tls_result r); /* "starttls-not-supported" ...; "none" */
+
+/* Words fixed: what was reached, whatever was asked for. */
+enum tls_security { TLS_CLEARTEXT, TLS_ENCRYPTED, TLS_TRUSTED, TLS_VERIFIED };
+
+struct str tls_security_name(enum tls_security s); /* "cleartext", "encrypted", "trusted", "verified" */
+
+struct policy_judgement {
+	bool is_acceptable;        /* mail may be sent over this session as it is */
+	enum tls_security reached; /* TRUSTED: chain to a trusted CA; VERIFIED: and a name matched */
+	enum tls_result result;    /* why not (also set at `may`, for reports, when is_acceptable) */
+	struct status status;      /* of the deferral: 4.7.4, 4.7.5; class 0 when acceptable */
+	struct str reason;         /* one line for people; "" when acceptable */
+	struct str matched_name;   /* the certificate's name that matched, "" if none */
+	struct str matched_by;     /* the reference name it matched */
+};
+
+/* What the session showed against what the decision demanded. `seen` with is_tls false: no STARTTLS was
+ * offered, or it was refused, or the level is none. */
+struct policy_judgement policy_judge(struct arena *a, const struct policy_decision *d,
+				     const struct tls_peer *seen);
+
+/* A presented DNS name against one reference name as Postfix matches: equal ignoring case, or "*." as the
+ * whole first label standing for exactly one label; a reference ".x" accepts any name below x, at any depth. */
+bool policy_name_matches(struct str presented, struct str reference);
+
+void policy_decision_json(struct json *j, const struct policy_decision *d); /* one object, trace included */
+void policy_judgement_json(struct json *j, const struct policy_judgement *g);
+void tls_peer_json(struct json *j, const struct tls_peer *p);
+
+#endif
