@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+"""The checks of the house must fail on what they forbid, and only on that."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+TOOLS = os.path.dirname(os.path.abspath(__file__))
+
+LAYERS = """
+base:
+mail: base
+tls: base
+cmd: *
+<openssl/>: tls
+<uv.h>: net
+pure: <string.h>
+"""
+
+
+class Check(unittest.TestCase):
+    def setUp(self):
+        self.tree = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.tree)
+
+    def write(self, path, text):
+        path = os.path.join(self.tree, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def run_check(self, name, *args):
+        return subprocess.run([os.path.join(TOOLS, name), *args], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, universal_newlines=True)
+
+    def passes(self, name, *args):
+        done = self.run_check(name, *args)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def fails(self, say, name, *args):
+        done = self.run_check(name, *args)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn(say, done.stdout)
+
+
+class LayersTest(Check):
+    def tree_with(self, path, line, layers=LAYERS):
+        self.write("tools/layers", layers)
+        self.write(path, "\n" + line + "\n")
+
+    def test_rooms_below_are_allowed(self):
+        self.tree_with("lib/mail/a.c", '#include "base/str.h"')
+        self.passes("check_layers", self.tree)
+
+    def test_rooms_above_are_not(self):
+        self.tree_with("lib/base/a.h", '#include "mail/domain.h"')
+        self.fails("lib/base/a.h:2: base may not include mail", "check_layers", self.tree)
+
+    def test_lib_does_not_see_src(self):
+        self.tree_with("lib/mail/a.c", '#  include "tls/session.h"')
+        self.fails("mail may not include tls", "check_layers", self.tree)
+
+    def test_star_sees_everything(self):
+        self.tree_with("src/cmd/main.c", '#include "tls/session.h"')
+        self.passes("check_layers", self.tree)
+
+    def test_an_include_names_its_room(self):
+        self.tree_with("lib/mail/a.c", '#include "domain.h"')
+        self.fails("name the room", "check_layers", self.tree)
+
+    def test_a_foreign_header_has_one_owner(self):
+        self.tree_with("src/cmd/main.c", "#include <openssl/ssl.h>")
+        self.fails("only tls may include <openssl/ssl.h>", "check_layers", self.tree)
+
+    def test_the_owner_includes_it(self):
+        self.tree_with("src/tls/a.c", "#include <openssl/ssl.h>")
+        self.passes("check_layers", self.tree)
+
+    def test_lib_has_no_doors(self):
+        self.tree_with("lib/base/a.c", "#include <unistd.h>")
+        self.fails("<unistd.h> is not for lib/", "check_layers", self.tree)
+
+    def test_tests_in_lib_may_have_doors(self):
+        self.tree_with("lib/base/a_test.c", "#include <unistd.h>")
+        self.passes("check_layers", self.tree)
+
+    def test_an_unknown_room(self):
+        self.tree_with("lib/attic/a.c", "#include <string.h>")
+        self.fails("room attic is not in tools/layers", "check_layers", self.tree)
+
+    def test_a_circle(self):
+        self.tree_with("lib/base/a.c", "", "base: mail\nmail: base\n")
+        self.fails("a circle goes through", "check_layers", self.tree)
+
+
+class ArchiveTest(Check):
+    def archive(self, room, source):
+        path = self.write(room + ".c", source)
+        out = os.path.join(self.tree, "libhopseal_%s.a" % room)
+        subprocess.run(["gcc", "-w", "-c", path, "-o", path + ".o"], check=True)
+        subprocess.run(["ar", "rcs", out, path + ".o"], check=True)
+        return out
+
+    def test_memory_and_strings_are_pure(self):
+        base = self.archive("base", "void *base_x(char *s) { return malloc(strlen(s)); }")
+        self.passes("check_pure", base)
+
+    def test_a_descriptor_is_not(self):
+        base = self.archive("base", "int base_x(void) { return open(\"x\", 0); }")
+        self.fails("needs open", "check_pure", base)
+
+    def test_nor_is_a_clock(self):
+        base = self.archive("base", "long base_x(void) { return time(0); }")
+        self.fails("needs time", "check_pure", base)
+
+    def test_nor_is_a_stream(self):
+        base = self.archive("base", "int base_x(void) { return printf(\"%d\", 1); }")
+        self.fails("needs printf", "check_pure", base)
+
+    def test_another_room_may_define_it(self):
+        base = self.archive("base", "void base_x(void) {}")
+        mail = self.archive("mail", "void mail_x(void) { base_x(); }")
+        self.passes("check_pure", base, mail)
+        self.fails("needs base_x", "check_pure", mail)
+
+    def test_idn2_belongs_to_mail_alone(self):
+        source = "int %s_x(void) { return idn2_lookup_u8(0, 0, 0); }"
+        self.passes("check_pure", self.archive("mail", source % "mail"))
+        self.fails("needs idn2_lookup_u8", "check_pure", self.archive("base", source % "base"))
+
+    def test_prefix_of_the_room(self):
+        self.passes("check_names", self.archive("tls", "void tls_x(void) {} static int y;"))
+
+    def test_declared_prefix(self):
+        self.passes("check_names", self.archive("base", "int str_len(void) { return 1; }"))
+
+    def test_stray_function(self):
+        self.fails("strlcpy does not start", "check_names",
+                   self.archive("base", "void strlcpy(void) {}"))
+
+    def test_stray_variable(self):
+        self.fails("counter does not start", "check_names",
+                   self.archive("base", "int counter = 1;"))
+
+
+@unittest.skipUnless(shutil.which("clang-format"), "clang-format is not installed")
+class StyleTest(Check):
+    def setUp(self):
+        super().setUp()
+        shutil.copy(os.path.join(TOOLS, "..", ".clang-format"), self.tree)
+
+    def test_house_form(self):
+        self.write("lib/base/a.c", "int base_x(int a)\n{\n\treturn a;\n}\n")
+        self.passes("check_style", self.tree)
+
+    def test_another_form(self):
+        path = self.write("lib/base/a.c", "int base_x( int a ) {\n    return a; }\n")
+        self.fails("code should be clang-formatted", "check_style", self.tree)
+        self.passes("check_style", self.tree, "--fix")
+        with open(path) as f:
+            self.assertEqual(f.read(), "int base_x(int a)\n{\n\treturn a;\n}\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
