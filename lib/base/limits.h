@@ -4,7 +4,8 @@
 #ifndef HOPSEAL_BASE_LIMITS_H
 #define HOPSEAL_BASE_LIMITS_H
 
-/* SMTP, RFC 5321 section 4.5.3.1 asks for at least 512 (lines), 64 + 255 (paths), 998 + CRLF (text) */
+/* SMTP, RFC 5321 section 4.5.3.1 asks for at least 512 (lines), 64 + 255 (paths), 998 +
+ * CRLF (text) */
 #define SMTP_REPLY_LINE_MAX 2048        /* one reply line with CRLF */
 #define SMTP_REPLY_TEXT_MAX (16 * 1024) /* all lines of one reply together */
 #define SMTP_COMMAND_LINE_MAX 4096      /* one command line with CRLF, all extensions */

@@ -37,7 +37,8 @@ struct str str_first(struct str s, size_t n);
 struct str str_trim(struct str s); /* ASCII white space at both ends */
 struct str str_trim_set(struct str s, struct str set);
 
-/* Splits at the first (str_rcut: last) `c`. False, and both outputs untouched, when there is none. */
+/* Splits at the first (str_rcut: last) `c`. False, and both outputs untouched, when there
+ * is none. */
 MUST_USE bool str_cut(struct str s, char c, struct str *before, struct str *after);
 MUST_USE bool str_rcut(struct str s, char c, struct str *before, struct str *after);
 /* Takes the next token off the front of *rest; tokens are separated by runs of octets in `set`.

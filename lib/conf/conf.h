@@ -24,9 +24,9 @@ enum conf_severity {
 
 struct conf_finding {
 	enum conf_severity severity;
-	struct str code;   /* stable, such as "unknown-parameter", "not-honoured", "bad-value" */
+	struct str code; /* stable, such as "unknown-parameter", "not-honoured", "bad-value" */
 	struct str param;
-	struct str file;   /* "" for the command line */
+	struct str file; /* "" for the command line */
 	unsigned line;
 	struct str text;   /* what it does today */
 	struct str remedy; /* what to do, may be "" */
@@ -50,8 +50,9 @@ struct conf_machine {
 
 struct conf; /* immutable; any number of threads may read */
 
-/* Parses, expands and checks everything. Findings are complete even on failure (one wrong line does
- * not hide the next). NULL when any finding is CONF_ERROR. The snapshot owns its memory: conf_unref. */
+/* Parses, expands and checks everything. Findings are complete even on failure (one wrong
+ * line does not hide the next). NULL when any finding is CONF_ERROR. The snapshot owns its
+ * memory: conf_unref. */
 MUST_USE struct conf *conf_new(const struct conf_source *sources, size_t n,
 			       const struct conf_machine *machine, struct arena *findings_arena,
 			       struct conf_findings *findings);
@@ -62,7 +63,7 @@ void conf_unref(struct conf *c);
 struct str conf_str(const struct conf *c, enum conf_id id);
 bool conf_bool(const struct conf *c, enum conf_id id);
 int64_t conf_int(const struct conf *c, enum conf_id id);
-uint64_t conf_time_s(const struct conf *c, enum conf_id id); /* seconds; fractions are not in Postfix's SMTP times */
+uint64_t conf_time_s(const struct conf *c, enum conf_id id); /* whole seconds, as in Postfix */
 
 /* Where the value in force was set: false when it is the default. */
 bool conf_is_set(const struct conf *c, enum conf_id id);
@@ -78,8 +79,8 @@ bool conf_is_level(const struct conf *c, unsigned major, unsigned minor, unsigne
 MUST_USE bool conf_expand(const struct conf *c, struct arena *a, struct str text, struct str *out,
 			  struct error *e);
 
-/* Names the effective values in records: equal configurations give equal text (16 hex digits of FNV-1a;
- * a label, not a proof). */
+/* Names the effective values in records: equal configurations give equal text (16 hex
+ * digits of FNV-1a; a label, not a proof). */
 struct str conf_fingerprint(const struct conf *c);
 
 #endif

@@ -1,6 +1,7 @@
-/* What the outside world was asked and what it said. Facts are recorded by drivers (src/ask) or read
- * from a file, and are all that the route and policy steppers know. Pure data: every span lives in the
- * arena of the fact set. A failed lookup is an answer of its own and never an absent record. */
+/* What the outside world was asked and what it said. Facts are recorded by drivers
+ * (src/ask) or read from a file, and are all that the route and policy steppers know. Pure
+ * data: every span lives in the arena of the fact set. A failed lookup is an answer of its
+ * own and never an absent record. */
 
 #ifndef HOPSEAL_FACT_FACT_H
 #define HOPSEAL_FACT_FACT_H
@@ -38,7 +39,7 @@ struct address {
 
 struct mx_record {
 	uint16_t preference;
-	struct str host; /* as published, lower case, no trailing dot; "" is the null MX of RFC 7505 */
+	struct str host; /* lower case, no trailing dot; "" is the null MX of RFC 7505 */
 };
 
 /* What one address family said: the two may differ (one signed, one failing). */
@@ -51,15 +52,15 @@ struct address_answer {
 };
 
 struct answer {
-	enum answer_status status; /* ADDRESS: FOUND when either family has one; FAILED before NONE */
-	enum dnssec_status dnssec; /* of the whole alias chain and the data; the weaker family's for ADDRESS */
+	enum answer_status status; /* ADDRESS: FOUND if either family has one; FAILED before NONE */
+	enum dnssec_status dnssec; /* of alias chain and data; ADDRESS: of the weaker family */
 	bool is_nxdomain;          /* NONE from DNS: the name itself does not exist */
 	uint32_t ttl;              /* seconds; 0 when unknown */
-	struct str failure;        /* FAILED: one line for people, with the resolver's extended error */
+	struct str failure;        /* FAILED: one line for people, with the extended error */
 
 	/* QUESTION_TABLE */
 	struct str value;
-	struct str source; /* "texthash:/etc/hopseal/tls_per_site": the table of the list that answered */
+	struct str source; /* the table of the list that answered: "texthash:/etc/x" */
 	struct str file;   /* "" when the table is no file */
 	unsigned line;     /* of the entry, 0 when unknown */
 
@@ -71,8 +72,8 @@ struct answer {
 	const struct address *addresses;
 	size_t n_addresses;
 	struct address_answer family[2]; /* indexed by enum address_family */
-	struct str canonical;            /* the last name of the alias chain; equals name when none */
-	bool is_native;                  /* from the hosts file / getaddrinfo, not from DNS */
+	struct str canonical;            /* the last name of the alias chain, or the name */
+	bool is_native;                  /* from the hosts file or getaddrinfo, not from DNS */
 };
 
 struct fact {
@@ -96,7 +97,7 @@ void fact_list_add(struct fact_list *l, const struct question *q, const struct a
 struct fact_set fact_list_set(const struct fact_list *l); /* borrowed until the next add */
 
 struct str answer_status_name(enum answer_status s); /* "found", "none", "failed" */
-struct str dnssec_status_name(enum dnssec_status s); /* "unchecked", "insecure", "secure", "bogus" */
+struct str dnssec_status_name(enum dnssec_status s); /* "unchecked", "insecure" ... */
 struct str question_kind_name(enum question_kind k); /* "table", "mx", "address" */
 
 /* "192.0.2.1", "2001:db8::1" (RFC 5952). Parse takes exactly that text, no brackets. */
@@ -104,8 +105,9 @@ struct str address_text(struct arena *a, const struct address *addr);
 MUST_USE bool address_parse(struct str text, struct address *out);
 bool address_eq(const struct address *a, const struct address *b);
 
-/* Canonical JSON of one fact and of a set (an array): members in fixed order, absent ones left out.
- * src/json reads the same form back (explain --facts FILE). Documented in docs/reference/facts.md. */
+/* Canonical JSON of one fact and of a set (an array): members in fixed order, absent ones
+ * left out. src/json reads the same form back (explain --facts FILE). Documented in
+ * docs/reference/facts.md. */
 void fact_json(struct json *j, const struct fact *f);
 void fact_set_json(struct json *j, struct fact_set set);
 

@@ -39,12 +39,12 @@ enum nexthop_parse {
 /* Well-known service names only (smtp, smtps, submission, submissions, lmtp, lower case): others
  * would need the system's database; the caller may resolve nexthop.service itself on
  * NEXTHOP_BAD_SERVICE. `text` must outlive *out. */
-MUST_USE enum nexthop_parse nexthop_parse(struct str text, uint16_t default_port, bool is_utf8_ok,
-					  struct nexthop *out);
+MUST_USE enum nexthop_parse
+nexthop_parse(struct str text, uint16_t default_port, bool is_utf8_ok, struct nexthop *out);
 
 /* A mailbox split at the last "@" outside quotes; RFC 5321 section 4.1.2. */
 struct mailbox {
-	struct str local; /* as written, quotes included */
+	struct str local;  /* as written, quotes included */
 	struct str domain; /* "" when there is none */
 };
 

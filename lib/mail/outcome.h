@@ -22,7 +22,7 @@ struct str status_text(struct arena *a, struct status s); /* "4.7.5" */
 struct smtp_reply {
 	int code;             /* 200..599 */
 	struct status status; /* class 0 when the peer gave none */
-	struct str text;      /* lines joined by LF, without codes and without CRs; octets as received */
+	struct str text;      /* lines joined by LF, without codes and CRs; octets as received */
 };
 
 enum outcome_kind {
@@ -34,8 +34,8 @@ enum outcome_kind {
 struct outcome {
 	enum outcome_kind kind;
 	struct status status;
-	struct str reason;      /* one line for people, never empty */
-	struct str remote_host; /* server that said so, "" when the verdict is ours */
+	struct str reason;       /* one line for people, never empty */
+	struct str remote_host;  /* server that said so, "" when the verdict is ours */
 	struct smtp_reply reply; /* code 0: no reply stands behind this */
 };
 

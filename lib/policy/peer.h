@@ -12,30 +12,30 @@ enum chain_fault {
 	CHAIN_UNKNOWN_CA,     /* no path to a trusted CA */
 	CHAIN_EXPIRED,
 	CHAIN_NOT_YET_VALID,
-	CHAIN_TOO_LONG,       /* smtp_tls_scert_verifydepth */
-	CHAIN_INVALID,        /* constraints, signature, purpose: see fault_text */
+	CHAIN_TOO_LONG, /* smtp_tls_scert_verifydepth */
+	CHAIN_INVALID,  /* constraints, signature, purpose: see fault_text */
 };
 
 enum peer_name_kind { PEER_NAME_DNS, PEER_NAME_CN, PEER_NAME_IP };
 
 struct peer_name {
 	enum peer_name_kind kind;
-	struct str text; /* DNS and CN: octets as presented, never with NUL inside; IP: address text */
+	struct str text; /* DNS, CN: octets as presented, never with NUL inside; IP: text */
 };
 
 struct peer_certificate {
-	struct str subject, issuer; /* one line each, RFC 2253 */
-	struct str sha256;          /* of the DER certificate, lower-case hex */
-	struct str spki_sha256;     /* of the DER SubjectPublicKeyInfo */
+	struct str subject, issuer;    /* one line each, RFC 2253 */
+	struct str sha256;             /* of the DER certificate, lower-case hex */
+	struct str spki_sha256;        /* of the DER SubjectPublicKeyInfo */
 	int64_t not_before, not_after; /* UTC seconds */
 };
 
 struct tls_peer {
-	bool is_offered;  /* EHLO announced STARTTLS */
-	bool is_tls;      /* handshake complete */
+	bool is_offered;            /* EHLO announced STARTTLS */
+	bool is_tls;                /* handshake complete */
 	struct str handshake_error; /* it was tried and failed; "" otherwise */
-	struct str protocol; /* "TLSv1.3" */
-	struct str cipher;   /* "TLS_AES_256_GCM_SHA384" */
+	struct str protocol;        /* "TLSv1.3" */
+	struct str cipher;          /* "TLS_AES_256_GCM_SHA384" */
 	unsigned cipher_bits;
 	struct str sni_sent;
 	bool is_resumed;
@@ -45,7 +45,7 @@ struct tls_peer {
 
 	const struct peer_certificate *chain; /* as presented, leaf first */
 	size_t n_chain;
-	const struct peer_name *names;        /* of the leaf: all DNS and IP subjectAltNames, then the CN */
+	const struct peer_name *names; /* of the leaf: DNS and IP subjectAltNames, then the CN */
 	size_t n_names;
 };
 

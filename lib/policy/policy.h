@@ -35,10 +35,11 @@ typedef uint8_t tls_versions;
 /* The parts of the configuration that decide, checked once. Immutable; lives in the arena given. */
 struct policy_config;
 
-/* NULL with *e filled when the values cannot be used (a fatal start-up error of Postfix's: unknown level,
- * empty must-not-be-empty value). Borrows from `conf`, which must outlive it. */
-MUST_USE const struct policy_config *policy_config_new(struct arena *a, const struct conf *conf,
-						       struct error *e);
+/* NULL with *e filled when the values cannot be used (a fatal start-up error of Postfix's:
+ * unknown level, empty must-not-be-empty value). Borrows from `conf`, which must outlive
+ * it. */
+MUST_USE const struct policy_config *
+policy_config_new(struct arena *a, const struct conf *conf, struct error *e);
 
 struct policy_subject {
 	struct str nexthop; /* verbatim */
@@ -56,7 +57,7 @@ enum trace_kind {
 
 struct trace_step {
 	enum trace_kind kind;
-	struct str code;   /* stable: "per-site-nexthop", "per-site-combined", "global-level", ... */
+	struct str code;   /* stable: "per-site-nexthop", "global-level" ... */
 	struct str text;   /* one line for people */
 	struct str source; /* table, when an answer stands behind it */
 	struct str key, value;
@@ -82,18 +83,18 @@ struct policy_decision {
 	/* what the TLS engine needs, worked out */
 	tls_versions versions;
 	enum tls_grade grade;
-	struct str cipher_list;  /* OpenSSL list (TLS 1.2 and below) with exclusions; checked by src/tls */
+	struct str cipher_list;  /* OpenSSL list for TLS 1.2 and below; src/tls checks it */
 	struct str exclusions;   /* tokens joined by ":" */
 	struct str sni;          /* "" : none */
-	const struct str *names; /* reference names, expanded, A-labels; ".x" accepts any name below x */
+	const struct str *names; /* reference names, A-labels; ".x": any name below x */
 	size_t n_names;
-	bool never_matches;      /* verify or secure with no reference name left */
-	bool is_usable;          /* false: TLS cannot start with these settings; `problem` says why */
+	bool never_matches; /* verify or secure with no reference name left */
+	bool is_usable;     /* false: TLS cannot start with these; `problem` says why */
 	struct str problem;
 
 	const struct trace_step *trace;
 	size_t n_trace;
-	size_t deciding;         /* index into trace of the step with the line that decided */
+	size_t deciding; /* index into trace of the step with the line that decided */
 };
 
 struct policy_step {
@@ -104,8 +105,9 @@ struct policy_step {
 	} u;
 };
 
-/* Equal arguments give equal steps. Never asks what `facts` answers; asks at most POLICY_ASKS_MAX times.
- * What is handed out lives in `a`; spans may borrow from the arguments. */
+/* Equal arguments give equal steps. Never asks what `facts` answers; asks at most
+ * POLICY_ASKS_MAX times. What is handed out lives in `a`; spans may borrow from the
+ * arguments. */
 struct policy_step policy_step(struct arena *a, const struct policy_config *cfg,
 			       const struct policy_subject *s, struct fact_set facts);
 
@@ -124,28 +126,30 @@ struct str tls_result_name(enum tls_result r); /* "starttls-not-supported" ...; 
 /* Words fixed: what was reached, whatever was asked for. */
 enum tls_security { TLS_CLEARTEXT, TLS_ENCRYPTED, TLS_TRUSTED, TLS_VERIFIED };
 
-struct str tls_security_name(enum tls_security s); /* "cleartext", "encrypted", "trusted", "verified" */
+struct str tls_security_name(enum tls_security s); /* "cleartext", "encrypted" ... */
 
 struct policy_judgement {
 	bool is_acceptable;        /* mail may be sent over this session as it is */
-	enum tls_security reached; /* TRUSTED: chain to a trusted CA; VERIFIED: and a name matched */
-	enum tls_result result;    /* why not (also set at `may`, for reports, when is_acceptable) */
+	enum tls_security reached; /* TRUSTED: chain to a known CA; VERIFIED: and a name */
+	enum tls_result result;    /* why not; set at `may` too, for reports */
 	struct status status;      /* of the deferral: 4.7.4, 4.7.5; class 0 when acceptable */
 	struct str reason;         /* one line for people; "" when acceptable */
 	struct str matched_name;   /* the certificate's name that matched, "" if none */
 	struct str matched_by;     /* the reference name it matched */
 };
 
-/* What the session showed against what the decision demanded. `seen` with is_tls false: no STARTTLS was
- * offered, or it was refused, or the level is none. */
-struct policy_judgement policy_judge(struct arena *a, const struct policy_decision *d,
-				     const struct tls_peer *seen);
+/* What the session showed against what the decision demanded. `seen` with is_tls false: no
+ * STARTTLS was offered, or it was refused, or the level is none. */
+struct policy_judgement
+policy_judge(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen);
 
-/* A presented DNS name against one reference name as Postfix matches: equal ignoring case, or "*." as the
- * whole first label standing for exactly one label; a reference ".x" accepts any name below x, at any depth. */
+/* A presented DNS name against one reference name as Postfix matches: equal ignoring case,
+ * or "*." as the whole first label standing for exactly one label; a reference ".x" accepts
+ * any name below x, at any depth. */
 bool policy_name_matches(struct str presented, struct str reference);
 
-void policy_decision_json(struct json *j, const struct policy_decision *d); /* one object, trace included */
+/* One object each; the decision's includes its trace. */
+void policy_decision_json(struct json *j, const struct policy_decision *d);
 void policy_judgement_json(struct json *j, const struct policy_judgement *g);
 void tls_peer_json(struct json *j, const struct tls_peer *p);
 
