@@ -158,10 +158,14 @@ class StyleTest(Check):
 
     def test_another_form(self):
         path = self.write("lib/base/a.c", "int base_x( int a ) {\n    return a; }\n")
-        self.fails("code should be clang-formatted", "check_style", self.tree)
+        self.fails("a.c:1: not in the form", "check_style", self.tree)
         self.passes("check_style", self.tree, "--fix")
         with open(path) as f:
             self.assertEqual(f.read(), "int base_x(int a)\n{\n\treturn a;\n}\n")
+
+    def test_a_long_comment(self):
+        self.write("lib/base/a.c", "/* %s */\n" % ("word " * 20))
+        self.fails("a.c:1: longer than 100 columns", "check_style", self.tree)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,41 @@
+# A short way to say what Meson, ninja and the scripts do.
+
+PREFIX ?= /usr/local
+
+.PHONY: build run check install lint format clean
+
+# The program for daily work: optimised, with debug information.
+build: build/build.ninja
+	ninja -C build
+
+# The main job on real sockets: builds, then shows it.
+run: build
+	scripts/demo
+
+# Every test; ends with one line "N passed, N failed".
+check:
+	scripts/check
+
+# make install PREFIX=/usr DESTDIR=/tmp/package
+install:
+	scripts/bootstrap build
+	meson setup build/release --buildtype=release --prefix=$(PREFIX) \
+		$(if $(wildcard build/release/build.ninja),--reconfigure)
+	ninja -C build/release
+	meson install -C build/release --no-rebuild
+
+lint:
+	scripts/bootstrap test
+	tools/check_layers .
+	tools/check_style .
+
+format:
+	scripts/bootstrap test
+	tools/check_style . --fix
+
+clean:
+	rm -rf build
+
+build/build.ninja:
+	scripts/bootstrap build
+	meson setup build
