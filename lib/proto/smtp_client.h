@@ -1,5 +1,6 @@
-/* The client side of SMTP (RFC 5321) and LMTP (RFC 2033) without I/O: octets and time in, octets and events
- * out, pulled and never called back. One session, any number of transactions. Times are monotonic ms. */
+/* The client side of SMTP (RFC 5321) and LMTP (RFC 2033) without I/O: octets and time in,
+ * octets and events out, pulled and never called back. One session, any number of
+ * transactions. Times are monotonic ms. */
 
 #ifndef HOPSEAL_PROTO_SMTP_CLIENT_H
 #define HOPSEAL_PROTO_SMTP_CLIENT_H
@@ -12,7 +13,7 @@ enum smtp_dialect { SMTP_DIALECT_SMTP, SMTP_DIALECT_LMTP };
 
 enum smtp_starttls {
 	SMTP_STARTTLS_NEVER,      /* not even asked for (level none, or TLS is up already) */
-	SMTP_STARTTLS_IF_OFFERED, /* whether that is enough is judged at SMTP_CLIENT_READY, not here */
+	SMTP_STARTTLS_IF_OFFERED, /* whether that is enough is judged at READY, not here */
 };
 
 /* What EHLO announced, as bits. */
@@ -38,57 +39,66 @@ struct smtp_client_timeouts {
 
 struct smtp_client_options {
 	enum smtp_dialect dialect;
-	struct str helo_name;        /* smtp_helo_name, copied */
+	struct str helo_name; /* smtp_helo_name, copied */
 	enum smtp_starttls starttls;
-	bool is_tls_already;         /* smtp_tls_wrappermode: the session begins inside TLS */
-	bool helo_only;              /* smtp_never_send_ehlo */
-	bool ehlo_only_if_esmtp;     /* not smtp_always_send_ehlo: EHLO only when the greeting says ESMTP */
-	bool greeting_5xx_defers;    /* smtp_skip_5xx_greeting */
-	bool quits_without_waiting;  /* smtp_skip_quit_response */
-	unsigned discarded;          /* smtp_discard_ehlo_keywords, as smtp_extension bits */
-	size_t line_length_limit;    /* smtp_line_length_limit; 0: none */
-	bool no_downgrade;           /* disable_mime_output_conversion */
+	bool is_tls_already;        /* smtp_tls_wrappermode: the session begins inside TLS */
+	bool helo_only;             /* smtp_never_send_ehlo */
+	bool ehlo_only_if_esmtp;    /* not smtp_always_send_ehlo: the greeting must say ESMTP */
+	bool greeting_5xx_defers;   /* smtp_skip_5xx_greeting */
+	bool quits_without_waiting; /* smtp_skip_quit_response */
+	unsigned discarded;         /* smtp_discard_ehlo_keywords, as smtp_extension bits */
+	size_t line_length_limit;   /* smtp_line_length_limit; 0: none */
+	bool no_downgrade;          /* disable_mime_output_conversion */
 	struct smtp_client_timeouts timeouts;
 };
 
 /* A transaction. All spans must live until SMTP_CLIENT_DONE or a failure. */
 struct smtp_rcpt {
-	struct str address;          /* without angle brackets */
-	struct str notify;           /* DSN NOTIFY= value, "" for none (RFC 3461 section 4.1) */
-	struct str orcpt;            /* ORCPT= value in xtext, "" for none */
+	struct str address; /* without angle brackets */
+	struct str notify;  /* DSN NOTIFY= value, "" for none (RFC 3461 section 4.1) */
+	struct str orcpt;   /* ORCPT= value in xtext, "" for none */
 };
 
 struct smtp_mail {
-	struct str sender;           /* "" is the null reverse-path */
-	uint64_t size_octets;        /* of the content, for SIZE=; 0: unknown */
-	bool is_8bit;                /* the content has octets above 127 */
-	bool is_smtputf8;            /* an address or the header section needs SMTPUTF8 (RFC 6531) */
-	struct str ret, envid;       /* DSN RET= and ENVID=, "" for none */
+	struct str sender;     /* "" is the null reverse-path */
+	uint64_t size_octets;  /* of the content, for SIZE=; 0: unknown */
+	bool is_8bit;          /* the content has octets above 127 */
+	bool is_smtputf8;      /* an address or the header section needs SMTPUTF8 (RFC 6531) */
+	struct str ret, envid; /* DSN RET= and ENVID=, "" for none */
 	const struct smtp_rcpt *rcpts;
 	size_t n_rcpts;
 };
 
 enum smtp_client_event_kind {
-	SMTP_CLIENT_NOTHING,   /* feed octets or time */
-	SMTP_CLIENT_START_TLS, /* 220 taken and nothing is left in the buffer: hand the wire to TLS, then call
-	                        * smtp_client_tls_up; the engine writes nothing until then */
-	SMTP_CLIENT_READY,     /* session set up: judge TLS, then _mail or _quit. `extensions` are of the last EHLO */
-	SMTP_CLIENT_CONTENT,   /* wants octets of the message: smtp_client_content, then _content_end */
-	SMTP_CLIENT_RCPT,      /* the final outcome of recipient `index`; exactly one for each recipient */
-	SMTP_CLIENT_DONE,      /* transaction over, session usable for another _mail (or _quit) */
-	SMTP_CLIENT_FAILED,    /* the session is over before QUIT; `outcome` says why. Recipients without an
-	                        * outcome so far have got their RCPT events before this one */
-	SMTP_CLIENT_CLOSED,    /* QUIT done: close the wire */
+	/* Feed octets or time. */
+	SMTP_CLIENT_NOTHING,
+	/* The 220 is taken and nothing is left in the buffer: hand the wire to TLS, then call
+	 * smtp_client_tls_up; the engine writes nothing until then. */
+	SMTP_CLIENT_START_TLS,
+	/* RCPT: the final dot was sent, no reply came (at-least-once) */
+	SMTP_CLIENT_READY,
+	/* Wants octets of the message: smtp_client_content, then _content_end. */
+	SMTP_CLIENT_CONTENT,
+	/* The final outcome of recipient `index`; exactly one for each recipient. */
+	SMTP_CLIENT_RCPT,
+	/* The transaction is over, the session usable for another _mail (or _quit). */
+	SMTP_CLIENT_DONE,
+	/* The session is over before QUIT; `outcome` says why. Recipients without an outcome so
+	 * far have got their RCPT events before this one. */
+	SMTP_CLIENT_FAILED,
+	/* QUIT is done: close the wire. */
+	SMTP_CLIENT_CLOSED,
 };
 
 struct smtp_client_event {
 	enum smtp_client_event_kind kind;
 	size_t index;           /* RCPT */
-	struct outcome outcome; /* RCPT, FAILED; spans live until the next call that takes octets */
-	bool may_try_next_host; /* FAILED: greeting, EHLO or STARTTLS level trouble, 421, time-out, connection lost:
-	                         * another MX host may do better. RCPT: this deferral is the host's, not the
-	                         * recipient's (Postfix: session or site error) */
-	bool is_fate_unknown;   /* RCPT: the final dot was sent and no reply came (at-least-once) */
+	struct outcome outcome; /* RCPT, FAILED; spans live until octets are taken again */
+	/* FAILED: greeting, EHLO or STARTTLS level trouble, 421, time-out, connection lost:
+	 * another MX host may do better. RCPT: this deferral is the host's, not the recipient's
+	 * (Postfix: session or site error). */
+	bool may_try_next_host;
+	bool is_fate_unknown; /* RCPT: the final dot was sent and no reply came (at-least-once) */
 };
 
 struct smtp_client;
@@ -98,38 +108,49 @@ void smtp_client_free(struct smtp_client *c);
 
 struct str smtp_client_output(const struct smtp_client *c); /* borrowed until the next call */
 void smtp_client_wrote(struct smtp_client *c, size_t n);
-void smtp_client_read(struct smtp_client *c, struct str in, uint64_t now); /* takes all of `in` */
-void smtp_client_read_end(struct smtp_client *c, uint64_t now);            /* the peer closed */
-void smtp_client_lost(struct smtp_client *c, struct str why, uint64_t now);/* the wire broke; `why` is for people */
+void smtp_client_read(struct smtp_client *c, struct str in, uint64_t now);  /* takes all of `in` */
+void smtp_client_read_end(struct smtp_client *c, uint64_t now);             /* the peer closed */
+void smtp_client_lost(struct smtp_client *c, struct str why, uint64_t now); /* the wire broke */
 void smtp_client_tick(struct smtp_client *c, uint64_t now);
-uint64_t smtp_client_deadline(const struct smtp_client *c); /* UINT64_MAX: none; RFC 5321 section 4.5.3.2 */
 
-/* After START_TLS: the handshake is complete. Everything learnt before is forgotten and EHLO is sent anew
- * (RFC 3207 section 4.2). */
+/* UINT64_MAX: none. RFC 5321 section 4.5.3.2. */
+uint64_t smtp_client_deadline(const struct smtp_client *c);
+
+/* After START_TLS: the handshake is complete. Everything learnt before is forgotten and
+ * EHLO is sent anew (RFC 3207 section 4.2). */
 void smtp_client_tls_up(struct smtp_client *c, uint64_t now);
 
 /* Allowed after READY or DONE. */
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m, uint64_t now);
 void smtp_client_quit(struct smtp_client *c, uint64_t now);
 
-/* Octets of the message with LF or CRLF line ends, in any split; takes all of `in` (bounded by the caller: 64 KiB
- * pieces). CRLF, dot-stuffing, line length and, where the peer lacks 8BITMIME, the conversion to 7 bit happen
- * here. Call only after CONTENT and while smtp_client_wants_content. */
+/* Octets of the message with LF or CRLF line ends, in any split; takes all of `in` (bounded
+ * by the caller: 64 KiB pieces). CRLF, dot-stuffing, line length and, where the peer lacks
+ * 8BITMIME, the conversion to 7 bit happen here. Call only after CONTENT and while
+ * smtp_client_wants_content. */
 void smtp_client_content(struct smtp_client *c, struct str in, uint64_t now);
 void smtp_client_content_end(struct smtp_client *c, uint64_t now);
-bool smtp_client_wants_content(const struct smtp_client *c); /* false: enough output is waiting, or not asked */
+/* False: not asked for, or enough output is waiting. */
+bool smtp_client_wants_content(const struct smtp_client *c);
 
 struct smtp_client_event smtp_client_next(struct smtp_client *c);
 
 /* What the peer said, for records. */
-unsigned smtp_client_extensions(const struct smtp_client *c); /* smtp_extension bits */
-uint64_t smtp_client_size_limit(const struct smtp_client *c); /* SIZE argument, 0: none or unknown */
-bool smtp_client_was_starttls_offered(const struct smtp_client *c); /* by the EHLO before TLS */
-struct smtp_reply smtp_client_starttls_reply(const struct smtp_client *c); /* code 0: not asked */
 struct str smtp_client_greeting(const struct smtp_client *c); /* text of the 220 */
-struct str smtp_client_state_name(const struct smtp_client *c); /* "waiting for the greeting", for reasons */
+unsigned smtp_client_extensions(const struct smtp_client *c); /* smtp_extension bits */
+uint64_t smtp_client_size_limit(const struct smtp_client *c); /* SIZE=, 0: unknown */
 
-/* The session so far: "C: EHLO ..." and "S: 250 ..." lines in order, content left out, cut to a limit. */
+/* By the EHLO before TLS. */
+bool smtp_client_was_starttls_offered(const struct smtp_client *c);
+
+/* Code 0: STARTTLS was not asked for. */
+struct smtp_reply smtp_client_starttls_reply(const struct smtp_client *c);
+
+/* "waiting for the greeting", for reasons. */
+struct str smtp_client_state_name(const struct smtp_client *c);
+
+/* The session so far: "C: EHLO ..." and "S: 250 ..." lines in order, content left out, cut
+ * to a limit. */
 struct str smtp_client_transcript(const struct smtp_client *c);
 
 #endif
