@@ -75,7 +75,7 @@ enum smtp_client_event_kind {
 	/* The 220 is taken and nothing is left in the buffer: hand the wire to TLS, then call
 	 * smtp_client_tls_up; the engine writes nothing until then. */
 	SMTP_CLIENT_START_TLS,
-	/* RCPT: the final dot was sent, no reply came (at-least-once) */
+	/* The session is set up: judge TLS, then _mail or _quit. Extensions: of the last EHLO. */
 	SMTP_CLIENT_READY,
 	/* Wants octets of the message: smtp_client_content, then _content_end. */
 	SMTP_CLIENT_CONTENT,
