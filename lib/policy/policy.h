@@ -73,20 +73,34 @@ struct policy_error {
 
 struct policy_decision {
 	enum tls_level level;
-	struct policy_error error;
+	struct policy_error error; /* class 0: a level was found */
+	/* class 0: this host may be used. Otherwise it must not be, though `level` stands as decided
+	 * (smtp_tls_wrappermode with a level below encrypt). */
+	struct policy_error refusal;
+
+	struct str host, domain; /* the subject's host, and the host part of its next-hop */
+	uint16_t port;
 
 	/* level may and above; texts as configured, unexpanded */
 	struct str protocols, ciphers, exclude, servername;
 	const struct str *match; /* verify and secure: strategies or patterns, NULL otherwise */
 	size_t n_match;
+	bool is_connection_reuse; /* smtp_tls_connection_reuse, enable_rpk: set at every level */
+	bool is_raw_key_enabled;
+
+	/* fingerprint: acceptable digests, lower-case hex without colons */
+	const struct str *fingerprints;
+	size_t n_fingerprints;
+	struct str fingerprint_digest; /* "sha256" */
 
 	/* what the TLS engine needs, worked out */
+	bool has_versions; /* false: a word of the protocol list is unknown */
 	tls_versions versions;
 	enum tls_grade grade;
 	struct str cipher_list;  /* OpenSSL list for TLS 1.2 and below; src/tls checks it */
-	struct str exclusions;   /* tokens joined by ":" */
+	struct str exclusions;   /* tokens joined by ":"; part of cipher_list already */
 	struct str sni;          /* "" : none */
-	const struct str *names; /* reference names, A-labels; ".x": any name below x */
+	const struct str *names; /* reference names, A-labels; ".x" accepts any name below x */
 	size_t n_names;
 	bool never_matches; /* verify or secure with no reference name left */
 	bool is_usable;     /* false: TLS cannot start with these; `problem` says why */
@@ -96,6 +110,10 @@ struct policy_decision {
 	size_t n_trace;
 	size_t deciding; /* index into trace of the step with the line that decided */
 };
+
+/* True when neither an error nor a refusal forbids the host. TLS may still be unable to start
+ * (is_usable false): that defers above may. */
+bool policy_decision_allows_host(const struct policy_decision *d);
 
 struct policy_step {
 	enum { POLICY_ASK, POLICY_DECIDED } kind;
@@ -152,5 +170,10 @@ bool policy_name_matches(struct str presented, struct str reference);
 void policy_decision_json(struct json *j, const struct policy_decision *d);
 void policy_judgement_json(struct json *j, const struct policy_judgement *g);
 void tls_peer_json(struct json *j, const struct tls_peer *p);
+
+/* For people: the decision and why, in lines of 96 columns at most (a longer word stands alone).
+ * False when the buffer's limit was reached. */
+MUST_USE bool policy_decision_text(struct buf *out, const struct policy_decision *d,
+				   const struct policy_subject *s);
 
 #endif
