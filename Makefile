@@ -5,7 +5,9 @@ PREFIX ?= /usr/local
 .PHONY: build run check install lint format clean
 
 # The program for daily work: optimised, with debug information.
-build: build/build.ninja
+build:
+	scripts/bootstrap build
+	[ -f build/build.ninja ] || meson setup build
 	ninja -C build
 
 # The main job on real sockets: builds, then shows it.
@@ -35,7 +37,3 @@ format:
 
 clean:
 	rm -rf build
-
-build/build.ninja:
-	scripts/bootstrap build
-	meson setup build
