@@ -74,8 +74,8 @@ struct policy_error {
 struct policy_decision {
 	enum tls_level level;
 	struct policy_error error; /* class 0: a level was found */
-	/* class 0: this host may be used. Otherwise it must not be, though `level` stands as decided
-	 * (smtp_tls_wrappermode with a level below encrypt). */
+	/* class 0: this host may be used. Otherwise it must not be, though `level` stands as
+	 * decided (smtp_tls_wrappermode with a level below encrypt). */
 	struct policy_error refusal;
 
 	struct str host, domain; /* the subject's host, and the host part of its next-hop */
