@@ -36,9 +36,11 @@
 #define TABLE_VALUE_MAX (1024 * 1024)
 
 /* TLS */
-#define TLS_CHAIN_MAX 32   /* certificates of a peer that are kept */
-#define TLS_NAMES_MAX 1024 /* names of one certificate that are kept */
-#define TLS_RECORD_BUFFER_MAX (256 * 1024)
+#define TLS_CHAIN_MAX 32                   /* certificates of a peer that are kept */
+#define TLS_NAMES_MAX 1024                 /* names of one certificate that are kept */
+#define TLS_RECORD_BUFFER_MAX (256 * 1024) /* waiting at one port of a session */
+#define TLS_READ_MAX (64 * 1024)           /* given to a session in one call */
+#define TLS_CONTEXTS_MAX 64                /* distinct demands whose contexts are kept */
 
 /* a recorded fact set read from a file */
 #define FACTS_FILE_MAX (16 * 1024 * 1024)

@@ -5,6 +5,10 @@
 
 #include "base/str.h"
 
+/* Bit i set: TLSv1 (0), TLSv1.1 (1), TLSv1.2 (2), TLSv1.3 (3) may be used. */
+typedef uint8_t tls_versions;
+#define TLS_VERSIONS_ALL 0x0f
+
 enum chain_fault {
 	CHAIN_OK,
 	CHAIN_NO_CERTIFICATE, /* anonymous suite */

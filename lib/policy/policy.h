@@ -28,10 +28,6 @@ struct str tls_level_name(enum tls_level level); /* "none" ... "secure", "invali
 
 enum tls_grade { TLS_GRADE_BAD, TLS_GRADE_NULL, TLS_GRADE_MEDIUM, TLS_GRADE_HIGH };
 
-/* Bit i set: TLSv1 (0), TLSv1.1 (1), TLSv1.2 (2), TLSv1.3 (3) may be used. */
-typedef uint8_t tls_versions;
-#define TLS_VERSIONS_ALL 0x0f
-
 /* The parts of the configuration that decide, checked once. Immutable; lives in the arena given. */
 struct policy_config;
 

@@ -1,0 +1,111 @@
+/* TLS without sockets: the room that owns OpenSSL. A session has four ports, octets in and out on
+ * the network's side and on the application's; who carries them is somebody else's business.
+ * Nothing is judged here: the verification only collects what the peer showed.
+ *
+ * Thread: a tls_client or tls_server and all its sessions belong to one thread; make one per
+ * worker. Sessions may outlive what they were made from. OpenSSL's error queue is empty before and
+ * after every call. Files are read in _new (blocking); a CApath is read during handshakes. */
+
+#ifndef HOPSEAL_TLS_TLS_H
+#define HOPSEAL_TLS_TLS_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "policy/peer.h"
+
+/* Whom we trust and who we are: one per configuration, because a CA bundle costs 20 ms to load.
+ * "" means not set. */
+struct tls_client_options {
+	struct str ca_file, ca_path; /* smtp_tls_CAfile, smtp_tls_CApath */
+	bool appends_default_ca;     /* tls_append_default_CA; only beside a CAfile or CApath */
+	unsigned verify_depth;       /* smtp_tls_scert_verifydepth: 0 allows the leaf alone */
+	struct str chain_files;      /* smtp_tls_chain_files; overrides the six below */
+	struct str cert_file, key_file, dcert_file, dkey_file, eccert_file, eckey_file;
+};
+
+struct tls_client;
+
+/* NULL with *e naming the file: missing, unreadable, no PEM inside, a key that does not belong to
+ * its certificate. `o` and its texts are not kept. */
+MUST_USE struct tls_client *tls_client_new(const struct tls_client_options *o, struct error *e);
+void tls_client_free(struct tls_client *c);
+
+/* What a decision demands of a handshake. */
+struct tls_demand {
+	tls_versions versions;     /* of policy_decision; holes are kept */
+	struct str cipher_list;    /* OpenSSL list for TLS 1.2 and below */
+	struct str exclusions;     /* tokens with ":" between, each becomes ":!token" */
+	struct str sni;            /* "" : none sent */
+	bool needs_authentication; /* fingerprint and above: OpenSSL's security level 1, else 0 */
+};
+
+struct tls_session;
+
+/* NULL with *e (ERROR_CONFIG) when no protocol or no cipher is left, or the list is malformed.
+ * Contexts are kept for every distinct demand but `sni`. */
+MUST_USE struct tls_session *
+tls_client_session(struct tls_client *c, const struct tls_demand *d, struct error *e);
+
+/* The server's side, for receivers. */
+struct tls_server_options {
+	struct str cert_file, key_file; /* chain, leaf first; both "" for anonymous suites only */
+	tls_versions versions;
+	struct str cipher_list; /* "": OpenSSL's default. Security level 0 in either case */
+	bool asks_certificate;  /* takes any, verifies none */
+};
+
+struct tls_server;
+
+MUST_USE struct tls_server *tls_server_new(const struct tls_server_options *o, struct error *e);
+void tls_server_free(struct tls_server *s);
+MUST_USE struct tls_session *tls_server_session(struct tls_server *s);
+
+/* Derived from what has happened, never set by hand. After FAILED nothing more is read or
+ * written, except that an alert may wait at the network's port. */
+enum tls_state {
+	TLS_STATE_HANDSHAKING,
+	TLS_STATE_UP,
+	TLS_STATE_CLOSED,    /* the peer said close_notify: all it sent has arrived */
+	TLS_STATE_TRUNCATED, /* its octets ended without: what it sent may be cut */
+	TLS_STATE_FAILED,    /* tls_session_error says why */
+};
+
+void tls_session_free(struct tls_session *s); /* NULL is fine */
+enum tls_state tls_session_state(const struct tls_session *s);
+struct str tls_session_state_name(enum tls_state state); /* "handshaking", "up" ... */
+/* One line: the alert's name if there is one, OpenSSL's words; "" unless FAILED or TRUNCATED. */
+struct str tls_session_error(const struct tls_session *s);
+
+/* Moves everything that can move: handshake, records, alerts. Call it once to start a client, and
+ * after each change at a port; the order does not matter. */
+enum tls_state tls_session_step(struct tls_session *s);
+
+/* From the network: takes all of `in`, which is at most TLS_READ_MAX octets. While the application
+ * does not take its octets the ports fill up: pause the socket as long as is_full. */
+void tls_session_network_in(struct tls_session *s, struct str in);
+bool tls_session_is_full(const struct tls_session *s);
+void tls_session_network_end(struct tls_session *s); /* the peer closed its side */
+
+/* To the network: borrowed until the next call; then how many octets were taken. */
+struct str tls_session_network_out(const struct tls_session *s);
+void tls_session_network_sent(struct tls_session *s, size_t n);
+
+/* From the application: how many octets were taken; less than in.n, also 0, before UP, after the
+ * end and while the network's port is full. */
+MUST_USE size_t tls_session_application_in(struct tls_session *s, struct str in);
+void tls_session_close(
+	struct tls_session *s); /* sends close_notify; nothing may be written after */
+
+/* To the application. Octets that arrived whole stay readable after CLOSED, TRUNCATED, FAILED. */
+struct str tls_session_application_out(const struct tls_session *s);
+void tls_session_application_used(struct tls_session *s, size_t n);
+
+/* What the handshake showed, copied into `a`. After FAILED: is_tls is false and handshake_error is
+ * set, with the chain if it got that far. `is_offered` is left to the caller. */
+struct tls_peer tls_session_peer(const struct tls_session *s, struct arena *a);
+
+/* The server name a client asked for, "" if none; borrowed from the session. */
+struct str tls_session_sni(const struct tls_session *s);
+
+#endif
