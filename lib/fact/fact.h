@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "mail/address.h"
 
 enum question_kind {
 	QUESTION_TABLE,   /* table: parameter that names the tables; name: the key, verbatim */
@@ -29,13 +30,6 @@ enum answer_status {
 
 /* RFC 4035 section 4.3. UNCHECKED: not from DNS, or validation is off. */
 enum dnssec_status { DNSSEC_UNCHECKED, DNSSEC_INSECURE, DNSSEC_SECURE, DNSSEC_BOGUS };
-
-enum address_family { ADDRESS_V4, ADDRESS_V6 };
-
-struct address {
-	enum address_family family;
-	uint8_t octets[16]; /* network order; V4 uses the first four */
-};
 
 struct mx_record {
 	uint16_t preference;
@@ -99,11 +93,6 @@ struct fact_set fact_list_set(const struct fact_list *l); /* borrowed until the 
 struct str answer_status_name(enum answer_status s); /* "found", "none", "failed" */
 struct str dnssec_status_name(enum dnssec_status s); /* "unchecked", "insecure" ... */
 struct str question_kind_name(enum question_kind k); /* "table", "mx", "address" */
-
-/* "192.0.2.1", "2001:db8::1" (RFC 5952). Parse takes exactly that text, no brackets. */
-struct str address_text(struct arena *a, const struct address *addr);
-MUST_USE bool address_parse(struct str text, struct address *out);
-bool address_eq(const struct address *a, const struct address *b);
 
 /* Canonical JSON of one fact and of a set (an array): members in fixed order, absent ones
  * left out. src/json reads the same form back (explain --facts FILE). Documented in
