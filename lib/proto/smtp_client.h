@@ -8,27 +8,11 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "mail/outcome.h"
-
-enum smtp_dialect { SMTP_DIALECT_SMTP, SMTP_DIALECT_LMTP };
+#include "proto/smtp_extension.h"
 
 enum smtp_starttls {
 	SMTP_STARTTLS_NEVER,      /* not even asked for (level none, or TLS is up already) */
 	SMTP_STARTTLS_IF_OFFERED, /* whether that is enough is judged at READY, not here */
-};
-
-/* What EHLO announced, as bits. */
-enum smtp_extension {
-	SMTP_EXT_EHLO = 1 << 0, /* the peer speaks ESMTP at all */
-	SMTP_EXT_PIPELINING = 1 << 1,
-	SMTP_EXT_SIZE = 1 << 2,
-	SMTP_EXT_8BITMIME = 1 << 3,
-	SMTP_EXT_SMTPUTF8 = 1 << 4,
-	SMTP_EXT_ENHANCEDSTATUSCODES = 1 << 5,
-	SMTP_EXT_DSN = 1 << 6,
-	SMTP_EXT_STARTTLS = 1 << 7,
-	SMTP_EXT_CHUNKING = 1 << 8,
-	SMTP_EXT_REQUIRETLS = 1 << 9,
-	SMTP_EXT_AUTH = 1 << 10,
 };
 
 /* Deadlines, each for one wait. Parameter names: smtp_helo_timeout and so on. */
@@ -63,6 +47,7 @@ struct smtp_mail {
 	struct str sender;     /* "" is the null reverse-path */
 	uint64_t size_octets;  /* of the content, for SIZE=; 0: unknown */
 	bool is_8bit;          /* the content has octets above 127 */
+	bool has_8bit_header;  /* its header section has, and no conversion can help there */
 	bool is_smtputf8;      /* an address or the header section needs SMTPUTF8 (RFC 6531) */
 	struct str ret, envid; /* DSN RET= and ENVID=, "" for none */
 	const struct smtp_rcpt *rcpts;
@@ -90,13 +75,23 @@ enum smtp_client_event_kind {
 	SMTP_CLIENT_CLOSED,
 };
 
+/* Who or what an outcome comes from; the reason reads on from the words given here. */
+enum smtp_client_cause {
+	SMTP_CAUSE_REPLY,     /* "host H said: " + "550 5.1.1 no (in reply to RCPT TO)" */
+	SMTP_CAUSE_TIMEOUT,   /* "conversation with H " + "timed out while sending RCPT TO" */
+	SMTP_CAUSE_LOST,      /* "conversation with H " + "was lost while sending RCPT TO" */
+	SMTP_CAUSE_PROTOCOL,  /* "host H " + "broke the protocol: a reply line of ..." */
+	SMTP_CAUSE_INJECTION, /* "host H " + "sent octets between ..." */
+	SMTP_CAUSE_LOCAL, /* ours: the message does not fit the server; the reason stands alone */
+};
+
 struct smtp_client_event {
 	enum smtp_client_event_kind kind;
 	size_t index;           /* RCPT */
 	struct outcome outcome; /* RCPT, FAILED; spans live until octets are taken again */
-	/* FAILED: greeting, EHLO or STARTTLS level trouble, 421, time-out, connection lost:
-	 * another MX host may do better. RCPT: this deferral is the host's, not the recipient's
-	 * (Postfix: session or site error). */
+	enum smtp_client_cause cause;
+	/* FAILED and RCPT: a deferral that another MX host may do better. Postfix goes on to the
+	 * next host after every 4xx, to RCPT too, after a time-out and a lost connection. */
 	bool may_try_next_host;
 	bool is_fate_unknown; /* RCPT: the final dot was sent and no reply came (at-least-once) */
 };
@@ -107,7 +102,7 @@ MUST_USE struct smtp_client *smtp_client_new(const struct smtp_client_options *o
 void smtp_client_free(struct smtp_client *c);
 
 struct str smtp_client_output(const struct smtp_client *c); /* borrowed until the next call */
-void smtp_client_wrote(struct smtp_client *c, size_t n);
+void smtp_client_wrote(struct smtp_client *c, size_t n, uint64_t now);
 void smtp_client_read(struct smtp_client *c, struct str in, uint64_t now);  /* takes all of `in` */
 void smtp_client_read_end(struct smtp_client *c, uint64_t now);             /* the peer closed */
 void smtp_client_lost(struct smtp_client *c, struct str why, uint64_t now); /* the wire broke */

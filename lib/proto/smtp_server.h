@@ -1,0 +1,116 @@
+/* The server side of SMTP (RFC 5321) and LMTP (RFC 2033) without I/O: octets and time in,
+ * octets and events out, pulled and never called back. One session. Times are monotonic ms.
+ *
+ * Many events are questions: the engine takes no further command until it is answered by
+ * smtp_server_accept (the usual positive reply) or smtp_server_answer (any other). An answer
+ * may come at once or much later; what the peer sends meanwhile waits in a bounded buffer.
+ *
+ * The driver's loop: feed at most smtp_server_room octets; pull events until NOTHING and
+ * answer the questions; write smtp_server_output; wait for octets or for the deadline. */
+
+#ifndef HOPSEAL_PROTO_SMTP_SERVER_H
+#define HOPSEAL_PROTO_SMTP_SERVER_H
+
+#include "base/limits.h"
+#include "mail/outcome.h"
+#include "proto/smtp_command.h"
+#include "proto/smtp_extension.h"
+
+/* What a CR or LF that stands alone means. Whatever is chosen, data ends at CRLF "." CRLF and
+ * nowhere else, so that no two servers can disagree about it (SMTP smuggling, CVE-2023-51764). */
+enum smtp_bare_newline {
+	SMTP_BARE_REFUSE,    /* a message with one gets 550 5.6.0, a command line 521 and the end */
+	SMTP_BARE_NORMALISE, /* LF is a line end, CR a blank */
+};
+
+struct smtp_server_options {
+	enum smtp_dialect dialect;
+	struct str hostname;   /* in the greeting and the EHLO reply, copied */
+	unsigned extensions;   /* smtp_extension bits to announce; STARTTLS only before TLS */
+	bool is_tls_already;   /* the session begins inside TLS */
+	uint64_t size_limit;   /* octets of a message; 0: none */
+	size_t recipients_max; /* of a transaction; 0: SMTP_RECIPIENTS_MAX */
+	size_t errors_max;     /* bad commands before 421; 0: 20 */
+	enum smtp_bare_newline bare_newline;
+	uint64_t command_ms; /* wait for a command, 0: for ever; RFC 5321 section 4.5.3.2.7 */
+	uint64_t data_ms;    /* wait for octets of a message, 0: for ever */
+};
+
+enum smtp_server_event_kind {
+	/* Feed octets or time, or answer the question. */
+	SMTP_SERVER_NOTHING,
+
+	/* Questions. */
+	SMTP_SERVER_GREET,    /* the session begins */
+	SMTP_SERVER_HELO,     /* argument: the name; verb: HELO, EHLO or LHLO */
+	SMTP_SERVER_STARTTLS, /* accepting leads to START_TLS */
+	SMTP_SERVER_MAIL,     /* mail */
+	SMTP_SERVER_RCPT,     /* rcpt, index */
+	SMTP_SERVER_DATA,     /* accepting gives 354, then CONTENT */
+	SMTP_SERVER_MESSAGE,  /* all content was given: 250 means that it is kept. LMTP: asked for
+	                       * each accepted recipient, by index */
+	SMTP_SERVER_RSET,
+	SMTP_SERVER_NOOP,
+	SMTP_SERVER_VRFY, /* argument; the usual reply is 252 */
+	SMTP_SERVER_HELP,
+	SMTP_SERVER_QUIT,
+
+	/* Facts. */
+	SMTP_SERVER_CONTENT,   /* content: octets of the message with CRLF line ends, unstuffed */
+	SMTP_SERVER_DROP,      /* forget the transaction that MAIL began: RSET, another HELO, a
+	                        * message that the engine refused, the end of the session */
+	SMTP_SERVER_START_TLS, /* write the output, hand the wire to TLS, then smtp_server_tls_up */
+	SMTP_SERVER_CLOSED,    /* write the output and close the wire; argument: why */
+};
+
+struct smtp_server_event {
+	enum smtp_server_event_kind kind;
+	enum smtp_verb verb;
+	/* All spans live until the question is answered or octets are taken. */
+	struct str argument;
+	struct smtp_command_mail mail;
+	struct smtp_command_rcpt rcpt;
+	size_t index; /* of a recipient, counting accepted ones from 0 */
+	struct str content;
+};
+
+struct smtp_server;
+
+MUST_USE struct smtp_server *smtp_server_new(const struct smtp_server_options *o, uint64_t now);
+void smtp_server_free(struct smtp_server *s);
+
+/* How many octets smtp_server_read takes now; 0: wait, the peer is to be slowed down. */
+size_t smtp_server_room(const struct smtp_server *s);
+void smtp_server_read(struct smtp_server *s, struct str in, uint64_t now); /* in.n <= room */
+void smtp_server_read_end(struct smtp_server *s,
+			  uint64_t now); /* the peer closed, or the wire broke */
+void smtp_server_tick(struct smtp_server *s, uint64_t now);
+uint64_t smtp_server_deadline(const struct smtp_server *s); /* UINT64_MAX: none */
+
+struct str smtp_server_output(const struct smtp_server *s); /* borrowed until the next call */
+void smtp_server_wrote(struct smtp_server *s, size_t n);
+
+struct smtp_server_event smtp_server_next(struct smtp_server *s);
+
+/* Answers the question that smtp_server_next gave last. */
+void smtp_server_accept(struct smtp_server *s, uint64_t now);
+/* The reply's text may have several lines, joined by LF; a status of class 0 is left out. A code
+ * of 421 or 521 ends the session. A 2xx (DATA: 3xx) counts as accepting. */
+void smtp_server_answer(struct smtp_server *s, struct smtp_reply r, uint64_t now);
+/* For receivers that try clients out: these octets instead of a reply, however wrong. `code`
+ * says what the engine shall believe that it answered. */
+void smtp_server_answer_raw(struct smtp_server *s, int code, struct str octets, uint64_t now);
+
+/* After START_TLS: the handshake is complete. All that was learnt before is forgotten
+ * (RFC 3207 section 4.2) and the peer begins with EHLO again. */
+void smtp_server_tls_up(struct smtp_server *s, uint64_t now);
+
+/* The session ends with 421 as soon as no question is open: for a shutdown. */
+void smtp_server_stop(struct smtp_server *s, uint64_t now);
+
+bool smtp_server_is_tls(const struct smtp_server *s);
+struct str
+smtp_server_helo_name(const struct smtp_server *s);     /* "" before HELO; until the next read */
+bool smtp_server_is_esmtp(const struct smtp_server *s); /* EHLO or LHLO */
+
+#endif
