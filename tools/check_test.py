@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The checks of the house must fail on what they forbid, and only on that."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -166,6 +167,49 @@ class StyleTest(Check):
     def test_a_long_comment(self):
         self.write("lib/base/a.c", "/* %s */\n" % ("word " * 20))
         self.fails("a.c:1: longer than 100 columns", "check_style", self.tree)
+
+
+class TallyTest(Check):
+    """What "make check" says at the end."""
+
+    def tally(self, want, code, **logs):
+        for name, text in logs.items():
+            self.write(name.replace("_", "."), text)
+        done = self.run_check("../scripts/tally", self.tree)
+        self.assertEqual(done.stdout.splitlines()[-1], want, done.stdout)
+        self.assertEqual(done.returncode, code)
+
+    def meson(self, result, stdout=""):
+        return json.dumps({"name": "t", "result": result, "stdout": stdout}) + "\n"
+
+    def test_adds_up(self):
+        self.tally("3 passed, 0 failed", 0,
+                   gcc_json=self.meson("OK", "1..2\nok 1 - a\nok 2 - b\n"),
+                   gcc_xml="<s><testcase/><testcase><skipped/></testcase></s>")
+
+    def test_a_failed_case(self):
+        self.tally("1 passed, 1 failed", 1,
+                   gcc_json=self.meson("ERROR", "1..2\nok 1 - a\nnot ok 2 - b\n"))
+
+    def test_a_crash_after_good_cases(self):
+        self.tally("1 passed, 1 failed", 1, gcc_json=self.meson("ERROR", "1..2\nok 1 - a\n"))
+
+    def test_a_program_without_cases(self):
+        self.tally("1 passed, 1 failed", 1, gcc_json=self.meson("OK") + self.meson("TIMEOUT"))
+
+    def test_a_failed_scenario(self):
+        self.tally("1 passed, 2 failed", 1,
+                   gcc_xml="<s><testcase/><testcase><failure/></testcase>"
+                           "<testcase><error/></testcase></s>")
+
+    def test_a_failed_step(self):
+        self.tally("1 passed, 1 failed", 1, gcc_json=self.meson("OK"), **{"failed-steps": "build\n"})
+
+    def test_an_empty_log_is_a_failure(self):
+        self.tally("1 passed, 1 failed", 1, gcc_json=self.meson("OK"), gcc_xml="<s/>")
+
+    def test_nothing_at_all(self):
+        self.tally("0 passed, 0 failed", 1)
 
 
 if __name__ == "__main__":
