@@ -1,0 +1,154 @@
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "os/file.h"
+
+static void say(const char *fmt, va_list ap)
+{
+	flockfile(stderr);
+	(void)fputs("hopseal: ", stderr);
+	(void)vfprintf(stderr, fmt, ap);
+	(void)fputc('\n', stderr);
+	funlockfile(stderr);
+}
+
+void cmd_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+}
+
+int cmd_usage(const char *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+	cmd_say("try \"hopseal %s --help\"", command);
+	return EX_USAGE;
+}
+
+int cmd_exit_code(enum error_kind kind)
+{
+	switch (kind) {
+	case ERROR_NONE:
+		return EX_OK;
+	case ERROR_USAGE:
+		return EX_USAGE;
+	case ERROR_DATA:
+	case ERROR_LIMIT:
+		return EX_DATAERR;
+	case ERROR_NO_INPUT:
+		return EX_NOINPUT;
+	case ERROR_NOT_HERE:
+		return EX_UNAVAILABLE;
+	case ERROR_SYSTEM:
+		return EX_OSERR;
+	case ERROR_IO:
+		return EX_IOERR;
+	case ERROR_TEMP:
+		return EX_TEMPFAIL;
+	case ERROR_CONFIG:
+		return EX_CONFIG;
+	}
+	CHECK(!"an error of no kind");
+}
+
+int cmd_fail(const struct error *e)
+{
+	cmd_say("%s", e->text);
+	return cmd_exit_code(e->kind);
+}
+
+bool cmd_print(struct str text)
+{
+	if (fwrite(text.p, 1, text.n, stdout) == text.n && fflush(stdout) == 0)
+		return true;
+	cmd_say("writing to standard output: %s", strerror(errno));
+	return false;
+}
+
+void cmd_sources_override(struct cmd_sources *s, const char *name_value)
+{
+	s->overrides = base_realloc(s->overrides, (s->n_overrides + 1) * sizeof(*s->overrides));
+	s->overrides[s->n_overrides++] = name_value;
+}
+
+void cmd_sources_fini(struct cmd_sources *s)
+{
+	free(s->overrides);
+}
+
+const char *cmd_config_dir(const struct cmd_sources *s)
+{
+	if (s->config_dir)
+		return s->config_dir;
+	const char *env = getenv("MAIL_CONFIG");
+	return env && *env ? env : "/etc/hopseal";
+}
+
+struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
+				   struct conf_findings *findings, struct error *e)
+{
+	struct conf_source *sources = ARENA_ARRAY(a, s->n_overrides + 1, struct conf_source);
+	struct str path = arena_fmt(a, "%s/main.cf", cmd_config_dir(s));
+	char hostname[DOMAIN_NAME_MAX + 1] = "";
+
+	*findings = (struct conf_findings){ 0 };
+	sources[0].file = path;
+	if (!os_file_read(a, path, CONF_FILE_MAX, &sources[0].text, e))
+		return NULL;
+	for (size_t i = 0; i < s->n_overrides; i++)
+		sources[i + 1].text = str_of(s->overrides[i]);
+	if (gethostname(hostname, sizeof(hostname) - 1) != 0)
+		hostname[0] = '\0';
+	struct conf_machine machine = { .hostname = str_of(hostname) };
+	struct conf *c = conf_new(sources, s->n_overrides + 1, &machine, a, findings);
+	if (!c)
+		(void)error_set(e, ERROR_CONFIG, "%s: nothing is done under this configuration",
+				path.p);
+	return c;
+}
+
+static const char *const severity_words[] = {
+	[CONF_NOTE] = "note",
+	[CONF_WARNING] = "warning",
+	[CONF_ERROR] = "error",
+};
+
+/* "FILE:LINE: warning: text", the form editors and CI logs know. */
+static void say_finding(const struct conf_finding *f)
+{
+	if (f->file.n)
+		cmd_say(STR_FMT ":%u: %s: " STR_FMT, STR_ARG(f->file), f->line,
+			severity_words[f->severity], STR_ARG(f->text));
+	else
+		cmd_say("%s: " STR_FMT, severity_words[f->severity], STR_ARG(f->text));
+}
+
+struct conf *cmd_configure(const struct cmd_sources *s, enum conf_severity least, int *exit_code)
+{
+	struct arena *a = arena_new();
+	struct conf_findings findings;
+	struct error e = { 0 };
+	struct conf *c = cmd_configure_quietly(s, a, &findings, &e);
+
+	for (size_t i = 0; i < findings.n; i++)
+		if (findings.v[i].severity >= least)
+			say_finding(&findings.v[i]);
+	if (!c)
+		*exit_code = cmd_fail(&e);
+	arena_free(a);
+	return c;
+}

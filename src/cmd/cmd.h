@@ -1,0 +1,50 @@
+/* The subcommands and what they share: options, the configuration, the ways to say that
+ * something is wrong. */
+
+#ifndef HOPSEAL_CMD_CMD_H
+#define HOPSEAL_CMD_CMD_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "conf/conf.h"
+
+int cmd_check(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_send(int argc, char **argv);
+int cmd_sink(int argc, char **argv);
+
+/* "hopseal: " and one line on standard error. */
+void cmd_say(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The same, and "hopseal COMMAND --help" as advice; gives EX_USAGE. */
+MUST_USE int cmd_usage(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Says *e and gives the exit code of its kind (sysexits). */
+MUST_USE int cmd_fail(const struct error *e);
+int cmd_exit_code(enum error_kind kind);
+
+/* Writes all of it to standard output. False (and said) when that fails. */
+MUST_USE bool cmd_print(struct str text);
+
+/* -c and -o of every command; the texts are argv's. */
+struct cmd_sources {
+	const char *config_dir; /* NULL: the default */
+	const char **overrides; /* "name=value", each a later definition than the file's */
+	size_t n_overrides;
+};
+
+void cmd_sources_override(struct cmd_sources *s, const char *name_value);
+void cmd_sources_fini(struct cmd_sources *s);
+
+/* Where main.cf is looked for without -c: $MAIL_CONFIG, else /etc/hopseal. */
+const char *cmd_config_dir(const struct cmd_sources *s);
+
+/* Reads main.cf and the -o options; prints findings of `least` severity and above on standard
+ * error. NULL with the exit code set when nothing may be done under this configuration. */
+MUST_USE struct conf *
+cmd_configure(const struct cmd_sources *s, enum conf_severity least, int *exit_code);
+
+/* The same without printing: for `check`. The file's text lives in the arena. */
+MUST_USE struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
+					    struct conf_findings *findings, struct error *e);
+
+#endif

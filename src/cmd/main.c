@@ -1,0 +1,56 @@
+/* hopseal COMMAND: picks the subcommand. */
+
+#include <string.h>
+#include <sysexits.h>
+
+#include "cmd/cmd.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "send", cmd_send, "deliver a message now, under the TLS policy of its destinations" },
+	{ "explain", cmd_explain, "say why a destination gets its TLS level, without connecting" },
+	{ "check", cmd_check, "validate the configuration and its tables" },
+	{ "sink", cmd_sink, "receive mail on loopback, for demonstrations and tests" },
+};
+
+static int print_help(void)
+{
+	struct buf b;
+
+	buf_init(&b, 4096);
+	bool fits = buf_add(
+		&b, STR("usage: hopseal COMMAND [options] [arguments]\n"
+			"       hopseal --version | --help\n\n"
+			"Decides, enforces, explains and proves the TLS policy of every mail\n"
+			"destination, from Postfix main.cf parameters and per-site tables.\n\n"));
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fits = fits && buf_fmt(&b, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fits = fits && buf_add(&b, STR("\n\"hopseal COMMAND --help\" tells the options of a "
+				       "command; hopseal(1) all of "
+				       "them.\n"));
+	CHECK(fits);
+	bool printed = cmd_print(buf_str(&b));
+	buf_fini(&b);
+	return printed ? EX_OK : EX_IOERR;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		cmd_say("a command is missing; try \"hopseal --help\"");
+		return EX_USAGE;
+	}
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+		return print_help();
+	if (strcmp(name, "--version") == 0)
+		return cmd_print(STR("hopseal " HOPSEAL_VERSION "\n")) ? EX_OK : EX_IOERR;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	cmd_say("no command \"%s\"; try \"hopseal --help\"", name);
+	return EX_USAGE;
+}

@@ -1,0 +1,67 @@
+/* One connection to one host: stream, optional TLS, SMTP engine. It carries octets and judges
+ * nothing: whoever started it looks at session_peer in `ready` and says session_mail or
+ * session_quit. */
+
+#ifndef HOPSEAL_DELIVER_SESSION_H
+#define HOPSEAL_DELIVER_SESSION_H
+
+#include "deliver/content.h"
+#include "net/net.h"
+#include "proto/smtp_client.h"
+#include "tls/tls.h"
+
+struct session_options {
+	struct net_loop *loop;
+	struct net_endpoint to;
+	const struct net_endpoint *source; /* smtp_bind_address; NULL: the kernel chooses */
+	struct smtp_client_options smtp;   /* is_tls_already: smtp_tls_wrappermode */
+	struct tls_client *tls;            /* may be NULL when no TLS is to be asked for */
+	struct tls_demand demand;
+	uint64_t connect_ms, tls_ms; /* smtp_connect_timeout, smtp_starttls_timeout */
+};
+
+enum session_end_kind {
+	SESSION_QUIT,          /* ended as asked */
+	SESSION_NOT_CONNECTED, /* nothing was said */
+	SESSION_TLS_FAILED,    /* the handshake failed, or could not begin */
+	SESSION_FAILED,        /* the conversation broke off; every recipient has its outcome */
+};
+
+struct session_end {
+	enum session_end_kind kind;
+	struct outcome outcome; /* QUIT: reason "" */
+	bool may_try_next_host;
+};
+
+/* From the loop, never from inside session_start. `over` is the last one and comes once: the
+ * session may be freed in it, and in no other call. */
+struct session_calls {
+	void (*ready)(void *arg);
+	void (*rcpt)(void *arg, const struct smtp_client_event *ev);
+	void (*done)(void *arg);
+	void (*over)(void *arg, const struct session_end *end);
+};
+
+struct session;
+
+/* Spans of the options are copied where they must outlive the call. */
+MUST_USE struct session *
+session_start(const struct session_options *o, const struct session_calls *calls, void *arg);
+void session_free(struct session *s);
+
+/* After `ready` or `done`. `mail` and `content` are borrowed until `done` or `over`. */
+void session_mail(struct session *s, const struct smtp_mail *mail, struct content *content);
+void session_quit(struct session *s);
+
+/* What the peer showed so far; copied into the arena. */
+struct tls_peer session_peer(const struct session *s, struct arena *a);
+const struct smtp_client *
+session_smtp(const struct session *s); /* NULL before there is a conversation */
+
+struct session_times {
+	uint64_t connect_ms, greeting_ms, tls_ms, total_ms; /* 0: not reached */
+};
+
+struct session_times session_times(const struct session *s);
+
+#endif
