@@ -23,6 +23,7 @@
 #define ROUTE_ADDRESSES_MAX 512 /* over all hosts of one next-hop */
 #define ROUTE_CNAME_HOPS_MAX 16
 #define ROUTE_STEPS_MAX 256 /* questions one routing may ask */
+#define ROUTE_ASKS_MAX 256  /* of these, handed out by one step */
 
 /* policy */
 #define POLICY_ASKS_MAX 64   /* questions one decision may ask; a parent walk asks one a label */

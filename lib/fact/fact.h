@@ -14,12 +14,15 @@ enum question_kind {
 	QUESTION_TABLE,   /* table: parameter that names the tables; name: the key, verbatim */
 	QUESTION_MX,      /* name: a domain, A-labels, no trailing dot */
 	QUESTION_ADDRESS, /* name: a host; A and AAAA as inet_protocols allows, aliases followed */
+	QUESTION_NATIVE, /* name: a host, as the system's own name service knows it (/etc/hosts ...) */
 };
 
 struct question {
 	enum question_kind kind;
-	struct str table; /* QUESTION_TABLE only, such as "smtp_tls_per_site" */
+	struct str table; /* QUESTION_TABLE only, such as "smtp_tls_per_site"; a text with ":" is a
+			   * table by itself, "texthash:/etc/x", that stands inside a list of names */
 	struct str name;
+	bool is_partial; /* QUESTION_TABLE: a key cut from a longer one; pattern tables say NONE */
 };
 
 enum answer_status {
@@ -62,12 +65,12 @@ struct answer {
 	const struct mx_record *mx;
 	size_t n_mx;
 
-	/* QUESTION_ADDRESS: V4 and V6 as they came */
+	/* QUESTION_ADDRESS and QUESTION_NATIVE: V4 and V6 as they came */
 	const struct address *addresses;
 	size_t n_addresses;
 	struct address_answer family[2]; /* indexed by enum address_family */
-	struct str canonical;            /* the last name of the alias chain, or the name */
-	bool is_native;                  /* from the hosts file or getaddrinfo, not from DNS */
+	struct str
+		canonical; /* the last name of the alias chain, or the name; of an MX answer too */
 };
 
 struct fact {
@@ -92,7 +95,7 @@ struct fact_set fact_list_set(const struct fact_list *l); /* borrowed until the 
 
 struct str answer_status_name(enum answer_status s); /* "found", "none", "failed" */
 struct str dnssec_status_name(enum dnssec_status s); /* "unchecked", "insecure" ... */
-struct str question_kind_name(enum question_kind k); /* "table", "mx", "address" */
+struct str question_kind_name(enum question_kind k); /* "table", "mx", "address", "native" */
 
 /* Canonical JSON of one fact and of a set (an array): members in fixed order, absent ones
  * left out. src/json reads the same form back (explain --facts FILE). Documented in

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "conf/conf.h"
 #include "fact/fact.h"
+#include "fact/trace.h"
 #include "mail/outcome.h"
 #include "policy/peer.h"
 
@@ -42,24 +43,6 @@ struct policy_subject {
 	struct str host;    /* server name about to be connected to, or the bare address */
 	uint16_t port;
 	bool has_tls_required_no; /* the message carries TLS-Required: no (RFC 8689 section 5) */
-};
-
-/* One line of reasoning. All spans live in the decision's arena. */
-enum trace_kind {
-	TRACE_QUESTION, /* asked, with what was answered: table, key, value, file, line */
-	TRACE_RULE,     /* two things combined, or a default that applied */
-	TRACE_WARNING,  /* it decides, but the operator should know */
-};
-
-struct trace_step {
-	enum trace_kind kind;
-	struct str code;   /* stable: "per-site-nexthop", "global-level" ... */
-	struct str text;   /* one line for people */
-	struct str source; /* table, when an answer stands behind it */
-	struct str key, value;
-	struct str file;
-	unsigned line;
-	enum answer_status answer; /* TRACE_QUESTION */
 };
 
 struct policy_error {
