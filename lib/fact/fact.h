@@ -14,13 +14,14 @@ enum question_kind {
 	QUESTION_TABLE,   /* table: parameter that names the tables; name: the key, verbatim */
 	QUESTION_MX,      /* name: a domain, A-labels, no trailing dot */
 	QUESTION_ADDRESS, /* name: a host; A and AAAA as inet_protocols allows, aliases followed */
-	QUESTION_NATIVE, /* name: a host, as the system's own name service knows it (/etc/hosts ...) */
+	QUESTION_NATIVE,  /* name: a host, as the system's name service knows it (/etc/hosts ...) */
 };
 
 struct question {
 	enum question_kind kind;
-	struct str table; /* QUESTION_TABLE only, such as "smtp_tls_per_site"; a text with ":" is a
-			   * table by itself, "texthash:/etc/x", that stands inside a list of names */
+	/* QUESTION_TABLE only, such as "smtp_tls_per_site"; a text with ":" is a table by
+	 * itself, "texthash:/etc/x", that stands inside a list of names */
+	struct str table;
 	struct str name;
 	bool is_partial; /* QUESTION_TABLE: a key cut from a longer one; pattern tables say NONE */
 };

@@ -13,8 +13,8 @@
 #include "net/net.h"
 
 struct dns_options {
-	/* Recursive resolvers, "192.0.2.1" or "192.0.2.1@5353": their answers are validated here all
-	 * the same. None: recursion from the root. */
+	/* Recursive resolvers, "192.0.2.1" or "192.0.2.1@5353": their answers are validated here
+	 * all the same. None: recursion from the root. */
 	const struct str *servers;
 	size_t n_servers;
 	/* Name servers that stand in for those of the root, for private trees and tests. */

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "fact/fact.h"
+#include "mail/address.h"
 
 #define NET_TEXT_MAX 256
 

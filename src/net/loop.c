@@ -1,0 +1,240 @@
+/* The loop and its small handles: timers, watched descriptors, signals, work on other threads.
+ *
+ * libuv needs a closing handle's memory until its close callback. Every handle here is the first
+ * member of its owner, so that one callback gives all of them back. */
+
+#include "net/room.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+static void on_wake(uv_async_t *async)
+{
+	struct net_loop *l = async->data;
+
+	if (l->woken)
+		l->woken(l->wake_arg);
+}
+
+struct net_loop *net_loop_new(void)
+{
+	struct net_loop *l = base_alloc(sizeof(*l));
+
+	/* libuv writes without MSG_NOSIGNAL: a peer that hangs up would end the process. */
+	signal(SIGPIPE, SIG_IGN);
+	CHECK(uv_loop_init(&l->uv) == 0);
+	CHECK(uv_async_init(&l->uv, &l->async, on_wake) == 0);
+	l->async.data = l;
+	uv_unref((uv_handle_t *)&l->async);
+	return l;
+}
+
+void net_loop_free(struct net_loop *l)
+{
+	if (!l)
+		return;
+	CHECK(l->n_owned == 0);
+	while (l->finishing)
+		net_stream_abandon(l->finishing);
+	uv_close((uv_handle_t *)&l->async, NULL);
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+	CHECK(uv_loop_close(&l->uv) == 0);
+	free(l);
+}
+
+void net_loop_run(struct net_loop *l)
+{
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void net_loop_stop(struct net_loop *l)
+{
+	uv_stop(&l->uv);
+}
+
+uint64_t net_loop_now(struct net_loop *l)
+{
+	uv_update_time(&l->uv);
+	return uv_now(&l->uv);
+}
+
+void net_loop_on_wake(struct net_loop *l, void (*woken)(void *arg), void *arg)
+{
+	l->woken = woken;
+	l->wake_arg = arg;
+	if (woken)
+		uv_ref((uv_handle_t *)&l->async);
+	else
+		uv_unref((uv_handle_t *)&l->async);
+}
+
+void net_loop_wake(struct net_loop *l)
+{
+	/* libuv before 1.53 reads its "pending" flag without ordering it after the caller's own
+	 * writes: without the fence a note posted just before may be missed. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	uv_async_send(&l->async);
+}
+
+struct work {
+	uv_work_t uv;
+	void (*work)(void *arg);
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void on_work(uv_work_t *uv)
+{
+	struct work *w = (struct work *)uv;
+
+	w->work(w->arg);
+}
+
+static void on_work_done(uv_work_t *uv, int status)
+{
+	struct work *w = (struct work *)uv;
+
+	(void)status; /* nothing here is ever cancelled */
+	w->done(w->arg);
+	free(w);
+}
+
+void net_loop_work(struct net_loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+	struct work *w = base_alloc(sizeof(*w));
+
+	*w = (struct work){ .work = work, .done = done, .arg = arg };
+	CHECK(uv_queue_work(&l->uv, &w->uv, on_work, on_work_done) == 0);
+}
+
+static struct net_loop *owner_of(const uv_handle_t *h)
+{
+	return (struct net_loop *)h->loop; /* uv is its first member */
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+static void close_handle(uv_handle_t *h)
+{
+	owner_of(h)->n_owned--;
+	uv_close(h, on_closed);
+}
+
+struct net_timer {
+	uv_timer_t uv;
+	void (*expired)(void *arg);
+	void *arg;
+};
+
+struct net_timer *net_timer_new(struct net_loop *l, void (*expired)(void *arg), void *arg)
+{
+	struct net_timer *t = base_alloc(sizeof(*t));
+
+	CHECK(uv_timer_init(&l->uv, &t->uv) == 0);
+	t->expired = expired;
+	t->arg = arg;
+	l->n_owned++;
+	return t;
+}
+
+void net_timer_free(struct net_timer *t)
+{
+	if (t)
+		close_handle((uv_handle_t *)&t->uv);
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+	struct net_timer *t = (struct net_timer *)uv;
+
+	t->expired(t->arg);
+}
+
+void net_timer_set(struct net_timer *t, uint64_t at)
+{
+	uint64_t now = net_loop_now(owner_of((uv_handle_t *)&t->uv));
+
+	if (at == UINT64_MAX)
+		net_timer_stop(t);
+	else
+		uv_timer_start(&t->uv, on_timer, at > now ? at - now : 0, 0);
+}
+
+void net_timer_stop(struct net_timer *t)
+{
+	uv_timer_stop(&t->uv);
+}
+
+struct net_watch {
+	uv_poll_t uv;
+	void (*readable)(void *arg);
+	void *arg;
+};
+
+static void on_poll(uv_poll_t *uv, int status, int events)
+{
+	struct net_watch *w = (struct net_watch *)uv;
+
+	(void)status, (void)events; /* whoever reads the descriptor finds out */
+	w->readable(w->arg);
+}
+
+struct net_watch *
+net_watch_new(struct net_loop *l, int fd, void (*readable)(void *arg), void *arg, struct error *e)
+{
+	struct net_watch *w = base_alloc(sizeof(*w));
+	int r = uv_poll_init(&l->uv, &w->uv, fd);
+
+	if (r != 0) {
+		free(w);
+		error_set(e, ERROR_SYSTEM, "cannot watch descriptor %d: %s", fd, uv_strerror(r));
+		return NULL;
+	}
+	w->readable = readable;
+	w->arg = arg;
+	l->n_owned++;
+	CHECK(uv_poll_start(&w->uv, UV_READABLE, on_poll) == 0);
+	return w;
+}
+
+void net_watch_free(struct net_watch *w)
+{
+	if (w)
+		close_handle((uv_handle_t *)&w->uv);
+}
+
+struct net_signal {
+	uv_signal_t uv;
+	void (*caught)(void *arg, int signum);
+	void *arg;
+};
+
+static void on_signal(uv_signal_t *uv, int signum)
+{
+	struct net_signal *s = (struct net_signal *)uv;
+
+	s->caught(s->arg, signum);
+}
+
+struct net_signal *
+net_signal_new(struct net_loop *l, int signum, void (*caught)(void *arg, int signum), void *arg)
+{
+	struct net_signal *s = base_alloc(sizeof(*s));
+
+	CHECK(uv_signal_init(&l->uv, &s->uv) == 0);
+	CHECK(uv_signal_start(&s->uv, on_signal, signum) == 0);
+	uv_unref((uv_handle_t *)&s->uv);
+	s->caught = caught;
+	s->arg = arg;
+	l->n_owned++;
+	return s;
+}
+
+void net_signal_free(struct net_signal *s)
+{
+	if (s)
+		close_handle((uv_handle_t *)&s->uv);
+}

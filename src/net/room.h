@@ -1,0 +1,40 @@
+/* What the files of this room share. Nobody else includes it. */
+
+#ifndef HOPSEAL_NET_ROOM_H
+#define HOPSEAL_NET_ROOM_H
+
+#include <uv.h>
+
+#include "net/net.h"
+
+#define NET_READ_MAX (64 * 1024) /* octets of one `read` */
+
+struct net_loop {
+	uv_loop_t uv;
+	uv_async_t async;
+	void (*woken)(void *arg);
+	void *wake_arg;
+	size_t n_owned;               /* handed out and not freed yet */
+	struct net_stream *finishing; /* streams that nobody owns any more */
+	char read_mem[NET_READ_MAX];  /* of the read going on; one at a time */
+};
+
+/* Fills *f from a libuv error (negative). */
+void net_failure_set(struct net_failure *f, int uv_error);
+
+union net_sockaddr {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_storage storage;
+};
+
+void net_sockaddr_of(const struct net_endpoint *e, union net_sockaddr *out);
+MUST_USE bool net_endpoint_of(const union net_sockaddr *sa, struct net_endpoint *out);
+
+/* An accepted stream without calls, or NULL. */
+MUST_USE struct net_stream *net_stream_accept(struct net_loop *l, uv_stream_t *listener);
+/* Closes a stream that net_stream_finish has taken over. */
+void net_stream_abandon(struct net_stream *s);
+
+#endif
