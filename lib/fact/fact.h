@@ -88,7 +88,11 @@ bool question_eq(const struct question *a, const struct question *b);
 /* The recorded answer, or NULL. Lives as long as the set. */
 const struct answer *fact_find(struct fact_set set, const struct question *q);
 
-/* A growing set: one per message attempt or explanation. Everything is copied into its arena. */
+/* A deep copy: all spans and records live in the arena. */
+MUST_USE struct answer answer_copy(struct arena *a, const struct answer *from);
+
+/* A growing set: one per message attempt or explanation. Everything is copied into its
+ * arena. Of two answers to one question the first one counts. */
 struct fact_list;
 MUST_USE struct fact_list *fact_list_new(struct arena *a);
 void fact_list_add(struct fact_list *l, const struct question *q, const struct answer *answer);
@@ -97,10 +101,14 @@ struct fact_set fact_list_set(const struct fact_list *l); /* borrowed until the 
 struct str answer_status_name(enum answer_status s); /* "found", "none", "failed" */
 struct str dnssec_status_name(enum dnssec_status s); /* "unchecked", "insecure" ... */
 struct str question_kind_name(enum question_kind k); /* "table", "mx", "address", "native" */
+/* The same names back; false on any other text. */
+MUST_USE bool answer_status_from(struct str name, enum answer_status *out);
+MUST_USE bool dnssec_status_from(struct str name, enum dnssec_status *out);
+MUST_USE bool question_kind_from(struct str name, enum question_kind *out);
 
-/* Canonical JSON of one fact and of a set (an array): members in fixed order, absent ones
- * left out. src/json reads the same form back (explain --facts FILE). Documented in
- * docs/reference/facts.md. */
+/* Canonical JSON of one fact and of a set (an array): members in fixed order, those that say
+ * nothing left out; octets that are not UTF-8 come back as U+FFFD. src/json reads the same form
+ * back (explain --facts FILE). Documented in docs/reference/facts.md. */
 void fact_json(struct json *j, const struct fact *f);
 void fact_set_json(struct json *j, struct fact_set set);
 

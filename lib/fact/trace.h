@@ -23,4 +23,9 @@ struct trace_step {
 	enum answer_status answer; /* TRACE_QUESTION */
 };
 
+struct str trace_kind_name(enum trace_kind k); /* "question", "rule", "warning" */
+
+/* An array, one object a step; what is empty is left out. */
+void trace_json(struct json *j, const struct trace_step *v, size_t n);
+
 #endif
