@@ -1,0 +1,94 @@
+/* Lookup tables: the lists that parameters such as smtp_tls_per_site name, in Postfix's syntax
+ * ("texthash:/etc/hopseal/tls_per_site, static:NONE"). Types: texthash, inline, static, fail.
+ *
+ * A table that cannot be used is never left out of its list: it fails every lookup that comes to
+ * it, and is a finding. Thread: everything here belongs to the thread that made it. Times are
+ * monotonic ms (os_now_ms). */
+
+#ifndef HOPSEAL_TABLE_TABLE_H
+#define HOPSEAL_TABLE_TABLE_H
+
+#include "base/arena.h"
+#include "fact/fact.h"
+
+/* What there is to say about a table, for `hopseal check` and the log. Each is told once for each
+ * version of the file. */
+struct table_finding {
+	bool is_error;   /* this version of the table cannot be used; false: it can */
+	struct str code; /* stable: "bad-spec", "unknown-type", "bad-body", "open", "duplicate-key",
+			    * "line-format", "line-quote", "line-colon", "line-leading-space",
+			    * "line-utf8", "line-nul", "line-length", "kept-old", "reloaded" */
+	struct str param;  /* the parameter that names the table */
+	struct str source; /* "texthash:/etc/hopseal/tls_per_site" */
+	struct str file;   /* "" when the table is no file */
+	unsigned line;     /* 0: the table as a whole */
+	struct str text;   /* what it does now */
+	struct str remedy; /* what to do, may be "" */
+};
+
+struct table_type; /* table/type.h */
+
+struct table_options {
+	bool is_utf8; /* smtputf8_enable: keys are folded as Unicode, and must be UTF-8 */
+	/* Told while opening, and later from lookups and refreshes; borrowed for the call. May be
+	 * NULL. */
+	void (*found)(void *arg, const struct table_finding *f);
+	void *arg;
+	const struct table_type *const *types; /* asked for before the built-in ones */
+	size_t n_types;
+};
+
+/* One lookup. Everything must live until it is answered or cancelled. */
+struct table_query {
+	struct arena *arena; /* where the answer lives */
+	struct str key;      /* verbatim; folded as the table wants it */
+	uint64_t now_ms;
+	void (*answered)(void *arg, const struct answer *answer); /* borrowed for the call */
+	void *arg;
+};
+
+struct table_lookup; /* one that is under way */
+
+/* The tables of one parameter, asked in order: the first result ends a lookup, an error ends it as
+ * FAILED, "no such entry" goes on. An empty value is an error too. */
+struct table_set;
+
+/* Splits `list` at commas and white space outside braces and opens each table. Never fails. */
+MUST_USE struct table_set *
+table_set_new(struct str param, struct str list, const struct table_options *o, uint64_t now_ms);
+void table_set_free(struct table_set *s); /* no lookup may be under way; NULL is fine */
+
+/* NULL: *answer is filled, and `answered` is not called; all types of today answer so. Else
+ * `answered` is called once, later and not from inside this call. */
+MUST_USE struct table_lookup *
+table_set_lookup(struct table_set *s, const struct table_query *q, struct answer *answer);
+void table_lookup_cancel(struct table_lookup *l); /* no call comes; not after `answered` */
+
+/* Looks whether files have changed, once a second at most; a lookup does the same for the tables
+ * that it asks. */
+void table_set_refresh(struct table_set *s, uint64_t now_ms);
+
+/* All entries of the tables that can list theirs, in the order of list and file. Keys as stored:
+ * A-Z lowered. */
+struct table_entry {
+	struct str source, file;
+	unsigned line;
+	struct str key, value;
+};
+void table_set_each(const struct table_set *s,
+		    void (*entry)(void *arg, const struct table_entry *e), void *arg);
+
+/* The sets of a whole configuration, by the name of their parameter. */
+struct tables;
+
+MUST_USE struct tables *tables_new(const struct table_options *o);
+void tables_free(struct tables *t); /* with its sets; NULL is fine */
+/* Once for each parameter. An empty list is a set that knows nothing. */
+void tables_open(struct tables *t, struct str param, struct str list, uint64_t now_ms);
+struct table_set *tables_find(const struct tables *t, struct str param); /* NULL: not opened */
+/* As table_set_lookup; FAILED when the parameter was not opened. */
+MUST_USE struct table_lookup *tables_lookup(struct tables *t, struct str param,
+					    const struct table_query *q, struct answer *answer);
+void tables_refresh(struct tables *t, uint64_t now_ms);
+
+#endif
