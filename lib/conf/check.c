@@ -1,0 +1,285 @@
+#include "conf/check.h"
+
+#include "base/limits.h"
+#include "conf/value.h"
+
+struct checker {
+	struct conf_collector *out;
+	const struct conf_names *names;
+	unsigned suggestions; /* given so far */
+};
+
+static const struct conf_slot *slot_at(const struct checker *k, enum conf_id id)
+{
+	return &k->names->slot[id];
+}
+
+/* Values from a closed set. */
+
+struct word_rule {
+	enum conf_id id;
+	bool is_list;
+	bool may_be_empty;
+	const char *words; /* separated by single blanks */
+};
+
+static const struct word_rule word_rules[] = {
+	{ CONF_inet_protocols, true, false, "all ipv4 ipv6" },
+	{ CONF_smtp_address_preference, false, false, "any ipv4 ipv6" },
+	{ CONF_smtp_host_lookup, true, false, "dns native" },
+	{ CONF_smtp_dns_support_level, false, true, "disabled enabled dnssec" },
+	{ CONF_smtp_dns_resolver_options, true, true, "res_defnames res_dnsrch" },
+	{ CONF_smtp_tls_security_level, false, true,
+	  "none may encrypt fingerprint dane dane-only verify secure" },
+	{ CONF_smtp_tls_dane_insecure_mx_policy, false, false, "may encrypt dane" },
+};
+
+static bool is_word_of(struct str words, struct str word)
+{
+	struct str w;
+
+	while (str_token(&words, STR(" "), &w)) {
+		if (str_ieq_ascii(w, word))
+			return true;
+	}
+	return false;
+}
+
+static void reject_word(struct checker *k, const struct word_rule *r, struct str word)
+{
+	const struct conf_slot *s = slot_at(k, r->id);
+	struct conf_finding what = {
+		.severity = CONF_ERROR,
+		.code = STR("bad-value"),
+		.param = s->name,
+		.remedy = arena_fmt(k->out->arena, "use %sof: %s", r->is_list ? "a list " : "one ",
+				    r->words),
+	};
+
+	conf_collect(k->out, conf_place_of(s), &what, STR_FMT ": \"" STR_FMT "\" is no value of it",
+		     STR_ARG(s->name), STR_ARG(str_first(word, 60)));
+}
+
+static void check_words(struct checker *k, const struct word_rule *r)
+{
+	const struct conf_slot *s = slot_at(k, r->id);
+	struct str rest = s->expanded, word = rest;
+	unsigned n = 0;
+
+	if (s->progress != CONF_DONE)
+		return;
+	if (!r->is_list && rest.n && !is_word_of(str_of(r->words), rest)) {
+		reject_word(k, r, rest);
+		return;
+	}
+	for (; r->is_list && str_token(&rest, STR(", \t\r\n"), &word); n++) {
+		if (!is_word_of(str_of(r->words), word))
+			reject_word(k, r, word);
+	}
+	if (!r->may_be_empty && (r->is_list ? n : s->expanded.n) == 0)
+		reject_word(k, r, STR(""));
+}
+
+static void check_level(struct checker *k)
+{
+	const struct conf_slot *s = slot_at(k, CONF_compatibility_level);
+	struct conf_finding what = {
+		.severity = CONF_ERROR,
+		.code = STR("bad-value"),
+		.param = s->name,
+		.remedy = STR("write the release that the file was made for, such as 3.6"),
+	};
+	struct conf_level level;
+
+	if (s->progress == CONF_DONE && s->expanded.n && !conf_value_level(s->expanded, &level))
+		conf_collect(k->out, conf_place_of(s), &what,
+			     STR_FMT ": \"" STR_FMT "\" is not N, N.N or N.N.N", STR_ARG(s->name),
+			     STR_ARG(str_first(s->expanded, 60)));
+}
+
+/* Parameters whose state has a say. */
+
+static bool is_changed(const struct conf_slot *s, struct str preset)
+{
+	return s->progress != CONF_DONE || !str_eq(s->expanded, preset);
+}
+
+static const char *effect_text(enum conf_effect e)
+{
+	switch (e) {
+	case CONF_EFFECT_NONE:
+		return "";
+	case CONF_EFFECT_TLS:
+		return ", though in Postfix it changes TLS";
+	case CONF_EFFECT_ROUTING:
+		return ", though in Postfix it changes where mail goes";
+	}
+	return "";
+}
+
+static void report_not_honoured(struct checker *k, const struct conf_slot *s, bool is_loud)
+{
+	struct conf_finding what = {
+		.severity = is_loud ? CONF_WARNING : CONF_NOTE,
+		.code = STR("not-honoured"),
+		.param = s->name,
+		.remedy = is_loud ? STR("remove the line if mail may go without it") : STR(""),
+	};
+
+	conf_collect(k->out, conf_place_of(s), &what, STR_FMT " is not honoured%s",
+		     STR_ARG(s->name), effect_text(is_loud ? s->effect : CONF_EFFECT_NONE));
+}
+
+static void report_refused(struct checker *k, const struct conf_slot *s)
+{
+	struct conf_finding what = {
+		.severity = CONF_ERROR,
+		.code = STR("not-supported"),
+		.param = s->name,
+		.remedy = STR("remove the line, or leave this mail to Postfix"),
+	};
+
+	conf_collect(k->out, conf_place_of(s), &what,
+		     STR_FMT
+		     " is not supported yet, and mail sent without it could have weaker TLS "
+		     "than it asks for",
+		     STR_ARG(s->name));
+}
+
+static const struct {
+	enum conf_id id;
+	const char *remedy;
+} replacements[] = {
+	{ CONF_smtp_use_tls, "set smtp_tls_security_level = may in its place" },
+	{ CONF_smtp_enforce_tls, "set smtp_tls_security_level = verify in its place (encrypt where "
+				 "smtp_tls_enforce_peername is no)" },
+	{ CONF_smtp_tls_enforce_peername,
+	  "set smtp_tls_security_level = verify (for yes) or encrypt (for no) in its place" },
+	{ CONF_smtp_tls_per_site,
+	  "move its entries to smtp_tls_policy_maps once Hopseal supports it: NONE is none, MAY is "
+	  "may, MUST_NOPEERMATCH is encrypt, MUST is verify" },
+};
+
+static struct str replacement_of(enum conf_id id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(replacements); i++) {
+		if (replacements[i].id == id)
+			return str_of(replacements[i].remedy);
+	}
+	return STR("");
+}
+
+static void report_deprecated(struct checker *k, enum conf_id id)
+{
+	const struct conf_slot *s = slot_at(k, id);
+	struct conf_finding what = {
+		.severity = CONF_NOTE,
+		.code = STR("deprecated"),
+		.param = s->name,
+		.remedy = replacement_of(id),
+	};
+
+	conf_collect(k->out, conf_place_of(s), &what, STR_FMT " is honoured, but deprecated",
+		     STR_ARG(s->name));
+}
+
+static void check_param(struct checker *k, enum conf_id id)
+{
+	const struct conf_slot *s = slot_at(k, id);
+	const struct conf_param *p = &conf_params[id];
+
+	if (!s->is_set)
+		return;
+	switch (p->state) {
+	case CONF_STATE_USED:
+		break;
+	case CONF_STATE_OLD:
+		report_deprecated(k, id);
+		break;
+	case CONF_STATE_LATER:
+		report_not_honoured(k, s,
+				    s->effect != CONF_EFFECT_NONE && is_changed(s, p->preset));
+		break;
+	case CONF_STATE_REFUSED:
+		if (is_changed(s, p->preset))
+			report_refused(k, s);
+		break;
+	}
+}
+
+/* Names. */
+
+static void report_unknown(struct checker *k, const struct conf_slot *s)
+{
+	struct str near = STR_NONE;
+	struct conf_finding what = {
+		.severity = CONF_WARNING,
+		.code = STR("unknown-parameter"),
+		.param = s->name,
+	};
+
+	if (k->suggestions++ < CONF_SUGGESTIONS_MAX)
+		near = conf_nearest(k->names, s->name);
+	if (near.n)
+		what.remedy = arena_fmt(k->out->arena, "did you mean " STR_FMT "?", STR_ARG(near));
+	conf_collect(k->out, conf_place_of(s), &what, "nobody knows a parameter " STR_FMT,
+		     STR_ARG(str_first(s->name, 80)));
+}
+
+static void check_other(struct checker *k, const struct conf_slot *s)
+{
+	if (!s->is_set)
+		return;
+	switch (s->kind) {
+	case CONF_KIND_PARAM:
+		break;
+	case CONF_KIND_KNOWN:
+	case CONF_KIND_SERVICE:
+		report_not_honoured(k, s,
+				    s->effect != CONF_EFFECT_NONE &&
+					    (s->progress != CONF_DONE || s->expanded.n > 0));
+		break;
+	case CONF_KIND_USER:
+		if (!s->is_referred)
+			report_unknown(k, s);
+		break;
+	}
+}
+
+/* Pairs. */
+
+static bool is_filled(const struct checker *k, enum conf_id id)
+{
+	const struct conf_slot *s = slot_at(k, id);
+
+	return s->progress == CONF_DONE && s->expanded.n > 0;
+}
+
+static void check_both_tables(struct checker *k)
+{
+	const struct conf_slot *s = slot_at(k, CONF_smtp_tls_per_site);
+	struct conf_finding what = {
+		.severity = CONF_WARNING,
+		.code = STR("ignored"),
+		.param = s->name,
+		.remedy = STR("remove one of the two parameters"),
+	};
+
+	if (is_filled(k, CONF_smtp_tls_per_site) && is_filled(k, CONF_smtp_tls_policy_maps))
+		conf_collect(k->out, conf_place_of(s), &what,
+			     "smtp_tls_per_site is ignored while smtp_tls_policy_maps is set");
+}
+
+void conf_check(struct conf_collector *c, const struct conf_names *t)
+{
+	struct checker k = { .out = c, .names = t };
+
+	for (size_t i = 0; i < ARRAY_LEN(word_rules); i++)
+		check_words(&k, &word_rules[i]);
+	check_level(&k);
+	for (unsigned i = 0; i < CONF_COUNT; i++)
+		check_param(&k, (enum conf_id)i);
+	for (size_t i = CONF_COUNT; i < t->n; i++)
+		check_other(&k, &t->slot[i]);
+	check_both_tables(&k);
+}
