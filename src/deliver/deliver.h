@@ -6,6 +6,7 @@
 
 #include "ask/ask.h"
 #include "deliver/content.h"
+#include "deliver/session.h"
 #include "mail/outcome.h"
 #include "net/net.h"
 #include "policy/policy.h"
@@ -20,7 +21,7 @@ struct deliver_site {
 	const struct conf *conf;
 	const struct policy_config *policy;
 	const struct route_config *route;
-	struct tls_contexts *tls;
+	struct tls_client *tls;
 };
 
 struct deliver_message {
@@ -32,11 +33,6 @@ struct deliver_message {
 	uint64_t age_s;       /* how long the message has waited so far */
 };
 
-/* How long each phase took, in ms; 0 where it was not reached. */
-struct deliver_timings {
-	uint64_t connect_ms, greeting_ms, tls_ms, total_ms;
-};
-
 enum deliver_try_kind {
 	DELIVER_TRY_SKIPPED, /* the policy forbids this host; no connection was made */
 	DELIVER_TRY_CONNECT, /* no connection */
@@ -46,8 +42,10 @@ enum deliver_try_kind {
 /* One host tried: the evidence. */
 struct deliver_try {
 	enum deliver_try_kind kind;
-	struct route_host host;
+	struct route_candidate candidate;
+	struct str nexthop; /* one of the next-hop's destinations: the table key */
 	struct policy_decision decision;
+	struct policy_subject subject;
 	bool is_plaintext_retry; /* level may, TLS failed, the message is old enough */
 	struct tls_peer peer;
 	bool is_judged;
@@ -55,7 +53,7 @@ struct deliver_try {
 	struct str greeting, transcript;
 	unsigned extensions;    /* smtp_extension bits of the last EHLO */
 	struct outcome trouble; /* what went wrong with the host; reason "" when nothing */
-	struct deliver_timings timings;
+	struct session_times times;
 };
 
 struct deliver_rcpt {
@@ -66,25 +64,42 @@ struct deliver_rcpt {
 	size_t try; /* index of the try that gave the outcome, when has_try */
 };
 
+/* One destination of the next-hop, looked up. */
+struct deliver_hosts {
+	struct str nexthop;
+	struct route_hosts hosts;
+};
+
 struct deliver_result {
 	struct str transport, nexthop;
-	struct deliver_rcpt *rcpts;
+	enum route_protocol protocol;
+	struct deliver_rcpt *rcpts; /* in the order given */
 	size_t n_rcpts;
+	struct deliver_hosts *hosts;
+	size_t n_hosts;
 	struct deliver_try *tries;
 	size_t n_tries;
 	struct fact_set facts;
 };
 
+/* Recipients that share a transport and next-hop. */
+struct deliver_job {
+	struct str transport, nexthop;
+	enum route_protocol protocol;
+	const struct smtp_rcpt *rcpts;
+	size_t n_rcpts;
+	uint64_t seed; /* orders equal MX preferences and addresses */
+};
+
 struct deliver;
 typedef void deliver_done(void *arg, const struct deliver_result *result);
 
-/* Starts. Spans of `message` and `rcpts` are copied; the content is borrowed until `done`, which is
- * called once, from the loop, never from here; the result lives until deliver_free. `seed` orders
- * equal MX preferences. */
+/* Starts. Texts of `message` and `job` must live until deliver_free; the content is borrowed until
+ * `done`, which is called once, from the loop, never from here. The result lives until
+ * deliver_free. */
 MUST_USE struct deliver *
 deliver_start(const struct deliver_site *site, const struct deliver_message *message,
-	      struct str transport, struct str nexthop, const struct smtp_rcpt *rcpts,
-	      size_t n_rcpts, uint64_t seed, deliver_done *done, void *arg);
+	      const struct deliver_job *job, deliver_done *done, void *arg);
 void deliver_free(struct deliver *d); /* after `done`, also from within it */
 
 #endif

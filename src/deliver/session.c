@@ -200,6 +200,7 @@ static void session_engine_failed(struct session *s, const struct smtp_client_ev
 {
 	session_over(s, SESSION_FAILED, ev->outcome.status, ev->outcome.reason);
 	s->end.may_try_next_host = ev->may_try_next_host;
+	s->end.cause = ev->cause;
 	s->end.outcome.kind = ev->outcome.kind;
 	s->end.outcome.reply = ev->outcome.reply;
 	s->end.outcome.reply.text = arena_str(s->arena, ev->outcome.reply.text);
@@ -354,7 +355,7 @@ static void session_on_failed(void *arg, const struct net_failure *why)
 	/* without a stream nothing can be written: only events are left */
 	while (!s->is_over && session_take_event(s))
 		;
-	session_over(s, SESSION_FAILED, STATUS(4, 4, 2), text);
+	CHECK(s->is_over);
 	session_hang_up(s);
 	s->calls->over(s->arg, &s->end);
 }

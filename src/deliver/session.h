@@ -29,7 +29,8 @@ enum session_end_kind {
 
 struct session_end {
 	enum session_end_kind kind;
-	struct outcome outcome; /* QUIT: reason "" */
+	struct outcome outcome;       /* QUIT: reason "" */
+	enum smtp_client_cause cause; /* FAILED */
 	bool may_try_next_host;
 };
 

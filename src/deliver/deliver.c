@@ -1,0 +1,505 @@
+/* The walk over destinations, hosts and tries. As in Postfix, a host that cannot be used, or that
+ * defers, hands what is left to the next one; the last word on each recipient stands when no host
+ * is left. */
+
+#include "deliver/deliver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "deliver/site_options.h"
+
+/* What is known of a recipient while hosts are tried. */
+struct pending {
+	bool is_final; /* delivered, bounced, or a deferral that no other host can better */
+};
+
+struct deliver {
+	const struct deliver_site *site;
+	struct deliver_message message;
+	struct deliver_result result;
+	deliver_done *done;
+	void *arg;
+	struct arena *arena;
+	struct fact_list *facts;
+	struct pending *pending; /* as result.rcpts */
+	uint64_t seed;
+
+	const struct str *nexthops;
+	size_t n_nexthops, nexthop; /* the next one to look up */
+	struct route_hosts_step route;
+	const struct route_hosts *hosts; /* of the present next-hop */
+	size_t candidate;                /* the next one to try */
+	unsigned n_sessions;             /* past the greeting, of this next-hop */
+
+	struct ask_run *run;
+	struct policy_step policy;
+	struct session *session;
+	struct deliver_try *try; /* the present one, in result.tries */
+	size_t tries_room;
+
+	bool is_mail_begun; /* in this session: its recipients have words of their own */
+	struct smtp_mail mail;
+	struct smtp_rcpt *sent; /* the pending recipients of this session */
+	size_t *sent_index;     /* their places in result.rcpts */
+};
+
+static void deliver_next_nexthop(struct deliver *d);
+static void deliver_next_host(struct deliver *d);
+static void deliver_connect(struct deliver *d, bool is_plaintext_retry);
+
+static size_t deliver_n_pending(const struct deliver *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->result.n_rcpts; i++)
+		n += !d->pending[i].is_final;
+	return n;
+}
+
+static struct outcome outcome_copy(struct arena *a, const struct outcome *o)
+{
+	struct outcome copy = *o;
+
+	copy.reason = arena_str(a, o->reason);
+	copy.remote_host = arena_str(a, o->remote_host);
+	copy.reply.text = arena_str(a, o->reply.text);
+	return copy;
+}
+
+static void deliver_settle(struct deliver *d, size_t i, const struct outcome *o, bool is_final)
+{
+	struct deliver_rcpt *r = &d->result.rcpts[i];
+
+	r->outcome = *o;
+	r->has_try = d->try != NULL;
+	r->try = d->try ? (size_t)(d->try - d->result.tries) : 0;
+	d->pending[i].is_final = is_final;
+}
+
+/* The same word for all that are left. */
+static void deliver_settle_all(struct deliver *d, const struct outcome *o, bool is_final)
+{
+	for (size_t i = 0; i < d->result.n_rcpts; i++)
+		if (!d->pending[i].is_final)
+			deliver_settle(d, i, o, is_final);
+}
+
+static void deliver_finish(struct deliver *d)
+{
+	d->result.facts = fact_list_set(d->facts);
+	d->done(d->arg, &d->result); /* may free d */
+}
+
+/* "mx.example.com[192.0.2.1]:25", as Postfix names a host. */
+static struct str deliver_peer_name(struct deliver *d)
+{
+	const struct route_candidate *c = &d->try->candidate;
+
+	return arena_fmt(d->arena, STR_FMT "[" STR_FMT "]:%u", STR_ARG(c->host),
+			 STR_ARG(address_text(d->arena, &c->address)), c->port);
+}
+
+/* A new try at the end of the list. Pointers into the list die here: only d->try is kept. */
+static void deliver_add_try(struct deliver *d, const struct route_candidate *c)
+{
+	if (d->result.n_tries == d->tries_room) {
+		size_t room = d->tries_room ? d->tries_room * 2 : 8;
+		struct deliver_try *more = ARENA_ARRAY(d->arena, room, struct deliver_try);
+		if (d->result.n_tries > 0)
+			memcpy(more, d->result.tries, d->result.n_tries * sizeof(*more));
+		d->result.tries = more;
+		d->tries_room = room;
+	}
+	d->try = &d->result.tries[d->result.n_tries++];
+	*d->try = (struct deliver_try){
+		.candidate = *c,
+		.nexthop = d->nexthops[d->nexthop - 1],
+		.subject = {
+			.nexthop = d->nexthops[d->nexthop - 1],
+			.host = c->host,
+			.port = c->port,
+			.has_tls_required_no = d->message.has_tls_required_no,
+		},
+	};
+}
+
+static void deliver_note_trouble(struct deliver *d, enum outcome_kind kind, struct status status,
+				 struct str reason)
+{
+	d->try->trouble = (struct outcome){
+		.kind = kind,
+		.status = status,
+		.reason = reason,
+		.remote_host = deliver_peer_name(d),
+	};
+}
+
+/* The host is no good: what is left waits for the next one, or for good if there is none. */
+static void deliver_host_trouble(struct deliver *d, enum outcome_kind kind, struct status status,
+				 struct str reason)
+{
+	deliver_note_trouble(d, kind, status, reason);
+	deliver_settle_all(d, &d->try->trouble, kind == OUTCOME_BOUNCED);
+}
+
+/* The words of an engine's outcome, with the name of the host that the engine does not know. */
+static struct str deliver_reason(struct deliver *d, enum smtp_client_cause cause, struct str reason)
+{
+	struct str peer = deliver_peer_name(d);
+
+	switch (cause) {
+	case SMTP_CAUSE_REPLY:
+		return arena_fmt(d->arena, "host " STR_FMT " said: " STR_FMT, STR_ARG(peer),
+				 STR_ARG(reason));
+	case SMTP_CAUSE_TIMEOUT:
+	case SMTP_CAUSE_LOST:
+		return arena_fmt(d->arena, "conversation with " STR_FMT " " STR_FMT, STR_ARG(peer),
+				 STR_ARG(reason));
+	case SMTP_CAUSE_PROTOCOL:
+	case SMTP_CAUSE_INJECTION:
+		return arena_fmt(d->arena, "host " STR_FMT " " STR_FMT, STR_ARG(peer),
+				 STR_ARG(reason));
+	case SMTP_CAUSE_LOCAL:
+		return arena_str(d->arena, reason);
+	}
+	CHECK(!"a cause of no kind");
+}
+
+/* ---- a session ---- */
+
+static void deliver_send(struct deliver *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->result.n_rcpts; i++) {
+		if (d->pending[i].is_final)
+			continue;
+		d->sent[n] = d->result.rcpts[i].rcpt;
+		d->sent_index[n++] = i;
+	}
+	d->mail = (struct smtp_mail){
+		.sender = d->message.sender,
+		.size_octets = d->message.size_octets,
+		.is_8bit = d->message.is_8bit,
+		.is_smtputf8 = d->message.is_smtputf8,
+		.ret = d->message.ret,
+		.envid = d->message.envid,
+		.rcpts = d->sent,
+		.n_rcpts = n,
+	};
+	d->is_mail_begun = true;
+	session_mail(d->session, &d->mail, d->message.content);
+}
+
+static void deliver_on_ready(void *arg)
+{
+	struct deliver *d = arg;
+	struct deliver_try *t = d->try;
+
+	d->n_sessions++;
+	t->peer = session_peer(d->session, d->arena);
+	t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
+	t->is_judged = true;
+	if (t->judgement.is_acceptable) {
+		deliver_send(d);
+		return;
+	}
+	deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
+	session_quit(d->session);
+}
+
+static void deliver_on_rcpt(void *arg, const struct smtp_client_event *ev)
+{
+	struct deliver *d = arg;
+	size_t i = d->sent_index[ev->index];
+	struct outcome o = outcome_copy(d->arena, &ev->outcome);
+
+	o.reason = deliver_reason(d, ev->cause, ev->outcome.reason);
+	o.remote_host = deliver_peer_name(d);
+	deliver_settle(d, i, &o, o.kind != OUTCOME_DEFERRED || !ev->may_try_next_host);
+	d->result.rcpts[i].is_fate_unknown |= ev->is_fate_unknown;
+}
+
+static void deliver_on_done(void *arg)
+{
+	struct deliver *d = arg;
+
+	session_quit(d->session);
+}
+
+/* Level may, and the message has waited long enough: once more without TLS. */
+static bool deliver_may_fall_back(const struct deliver *d, const struct session_end *end)
+{
+	const struct deliver_try *t = d->try;
+
+	if (t->decision.level != TLS_LEVEL_MAY || t->is_plaintext_retry ||
+	    deliver_n_pending(d) == 0 ||
+	    d->message.age_s < conf_time_s(d->site->conf, CONF_minimal_backoff_time))
+		return false;
+	return end->kind == SESSION_TLS_FAILED || (end->kind == SESSION_FAILED && t->peer.is_tls);
+}
+
+static void deliver_record(struct deliver *d)
+{
+	struct deliver_try *t = d->try;
+	const struct smtp_client *smtp = session_smtp(d->session);
+
+	t->peer = session_peer(d->session, d->arena);
+	t->times = session_times(d->session);
+	if (!smtp)
+		return;
+	t->greeting = arena_str(d->arena, smtp_client_greeting(smtp));
+	t->transcript = arena_str(d->arena, smtp_client_transcript(smtp));
+	t->extensions = smtp_client_extensions(smtp);
+}
+
+static void deliver_session_trouble(struct deliver *d, const struct session_end *end)
+{
+	struct deliver_try *t = d->try;
+	struct str peer = deliver_peer_name(d);
+
+	switch (end->kind) {
+	case SESSION_QUIT:
+		return;
+	case SESSION_NOT_CONNECTED:
+		t->kind = DELIVER_TRY_CONNECT;
+		deliver_host_trouble(d, OUTCOME_DEFERRED, end->outcome.status,
+				     arena_fmt(d->arena, "connect to " STR_FMT ": " STR_FMT,
+					       STR_ARG(peer), STR_ARG(end->outcome.reason)));
+		return;
+	case SESSION_TLS_FAILED:
+		t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
+		t->is_judged = true;
+		deliver_host_trouble(d, OUTCOME_DEFERRED, STATUS(4, 7, 5),
+				     arena_fmt(d->arena,
+					       "cannot start TLS with " STR_FMT ": " STR_FMT,
+					       STR_ARG(peer), STR_ARG(end->outcome.reason)));
+		return;
+	case SESSION_FAILED:
+		deliver_note_trouble(d, end->outcome.kind, end->outcome.status,
+				     deliver_reason(d, end->cause, end->outcome.reason));
+		t->trouble.reply = end->outcome.reply;
+		t->trouble.reply.text = arena_str(d->arena, end->outcome.reply.text);
+		if (!d->is_mail_begun)
+			deliver_settle_all(d, &t->trouble,
+					   end->outcome.kind == OUTCOME_BOUNCED ||
+						   !end->may_try_next_host);
+		return;
+	}
+}
+
+static void deliver_on_over(void *arg, const struct session_end *end)
+{
+	struct deliver *d = arg;
+
+	deliver_record(d);
+	deliver_session_trouble(d, end);
+	bool falls_back = deliver_may_fall_back(d, end);
+	session_free(d->session);
+	d->session = NULL;
+	if (falls_back)
+		deliver_connect(d, true);
+	else
+		deliver_next_host(d);
+}
+
+static const struct session_calls session_calls = {
+	.ready = deliver_on_ready,
+	.rcpt = deliver_on_rcpt,
+	.done = deliver_on_done,
+	.over = deliver_on_over,
+};
+
+static void deliver_connect(struct deliver *d, bool is_plaintext_retry)
+{
+	struct session_options o = deliver_session_options(d->site->conf, d->result.protocol);
+
+	if (is_plaintext_retry) {
+		struct deliver_try before = *d->try;
+		deliver_add_try(d, &before.candidate);
+		d->try->decision = before.decision;
+		d->try->is_plaintext_retry = true;
+	}
+	struct deliver_try *t = d->try;
+	struct net_endpoint source;
+	t->kind = DELIVER_TRY_SESSION;
+	o.loop = d->site->loop;
+	o.to = (struct net_endpoint){ t->candidate.address, t->candidate.port };
+	if (deliver_source_address(d->site->conf, t->candidate.address.family, &source))
+		o.source = &source;
+	o.tls = d->site->tls;
+	o.demand = (struct tls_demand){
+		.versions = t->decision.versions,
+		.cipher_list = t->decision.cipher_list,
+		.exclusions = t->decision.exclusions,
+		.sni = t->decision.sni,
+		.needs_authentication = t->decision.level >= TLS_LEVEL_FINGERPRINT,
+	};
+	o.smtp.starttls = t->decision.level == TLS_LEVEL_NONE || is_plaintext_retry
+				  ? SMTP_STARTTLS_NEVER
+				  : SMTP_STARTTLS_IF_OFFERED;
+	d->is_mail_begun = false;
+	d->session = session_start(&o, &session_calls, d);
+}
+
+/* ---- the policy of a host ---- */
+
+static size_t deliver_policy_step(void *arg, struct fact_set facts, const struct question **asks)
+{
+	struct deliver *d = arg;
+
+	d->policy = policy_step(d->arena, d->site->policy, &d->try->subject, facts);
+	*asks = &d->policy.u.ask;
+	return d->policy.kind == POLICY_ASK ? 1 : 0;
+}
+
+static void deliver_policy_done(void *arg, const struct error *e)
+{
+	struct deliver *d = arg;
+	struct deliver_try *t = d->try;
+
+	ask_run_free(d->run);
+	d->run = NULL;
+	if (e) {
+		t->kind = DELIVER_TRY_SKIPPED;
+		deliver_host_trouble(d, OUTCOME_DEFERRED, STATUS(4, 3, 0),
+				     arena_str(d->arena, error_text(e)));
+		deliver_next_host(d);
+		return;
+	}
+	t->decision = d->policy.u.decided;
+	if (policy_decision_allows_host(&t->decision)) {
+		deliver_connect(d, false);
+		return;
+	}
+	const struct policy_error *why =
+		t->decision.error.status.class ? &t->decision.error : &t->decision.refusal;
+	t->kind = DELIVER_TRY_SKIPPED;
+	deliver_host_trouble(d, why->status.class == 5 ? OUTCOME_BOUNCED : OUTCOME_DEFERRED,
+			     why->status, why->reason);
+	deliver_next_host(d);
+}
+
+/* ---- hosts and destinations ---- */
+
+static bool deliver_is_host_left(const struct deliver *d)
+{
+	bool is_limit_reached =
+		d->hosts->session_limit > 0 && d->n_sessions >= d->hosts->session_limit;
+
+	return d->candidate < d->hosts->n && !is_limit_reached;
+}
+
+static void deliver_next_host(struct deliver *d)
+{
+	if (deliver_n_pending(d) == 0) {
+		deliver_finish(d);
+		return;
+	}
+	if (!deliver_is_host_left(d)) {
+		deliver_next_nexthop(d);
+		return;
+	}
+	deliver_add_try(d, &d->hosts->v[d->candidate++]);
+	struct ask_stepper stepper = { deliver_policy_step, deliver_policy_done, d };
+	d->run = ask_run_new(d->site->ask, &stepper, d->facts);
+}
+
+static size_t deliver_route_step(void *arg, struct fact_set facts, const struct question **asks)
+{
+	struct deliver *d = arg;
+
+	d->route = route_hosts_step(d->arena, d->site->route, d->result.protocol,
+				    d->nexthops[d->nexthop - 1], d->seed, facts);
+	if (d->route.kind == ROUTE_HOSTS_DONE)
+		return 0;
+	*asks = d->route.u.ask.v;
+	return d->route.u.ask.n;
+}
+
+static void deliver_route_done(void *arg, const struct error *e)
+{
+	struct deliver *d = arg;
+
+	ask_run_free(d->run);
+	d->run = NULL;
+	d->try = NULL;
+	if (e) {
+		struct outcome o = {
+			.kind = OUTCOME_DEFERRED,
+			.status = STATUS(4, 3, 0),
+			.reason = arena_str(d->arena, error_text(e)),
+		};
+		deliver_settle_all(d, &o, false);
+		deliver_next_nexthop(d);
+		return;
+	}
+	struct deliver_hosts *h = &d->result.hosts[d->result.n_hosts++];
+	h->nexthop = d->nexthops[d->nexthop - 1];
+	h->hosts = d->route.u.done;
+	d->hosts = &h->hosts;
+	d->candidate = 0;
+	d->n_sessions = 0;
+	if (h->hosts.is_last)
+		d->n_nexthops = d->nexthop;
+	if (h->hosts.n == 0)
+		/* a bounce is the last word only at the last destination */
+		deliver_settle_all(d, &h->hosts.failure,
+				   h->hosts.failure.kind == OUTCOME_BOUNCED &&
+					   d->nexthop == d->n_nexthops);
+	deliver_next_host(d);
+}
+
+static void deliver_next_nexthop(struct deliver *d)
+{
+	if (d->nexthop == d->n_nexthops) {
+		deliver_finish(d);
+		return;
+	}
+	d->nexthop++;
+	struct ask_stepper stepper = { deliver_route_step, deliver_route_done, d };
+	d->run = ask_run_new(d->site->ask, &stepper, d->facts);
+}
+
+/* ---- from outside ---- */
+
+struct deliver *deliver_start(const struct deliver_site *site,
+			      const struct deliver_message *message, const struct deliver_job *job,
+			      deliver_done *done, void *arg)
+{
+	struct deliver *d = base_alloc(sizeof(*d));
+
+	CHECK(job->n_rcpts > 0);
+	d->site = site;
+	d->message = *message;
+	d->done = done;
+	d->arg = arg;
+	d->seed = job->seed;
+	d->arena = arena_new();
+	d->facts = fact_list_new(d->arena);
+	d->result.transport = job->transport;
+	d->result.nexthop = job->nexthop;
+	d->result.protocol = job->protocol;
+	d->result.n_rcpts = job->n_rcpts;
+	d->result.rcpts = ARENA_ARRAY(d->arena, job->n_rcpts, struct deliver_rcpt);
+	d->pending = ARENA_ARRAY(d->arena, job->n_rcpts, struct pending);
+	d->sent = ARENA_ARRAY(d->arena, job->n_rcpts, struct smtp_rcpt);
+	d->sent_index = ARENA_ARRAY(d->arena, job->n_rcpts, size_t);
+	for (size_t i = 0; i < job->n_rcpts; i++)
+		d->result.rcpts[i].rcpt = job->rcpts[i];
+	d->n_nexthops = route_nexthops(d->arena, job->nexthop, &d->nexthops);
+	d->result.hosts = ARENA_ARRAY(d->arena, d->n_nexthops, struct deliver_hosts);
+	deliver_next_nexthop(d);
+	return d;
+}
+
+void deliver_free(struct deliver *d)
+{
+	if (!d)
+		return;
+	ask_run_free(d->run);
+	session_free(d->session);
+	arena_free(d->arena);
+	free(d);
+}
