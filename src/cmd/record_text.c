@@ -1,0 +1,75 @@
+#include "cmd/record.h"
+
+static bool add_status(struct buf *out, struct status s)
+{
+	return buf_fmt(out, " %u.%u.%u", s.class, s.subject, s.detail);
+}
+
+/* "  wanted  verify (tls_per_site:3: [mx.example]:25 MUST)" */
+static bool add_wanted(struct buf *out, const struct policy_decision *d)
+{
+	struct str level = tls_level_name(d->level);
+
+	if (d->deciding >= d->n_trace)
+		return buf_fmt(out, "  wanted  " STR_FMT "\n", STR_ARG(level));
+	const struct trace_step *s = &d->trace[d->deciding];
+	if (s->file.n > 0)
+		return buf_fmt(out, "  wanted  " STR_FMT " (" STR_FMT ":%u: " STR_FMT " " STR_FMT ")\n",
+			       STR_ARG(level), STR_ARG(s->file), s->line, STR_ARG(s->key),
+			       STR_ARG(s->value));
+	return buf_fmt(out, "  wanted  " STR_FMT " (" STR_FMT ")\n", STR_ARG(level), STR_ARG(s->text));
+}
+
+static bool add_names(struct buf *out, const struct tls_peer *p)
+{
+	bool fits = true;
+
+	for (size_t i = 0; i < p->n_names && fits; i++)
+		fits = buf_fmt(out, "%s" STR_FMT, i == 0 ? "  names   " : ", ",
+			       STR_ARG(p->names[i].text));
+	return fits && (p->n_names == 0 || buf_add_char(out, '\n'));
+}
+
+static bool add_got(struct buf *out, const struct deliver_try *t)
+{
+	struct str reached = tls_security_name(t->judgement.reached);
+
+	if (!t->peer.is_tls)
+		return buf_fmt(out, "  got     " STR_FMT "%s\n", STR_ARG(reached),
+			       t->is_plaintext_retry ? " (second try, TLS had failed)" : "");
+	return buf_fmt(out, "  got     " STR_FMT ", " STR_FMT " " STR_FMT "%s" STR_FMT "\n",
+		       STR_ARG(reached), STR_ARG(t->peer.protocol), STR_ARG(t->peer.cipher),
+		       t->judgement.matched_name.n ? ", name matched: " : "",
+		       STR_ARG(t->judgement.matched_name)) &&
+	       add_names(out, &t->peer);
+}
+
+static bool add_try(struct buf *out, const struct deliver_try *t)
+{
+	return add_wanted(out, &t->decision) && (!t->is_judged || add_got(out, t));
+}
+
+static bool add_rcpt(struct buf *out, const struct record_rcpt *p)
+{
+	const struct outcome *o = &p->outcome;
+	bool fits = buf_fmt(out, STR_FMT ": " STR_FMT, STR_ARG(p->route.recipient),
+			    STR_ARG(outcome_kind_name(o->kind))) &&
+		    add_status(out, o->status) &&
+		    buf_fmt(out, " " STR_FMT "\n", STR_ARG(o->reason));
+
+	if (!fits || !p->delivery)
+		return fits;
+	const struct deliver_rcpt *d = &p->delivery->rcpts[p->index];
+	if (d->is_fate_unknown)
+		fits = buf_add(out, STR("  note    the server may have taken the message: it may "
+					"arrive twice\n"));
+	return fits && (!d->has_try || add_try(out, &p->delivery->tries[d->try]));
+}
+
+bool record_text(struct buf *out, const struct record *r)
+{
+	for (size_t i = 0; i < r->n_rcpts; i++)
+		if (!add_rcpt(out, &r->rcpts[i]))
+			return false;
+	return true;
+}
