@@ -1,5 +1,5 @@
-/* The record of a send: everything that was asked, decided, seen and said, as JSON, and the short form for
- * people. docs/reference/send.md names the members. */
+/* The record of a send: everything that was asked, decided, seen and said, as JSON, and the short
+ * form for people. docs/reference/send.md names the members. */
 
 #ifndef HOPSEAL_CMD_RECORD_H
 #define HOPSEAL_CMD_RECORD_H

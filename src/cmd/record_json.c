@@ -182,7 +182,7 @@ static void put_rcpt(struct json *j, const struct record *r, const struct record
 
 static void put_summary(struct json *j, const struct record *r)
 {
-	int64_t count[] = { [OUTCOME_DELIVERED] = 0, [OUTCOME_DEFERRED] = 0, [OUTCOME_BOUNCED] = 0 };
+	int64_t count[OUTCOME_BOUNCED + 1] = { 0 };
 
 	for (size_t i = 0; i < r->n_rcpts; i++)
 		count[r->rcpts[i].outcome.kind]++;

@@ -8,16 +8,15 @@ static bool add_status(struct buf *out, struct status s)
 /* "  wanted  verify (tls_per_site:3: [mx.example]:25 MUST)" */
 static bool add_wanted(struct buf *out, const struct policy_decision *d)
 {
-	struct str level = tls_level_name(d->level);
-
+	if (!buf_fmt(out, "  wanted  " STR_FMT, STR_ARG(tls_level_name(d->level))))
+		return false;
 	if (d->deciding >= d->n_trace)
-		return buf_fmt(out, "  wanted  " STR_FMT "\n", STR_ARG(level));
+		return buf_add_char(out, '\n');
 	const struct trace_step *s = &d->trace[d->deciding];
 	if (s->file.n > 0)
-		return buf_fmt(out, "  wanted  " STR_FMT " (" STR_FMT ":%u: " STR_FMT " " STR_FMT ")\n",
-			       STR_ARG(level), STR_ARG(s->file), s->line, STR_ARG(s->key),
-			       STR_ARG(s->value));
-	return buf_fmt(out, "  wanted  " STR_FMT " (" STR_FMT ")\n", STR_ARG(level), STR_ARG(s->text));
+		return buf_fmt(out, " (" STR_FMT ":%u: " STR_FMT " " STR_FMT ")\n",
+			       STR_ARG(s->file), s->line, STR_ARG(s->key), STR_ARG(s->value));
+	return buf_fmt(out, " (" STR_FMT ")\n", STR_ARG(s->text));
 }
 
 static bool add_names(struct buf *out, const struct tls_peer *p)

@@ -41,8 +41,8 @@ struct str net_endpoint_text(const struct net_endpoint *e, char out[NET_ENDPOINT
 MUST_USE bool net_endpoint_parse(struct str text, struct net_endpoint *out);
 
 /* Of all interfaces that are up, loopback included; in the arena. */
-MUST_USE bool net_own_addresses(struct arena *a, const struct address **out, size_t *n,
-				struct error *e);
+MUST_USE bool
+net_own_addresses(struct arena *a, const struct address **out, size_t *n, struct error *e);
 
 /* A loop. The first one made sets SIGPIPE to be ignored in the whole process. */
 struct net_loop;

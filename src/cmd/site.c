@@ -1,0 +1,95 @@
+#include "cmd/site.h"
+
+#include "cmd/cmd.h"
+#include "deliver/site_options.h"
+#include "os/os.h"
+
+/* The parameters whose values are lists of tables that are looked up by name. */
+static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_per_site };
+
+void cmd_say_table_finding(void *arg, const struct table_finding *f)
+{
+	const char *severity = f->is_error ? "error" : "warning";
+
+	(void)arg;
+	if (f->file.n > 0 && f->line > 0)
+		cmd_say(STR_FMT ":%u: %s: " STR_FMT, STR_ARG(f->file), f->line, severity,
+			STR_ARG(f->text));
+	else
+		cmd_say(STR_FMT ": " STR_FMT ": %s: " STR_FMT, STR_ARG(f->param),
+			STR_ARG(f->source), severity, STR_ARG(f->text));
+}
+
+struct tables *cmd_tables_open(const struct conf *conf,
+			       void (*found)(void *arg, const struct table_finding *f), void *arg)
+{
+	struct table_options o = {
+		.is_utf8 = conf_bool(conf, CONF_smtputf8_enable),
+		.found = found,
+		.arg = arg,
+	};
+	struct tables *t = tables_new(&o);
+
+	for (size_t i = 0; i < ARRAY_LEN(table_params); i++)
+		tables_open(t, conf_name(table_params[i]), conf_str(conf, table_params[i]),
+			    os_now_ms());
+	return t;
+}
+
+static bool site_open_lookups(struct cmd_site *s, const struct cmd_site_options *o, struct error *e)
+{
+	if (o->is_offline) {
+		s->deliver.ask = ask_new_offline(s->deliver.loop, o->facts);
+		return true;
+	}
+	s->tables = cmd_tables_open(s->conf, o->found, o->arg);
+	s->dns = ask_dns_new(s->deliver.loop, s->conf, e);
+	if (!s->dns)
+		return false;
+	s->deliver.ask = ask_new(s->deliver.loop, s->conf, s->tables, s->dns);
+	return true;
+}
+
+static bool
+site_open_steppers(struct cmd_site *s, const struct cmd_site_options *o, struct error *e)
+{
+	struct route_machine machine = { .own = o->own, .n_own = o->n_own };
+
+	if (!o->is_offline && !net_own_addresses(s->arena, &machine.own, &machine.n_own, e))
+		return false;
+	s->deliver.route = route_config_new(s->arena, s->conf, &machine, e);
+	if (!s->deliver.route)
+		return false;
+	s->deliver.policy = policy_config_new(s->arena, s->conf, e);
+	return s->deliver.policy != NULL;
+}
+
+bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o, struct error *e)
+{
+	*s = (struct cmd_site){ .conf = o->conf, .is_offline = o->is_offline };
+	s->arena = arena_new();
+	s->deliver.conf = s->conf;
+	s->deliver.loop = net_loop_new();
+	if (site_open_lookups(s, o, e) && site_open_steppers(s, o, e))
+		return true;
+	cmd_site_close(s);
+	return false;
+}
+
+bool cmd_site_open_tls(struct cmd_site *s, struct error *e)
+{
+	s->deliver.tls = deliver_tls_new(s->conf, e);
+	return s->deliver.tls != NULL;
+}
+
+void cmd_site_close(struct cmd_site *s)
+{
+	tls_client_free(s->deliver.tls);
+	ask_free(s->deliver.ask);
+	dns_free(s->dns);
+	tables_free(s->tables);
+	if (s->deliver.loop)
+		net_loop_free(s->deliver.loop);
+	arena_free(s->arena);
+	conf_unref(s->conf);
+}
