@@ -1,0 +1,111 @@
+"""The program under test, run as an operator would run it."""
+
+import json
+import os
+import pathlib
+import subprocess
+from dataclasses import dataclass
+
+from lab import dns, zones
+
+TREE = pathlib.Path(__file__).resolve().parents[3]
+MESSAGE = b"From: alice@client.example\r\nSubject: hello\r\n\r\nA line.\r\n"
+
+# Tables are written below the configuration folder; TABLES stands for that folder.
+TABLES = "TABLES"
+
+
+def program():
+    """The binary that $HOPSEAL names, or the one of the usual build folder."""
+    named = os.environ.get("HOPSEAL")
+    return pathlib.Path(named).resolve() if named else TREE / "build/src/hopseal"
+
+
+@dataclass
+class Result:
+    """What one run gave."""
+
+    argv: list
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        """Standard output as JSON."""
+        try:
+            return json.loads(self.out)
+        except ValueError as e:
+            raise AssertionError(f"not JSON: {e}\n{self}") from e
+
+    def __str__(self):
+        return f"{' '.join(map(str, self.argv))}\nexit {self.code}\n{self.out}\n{self.err}"
+
+
+class Hopseal:
+    """A configuration folder and the commands that use it."""
+
+    def __init__(self, folder, tree, ca):
+        self.dir = pathlib.Path(folder)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.base = {
+            "compatibility_level": "3.6",
+            "myhostname": "gateway.example",
+            "inet_interfaces": zones.MYSELF,
+            "smtp_tls_CAfile": str(ca.root),
+            "hopseal_dns_stub_servers": f"{dns.SERVER}@53",
+            "hopseal_dns_trust_anchor_file": str(tree.anchor),
+            "smtp_connect_timeout": "3s",
+            "smtp_helo_timeout": "5s",
+        }
+        self.configure()
+
+    def configure(self, tables=None, **settings):
+        """Writes main.cf from the base and `settings` (None drops one), and tables by file name."""
+        values = {**self.base, **settings}
+        for name, text in (tables or {}).items():
+            (self.dir / name).write_text(text)
+        lines = [
+            f"{name} = {str(value).replace(TABLES, str(self.dir))}\n"
+            for name, value in values.items()
+            if value is not None
+        ]
+        (self.dir / "main.cf").write_text("".join(lines))
+        return self
+
+    def per_site(self, table, **settings):
+        """A configuration with that smtp_tls_per_site table, a dict."""
+        text = "".join(f"{key} {value}\n" for key, value in table.items())
+        where = f"texthash:{TABLES}/per_site"
+        return self.configure({"per_site": text}, smtp_tls_per_site=where, **settings)
+
+    def run(self, *argv, stdin=b"", timeout=60):
+        """Runs `hopseal ARGV`; the configuration folder goes with every command."""
+        command, rest = argv[0], list(map(str, argv[1:]))
+        full = [str(program()), command, "-c", str(self.dir), *rest]
+        done = subprocess.run(full, input=stdin, capture_output=True, timeout=timeout, check=False)
+        result = Result(full, done.returncode, _text(done.stdout), _text(done.stderr))
+        assert result.code >= 0, f"died by signal {-result.code}\n{result}"
+        assert "Sanitizer" not in result.err and "runtime error:" not in result.err, str(result)
+        return result
+
+    def send(self, *rcpts, message=MESSAGE, sender="alice@client.example", options=(), **kwargs):
+        """hopseal send --json."""
+        argv = ["send", "--json", "-f", sender, *options, *rcpts]
+        return self.run(*argv, stdin=message, **kwargs)
+
+    def send_text(self, *rcpts, message=MESSAGE, sender="alice@client.example", options=()):
+        """hopseal send, for people."""
+        return self.run("send", "-f", sender, *options, *rcpts, stdin=message)
+
+    def explain(self, subject, *options):
+        """hopseal explain --json."""
+        return self.run("explain", "--json", *options, subject)
+
+    def check(self, *options):
+        """hopseal check --json."""
+        return self.run("check", "--json", *options)
+
+
+def _text(octets):
+    return octets.decode("utf-8", "backslashreplace")

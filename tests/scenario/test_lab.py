@@ -1,0 +1,197 @@
+"""The lab itself: every bad ingredient is really bad, every good one good.
+
+Without this a scenario could pass for the wrong reason."""
+
+import smtplib
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from lab import ca as lab_ca
+from lab.sink import DROP, RESET, STALL, Last, Slow
+
+HOST = "mx1.good.example"
+
+# What `openssl verify` has to say about each kind; "" for nothing.
+VERDICTS = {
+    "valid": "",
+    "self-signed": "self-signed certificate",
+    "other-ca": "unable to get local issuer certificate",
+    "wrong-name": "hostname mismatch",
+    "expired": "certificate has expired",
+    "not-yet-valid": "certificate is not yet valid",
+    "cn-only": "",
+    "wildcard": "",
+    "partial-wildcard": "",
+    "deep-wildcard": "hostname mismatch",
+    "intermediate": "",
+    "missing-intermediate": "unable to get local issuer certificate",
+    "issuer-not-ca": "invalid CA certificate",
+    "ip-address": "hostname mismatch",
+}
+
+
+def test_every_kind_has_a_verdict():
+    assert set(VERDICTS) == set(lab_ca.KINDS)
+
+
+@pytest.mark.parametrize("kind", lab_ca.KINDS)
+def test_certificate(ca, kind):
+    cert = ca.cert(kind, HOST, "192.0.2.11")
+    argv = ["openssl", "verify", "-CAfile", ca.root, "-verify_hostname", HOST]
+    done = subprocess.run(
+        [*argv, "-untrusted", cert.chain, cert.leaf], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == (VERDICTS[kind] == ""), done.stderr
+    assert VERDICTS[kind] in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name, kind, status",
+    [
+        ("good.example", "MX", "secure"),
+        ("good.test", "MX", "secure"),
+        ("mx1.good.example", "A", "secure"),
+        ("nothing.good.example", "A", "secure"),
+        ("plain.insecure", "MX", "insecure"),
+        ("nothing.plain.insecure", "A", "insecure"),
+        ("island.example", "MX", "insecure"),
+        ("bogus.example", "MX", "bogus"),
+        ("mx1.bogus.example", "A", "secure"),
+        ("expired.example", "MX", "bogus"),
+        ("wrongds.example", "MX", "bogus"),
+        ("nodenial.example", "MX", "bogus"),
+        ("nodenial.example", "A", "secure"),
+        ("badhost.example", "MX", "secure"),
+        ("mx1.badhost.example", "A", "bogus"),
+        ("half.alias.example", "MX", "insecure"),
+        ("a.servfail.fault.example", "MX", "servfail"),
+        ("a.refused.fault.example", "MX", "servfail"),
+        ("a.none.fault.example", "MX", "insecure"),
+    ],
+)
+def test_dns_status(tree, name, kind, status):
+    seen, text = tree.lookup(name, kind)
+    assert seen == status, text
+
+
+def starttls(sink, **context):
+    """A STARTTLS session by Python's own client: (client, the peer's certificate in DER)."""
+    client = smtplib.SMTP(sink.address, sink.port, timeout=5)
+    client.ehlo("client.example")
+    made = ssl.create_default_context(**context)
+    made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    client._host = HOST  # what smtplib sends as SNI
+    client.starttls(context=made)
+    return client, client.sock.getpeercert(binary_form=True)
+
+
+def test_sink_takes_a_message_over_tls(sink, ca):
+    with sink(cert=ca.cert("valid", HOST)) as s:
+        client, _ = starttls(s)
+        client.sendmail("a@x.example", ["b@x.example"], b"Subject: s\r\n\r\n.dot\r\n")
+        client.quit()
+        session = s.wait_ended().session
+    assert session.verbs() == "EHLO STARTTLS EHLO MAIL RCPT DATA QUIT".split()
+    assert session.sni == HOST and session.tls_version == "TLSv1.3"
+    assert session.messages[0].data == b"Subject: s\r\n\r\n.dot\r\n" and session.messages[0].tls
+    assert session.ended == "quit"
+
+
+def test_sink_without_certificate_offers_no_tls(sink):
+    with smtplib.SMTP(sink().address, 25) as client:
+        client.ehlo()
+        assert not client.has_extn("starttls")
+
+
+@pytest.mark.parametrize("kind", ["self-signed", "expired", "other-ca"])
+def test_sink_shows_the_certificate_it_was_given(sink, ca, kind):
+    cert = ca.cert(kind, HOST)
+    with sink(cert=cert) as s:
+        client, der = starttls(s)
+        client.quit()
+    assert ssl.PEM_cert_to_DER_cert(cert.leaf.read_text()) == der
+
+
+def test_sink_chooses_by_sni(sink, ca):
+    right, wrong = ca.cert("valid", HOST), ca.cert("valid", "other.example")
+    with sink(cert=wrong, certs={HOST: right}) as s:
+        client, der = starttls(s)
+        client.quit()
+    assert ssl.PEM_cert_to_DER_cert(right.leaf.read_text()) == der
+
+
+def test_sink_limits_the_version(sink, ca):
+    v = ssl.TLSVersion.TLSv1_2
+    with sink(cert=ca.cert("valid", HOST), tls_min=v, tls_max=v) as s:
+        client, _ = starttls(s)
+        client.quit()
+        assert s.session.tls_version == "TLSv1.2"
+
+
+def talk(sink, *lines, timeout=2.0):
+    """Sends lines after the banner and returns all that came before the end or the time-out."""
+    with socket.create_connection((sink.address, sink.port), timeout=timeout) as s:
+        got = b""
+        try:
+            got += s.recv(65536)
+            for line in lines:
+                s.sendall(line.encode() + b"\r\n")
+                got += s.recv(65536)
+            while more := s.recv(65536):
+                got += more
+        except socket.timeout:
+            return got, "silent"
+        except ConnectionResetError:
+            return got, "reset"
+        return got, "closed"
+
+
+@pytest.mark.parametrize(
+    "script, lines, got, end",
+    [
+        ({"banner": STALL}, [], b"", "silent"),
+        ({"banner": DROP}, [], b"", "closed"),
+        ({"banner": RESET}, [], b"", "reset"),
+        ({"banner": Last("421 go away")}, [], b"421 go away\r\n", "closed"),
+        ({"banner": b"\0\0\r\n"}, [], b"\0\0\r\n", "silent"),
+        ({"banner": Slow(b"220 x\r\n", 0.01)}, [], b"220 x\r\n", "silent"),
+        ({"EHLO": DROP}, ["EHLO x"], b"ESMTP lab\r\n", "closed"),
+        ({"EHLO": "502 no"}, ["EHLO x", "HELO x"], b"502 no\r\n250 sink.example\r\n", "silent"),
+        ({"STARTTLS": "454 no"}, ["EHLO x", "STARTTLS"], b"250 STARTTLS\r\n454 no\r\n", "silent"),
+        ({"STARTTLS": b"220 go\r\n250 evil\r\n"}, ["STARTTLS"], b"go\r\n250 evil\r\n", "silent"),
+        ({"STARTTLS": Last("220 go")}, ["STARTTLS"], b"220 go\r\n", "closed"),
+        ({"banner": ["421 once", "220 then"]}, [], b"421 once\r\n", "silent"),
+    ],
+)
+def test_sink_misbehaves(sink, ca, script, lines, got, end):
+    s = sink(script=script, cert=ca.cert("valid", HOST))
+    seen, ended = talk(s, *lines, timeout=0.3)
+    assert ended == end
+    assert seen.endswith(got) if got else seen == b""
+
+
+def test_sink_replies_by_recipient(sink):
+    s = sink(rcpt={"b@x.example": "450 4.2.0 later"})
+    with smtplib.SMTP(s.address, s.port) as client:
+        refused = client.sendmail("a@x.example", ["a@x.example", "b@x.example"], b"x\r\n")
+    assert refused == {"b@x.example": (450, b"4.2.0 later")}
+
+
+def test_sink_speaks_lmtp(sink):
+    s = sink(port=24, lmtp=True, script={"dot": ["250 ok", "452 full"]})
+    script = ["LHLO x", "MAIL FROM:<>", "RCPT TO:<a@x>", "RCPT TO:<b@x>", "DATA", "x\r\n."]
+    seen, _ = talk(s, *script, timeout=0.3)
+    assert seen.endswith(b"250 ok\r\n452 full\r\n")
+
+
+def test_sink_is_quick_with_much(sink):
+    s = sink(keep_data=False)
+    line = b"x" * 70 + b"\r\n"
+    start = time.monotonic()
+    with smtplib.SMTP(s.address, s.port) as client:
+        client.sendmail("a@x.example", ["b@x.example"], b"\r\n" + line * 100_000)
+    assert s.octets > 7_000_000 and time.monotonic() - start < 5
