@@ -6,12 +6,24 @@
 
 /* SMTP, RFC 5321 section 4.5.3.1 asks for at least 512 (lines), 64 + 255 (paths), 998 +
  * CRLF (text) */
-#define SMTP_REPLY_LINE_MAX 2048        /* one reply line with CRLF */
-#define SMTP_REPLY_TEXT_MAX (16 * 1024) /* all lines of one reply together */
-#define SMTP_COMMAND_LINE_MAX 4096      /* one command line with CRLF, all extensions */
-#define SMTP_PATH_MAX 320               /* local-part 64, "@", domain 255 */
-#define SMTP_PIPELINE_MAX (64 * 1024)   /* commands sent ahead of their replies */
-#define SMTP_RECIPIENTS_MAX 50000       /* of one transaction */
+#define SMTP_REPLY_LINE_MAX 2048            /* one reply line with CRLF */
+#define SMTP_REPLY_TEXT_MAX (16 * 1024)     /* all lines of one reply together */
+#define SMTP_COMMAND_LINE_MAX 4096          /* one command line with CRLF, all extensions */
+#define SMTP_PATH_MAX 320                   /* local-part 64, "@", domain 255 */
+#define SMTP_PIPELINE_MAX (64 * 1024)       /* commands sent ahead of their replies */
+#define SMTP_RECIPIENTS_MAX 50000           /* of one transaction */
+#define SMTP_CONTENT_PIECE_MAX (64 * 1024)  /* of a message, given to an engine at once */
+#define SMTP_CONTENT_AHEAD_MAX (128 * 1024) /* content that waits to be written */
+#define SMTP_OUTPUT_MAX (4 * 1024 * 1024)   /* all that waits to be written */
+#define SMTP_SERVER_INPUT_MAX (64 * 1024)   /* octets a server holds while it waits for an answer */
+#define SMTP_TRANSCRIPT_MAX (64 * 1024)     /* of one session, kept for the record */
+#define SMTP_REASON_MAX 1000                /* of a reply, quoted in a reason */
+
+/* MIME, while converting to 7 bit */
+#define MIME_DEPTH_MAX 100         /* multipart in multipart; mime_nesting_limit */
+#define MIME_BOUNDARY_MAX 2048     /* compared of a boundary; mime_boundary_length_limit */
+#define MIME_FIELD_MAX (16 * 1024) /* looked at of a Content-Type field */
+#define MIME_PEEK_MAX (64 * 1024)  /* of a part held back to see whether it is 8-bit */
 
 /* names and addresses */
 #define DOMAIN_NAME_MAX 255 /* RFC 1035 section 2.3.4 */
