@@ -11,7 +11,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from lab import ca as lab_ca  # noqa: E402
 from lab import dns as lab_dns  # noqa: E402
-from lab import dnsfault, hopseal as lab_hopseal, netns, sink as lab_sink, zones  # noqa: E402
+from lab import dnsfault, hopseal as lab_hopseal, netns, peers  # noqa: E402
+from lab import sink as lab_sink, zones  # noqa: E402
+
+
+def pytest_sessionstart(session):
+    """Fetches what takes a network, once, before the workers leave for theirs."""
+    if not hasattr(session.config, "workerinput"):
+        peers.fetch_all()
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +57,38 @@ def sink(network):
 def hopseal(tree, ca, tmp_path):
     """The program with the lab's configuration."""
     return lab_hopseal.Hopseal(tmp_path / "etc", tree, ca)
+
+
+def _peer(start, name, address, tmp_path_factory, ca, **how):
+    """A session fixture's body: a receiver we did not write, or the reason why it is not here."""
+    cert = ca.cert("valid", f"mx.{name}.example", **how)
+    try:
+        with start(tmp_path_factory.mktemp(name), address, cert, f"{name}.example") as maildir:
+            yield maildir
+    except peers.Unavailable as e:
+        pytest.skip(str(e))
+
+
+@pytest.fixture(scope="session")
+def postfix(tree, ca, tmp_path_factory):
+    """Postfix as the MX host of postfix.example; gives its maildir."""
+    yield from _peer(peers.postfix, "postfix", zones.POSTFIX, tmp_path_factory, ca)
+
+
+@pytest.fixture(scope="session")
+def exim(tree, ca, tmp_path_factory):
+    """Exim, with an RSA key, as the MX host of exim.example; gives its maildir."""
+    yield from _peer(peers.exim, "exim", zones.EXIM, tmp_path_factory, ca, algorithm="rsa")
+
+
+@pytest.fixture(scope="session")
+def opensmtpd(tree, ca, tmp_path_factory):
+    """OpenSMTPD, whose handshakes fail, as the MX host of opensmtpd.example; gives its maildir."""
+    yield from _peer(peers.opensmtpd, "opensmtpd", zones.OPENSMTPD, tmp_path_factory, ca)
+
+
+@pytest.fixture
+def aiosmtpd(tree, ca):
+    """aiosmtpd as the MX host of aiosmtpd.example; gives what it received."""
+    with peers.aiosmtpd(zones.AIOSMTPD, ca.cert("valid", "mx.aiosmtpd.example")) as received:
+        yield received

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lab import ca as lab_ca
+from lab import peers, zones
 from lab.sink import DROP, RESET, STALL, Last, Slow
 
 HOST = "mx1.good.example"
@@ -78,20 +79,21 @@ def test_dns_status(tree, name, kind, status):
     assert seen == status, text
 
 
-def starttls(sink, **context):
+def starttls(address, port=25, name=HOST, cafile=None):
     """A STARTTLS session by Python's own client: (client, the peer's certificate in DER)."""
-    client = smtplib.SMTP(sink.address, sink.port, timeout=5)
+    client = smtplib.SMTP(address, port, timeout=5)
     client.ehlo("client.example")
-    made = ssl.create_default_context(**context)
-    made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
-    client._host = HOST  # what smtplib sends as SNI
-    client.starttls(context=made)
+    context = ssl.create_default_context(cafile=cafile)
+    if cafile is None:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client._host = name  # what smtplib sends as SNI
+    client.starttls(context=context)
     return client, client.sock.getpeercert(binary_form=True)
 
 
 def test_sink_takes_a_message_over_tls(sink, ca):
     with sink(cert=ca.cert("valid", HOST)) as s:
-        client, _ = starttls(s)
+        client, _ = starttls(s.address)
         client.sendmail("a@x.example", ["b@x.example"], b"Subject: s\r\n\r\n.dot\r\n")
         client.quit()
         session = s.wait_ended().session
@@ -111,7 +113,7 @@ def test_sink_without_certificate_offers_no_tls(sink):
 def test_sink_shows_the_certificate_it_was_given(sink, ca, kind):
     cert = ca.cert(kind, HOST)
     with sink(cert=cert) as s:
-        client, der = starttls(s)
+        client, der = starttls(s.address)
         client.quit()
     assert ssl.PEM_cert_to_DER_cert(cert.leaf.read_text()) == der
 
@@ -119,7 +121,7 @@ def test_sink_shows_the_certificate_it_was_given(sink, ca, kind):
 def test_sink_chooses_by_sni(sink, ca):
     right, wrong = ca.cert("valid", HOST), ca.cert("valid", "other.example")
     with sink(cert=wrong, certs={HOST: right}) as s:
-        client, der = starttls(s)
+        client, der = starttls(s.address)
         client.quit()
     assert ssl.PEM_cert_to_DER_cert(right.leaf.read_text()) == der
 
@@ -127,7 +129,7 @@ def test_sink_chooses_by_sni(sink, ca):
 def test_sink_limits_the_version(sink, ca):
     v = ssl.TLSVersion.TLSv1_2
     with sink(cert=ca.cert("valid", HOST), tls_min=v, tls_max=v) as s:
-        client, _ = starttls(s)
+        client, _ = starttls(s.address)
         client.quit()
         assert s.session.tls_version == "TLSv1.2"
 
@@ -195,3 +197,35 @@ def test_sink_is_quick_with_much(sink):
     with smtplib.SMTP(s.address, s.port) as client:
         client.sendmail("a@x.example", ["b@x.example"], b"\r\n" + line * 100_000)
     assert s.octets > 7_000_000 and time.monotonic() - start < 5
+
+
+def submit(address, name, ca):
+    client, _ = starttls(address, name=f"mx.{name}.example", cafile=ca.root)
+    client.sendmail("a@x.example", [f"b@{name}.example"], b"From: a@x.example\r\n\r\n.dot\r\n")
+    client.quit()
+
+
+@pytest.mark.parametrize("name, address", [("postfix", zones.POSTFIX), ("exim", zones.EXIM)])
+def test_peer_takes_a_message_over_tls(request, ca, name, address):
+    maildir = request.getfixturevalue(name)
+    submit(address, name, ca)
+    assert peers.mails_in(maildir)[0].endswith(b"\n\n.dot\n")
+
+
+def test_aiosmtpd_takes_a_message_over_tls(aiosmtpd, ca):
+    submit(zones.AIOSMTPD, "aiosmtpd", ca)
+    received, over_tls = aiosmtpd
+    assert received == [b"From: a@x.example\r\n\r\n.dot\r\n"] and over_tls == [True]
+
+
+def test_opensmtpd_takes_mail_but_fails_in_the_handshake(opensmtpd):
+    with pytest.raises((ssl.SSLError, OSError)):
+        starttls(zones.OPENSMTPD)
+    with smtplib.SMTP(zones.OPENSMTPD) as client:
+        client.sendmail("a@x.example", ["b@opensmtpd.example"], b"Subject: s\r\n\r\n.dot\r\n")
+    assert peers.mails_in(opensmtpd)[0].endswith(b"\n\n.dot\n")
+
+
+def test_header_fields_of_receivers_are_told_from_the_message():
+    mail = b"Return-Path: <a>\nReceived: by x\n\tfor y\nSubject: s\n\nReceived: no\n"
+    assert peers.without_trace(mail) == b"Subject: s\n\nReceived: no\n"

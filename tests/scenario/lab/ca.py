@@ -86,17 +86,18 @@ class Authority:
         key = self._new_key("impostor")
         self.impostor = self._sign("impostor", "Not A CA", not_ca, "root", key)
 
-    def cert(self, kind, name, address=None):
+    def cert(self, kind, name, address=None, algorithm="ec"):
         """The certificate of that kind for the host `name`; made once."""
-        at = (kind, name, address)
+        at = (kind, name, address, algorithm)
         if at not in self._cache:
-            self._cache[at] = self._make(kind, name, address)
+            self._cache[at] = self._make(*at)
         return self._cache[at]
 
-    def _make(self, kind, name, address):
+    def _make(self, kind, name, address, algorithm):
         if kind not in KINDS:
             raise ValueError(kind)
-        stem = f"{kind}-{name}".replace("*", "_").replace(":", "_")
+        key = self.key if algorithm == "ec" else self._rsa_key()
+        stem = f"{kind}-{name}-{algorithm}"
         parent = name.split(".", 1)[1] if "." in name else name
         san = {
             "wrong-name": f"DNS:{OTHER_NAME}",
@@ -109,8 +110,8 @@ class Authority:
         extensions = "basicConstraints=CA:FALSE" + (f"\nsubjectAltName={san}" if san else "")
         subject = name if kind == "cn-only" else f"lab {kind}"[:60]
         if kind == "self-signed":
-            leaf = self._self_sign(stem, subject, san)
-            return Cert(kind, name, leaf, self.key, leaf)
+            leaf = self._self_sign(stem, subject, san, key)
+            return Cert(kind, name, leaf, key, leaf)
         issuer = {
             "other-ca": "stranger",
             "intermediate": "issuing",
@@ -118,12 +119,12 @@ class Authority:
             "issuer-not-ca": "impostor",
         }.get(kind, "root")
         dates = {"expired": PAST, "not-yet-valid": FUTURE}.get(kind)
-        leaf = self._sign(stem, subject, extensions, issuer, self.key, dates)
+        leaf = self._sign(stem, subject, extensions, issuer, key, dates)
         chain = leaf
         if kind in ("intermediate", "issuer-not-ca"):
             chain = self.dir / f"{stem}.chain.pem"
             chain.write_text(leaf.read_text() + (self.dir / f"{issuer}.pem").read_text())
-        return Cert(kind, name, chain, self.key, leaf)
+        return Cert(kind, name, chain, key, leaf)
 
     def _new_key(self, stem):
         path = self.dir / f"{stem}.key"
@@ -138,10 +139,16 @@ class Authority:
         )
         return path
 
-    def _self_sign(self, stem, subject, san):
+    def _rsa_key(self):
+        path = self.dir / "rsa.key"
+        if not path.exists():
+            self._openssl("genrsa", "-out", path, "2048")
+        return path
+
+    def _self_sign(self, stem, subject, san, key):
         path = self.dir / f"{stem}.pem"
         self._openssl(
-            *("req", "-x509", "-config", self._config, "-days", "30", "-key", self.key),
+            *("req", "-x509", "-config", self._config, "-days", "30", "-key", key),
             *("-subj", f"/CN={subject}", "-addext", f"subjectAltName={san}", "-out", path),
         )
         return path

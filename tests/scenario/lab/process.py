@@ -32,7 +32,9 @@ def accepts(address, port):
 
 @contextlib.contextmanager
 def daemon(argv, log, **kwargs):
-    """Runs argv in a process group of its own for the length of the block."""
+    """Runs argv in a process group of its own for the length of the block. Should we be killed, it
+    is told to end too."""
+    argv = ["setpriv", "--pdeathsig", "TERM", *argv]
     with open(log, "ab") as out:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, **kwargs

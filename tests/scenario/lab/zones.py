@@ -11,6 +11,7 @@ MX1_V6 = "2001:db8::11"
 NOBODY = "192.0.2.90"
 MYSELF = "192.0.2.100"
 POSTFIX, OPENSMTPD, AIOSMTPD = "192.0.2.40", "192.0.2.41", "192.0.2.42"
+EXIM = "192.0.2.43"
 
 
 def to_mx1(name, **how):
@@ -88,4 +89,5 @@ ZONES = [
     peer("postfix.example", POSTFIX),
     peer("opensmtpd.example", OPENSMTPD),
     peer("aiosmtpd.example", AIOSMTPD),
+    peer("exim.example", EXIM),
 ]

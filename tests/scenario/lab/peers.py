@@ -1,0 +1,357 @@
+"""Receivers that we did not write: Debian's Postfix, Exim and OpenSMTPD, and aiosmtpd. Each runs
+its own copy below a test folder; no service of the machine is touched.
+
+The first three change to users of their own and so need root outside of a user namespace. Exim
+and OpenSMTPD conflict with Postfix as packages and have paths and users compiled in: they are
+unpacked into .work/ and run in a mount namespace where those lead to the test's folder.
+"""
+
+import asyncio
+import contextlib
+import email.utils
+import grp
+import os
+import pathlib
+import pwd
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+
+from aiosmtpd.smtp import SMTP
+
+from lab import hopseal, netns, process
+
+USER = "nobody"
+
+
+class Unavailable(Exception):
+    """This receiver cannot be had here; the text says why."""
+
+
+def mails_in(maildir, count=1, seconds=10.0):
+    """The octets of the messages in a maildir, once `count` of them have come."""
+    new = pathlib.Path(maildir) / "new"
+    process.wait_until(
+        lambda: new.is_dir() and len(list(new.iterdir())) >= count, f"mail in {maildir}", seconds
+    )
+    return [path.read_bytes() for path in sorted(new.iterdir())]
+
+
+def without_trace(mail):
+    """The message without the header fields that the receiver put in front."""
+    names = (b"return-path", b"delivered-to", b"x-original-to", b"received", b"x-peer")
+    names += (b"x-mailfrom", b"x-rcptto")
+    lines = mail.splitlines(keepends=True)
+    while lines and lines[0].split(b":")[0].lower() in names:
+        lines.pop(0)
+        while lines and lines[0][:1] in b" \t" and lines[0].strip():
+            lines.pop(0)
+    return b"".join(lines)
+
+
+POSTFIX_MAIN = """compatibility_level = 3.6
+queue_directory = {dir}/queue
+data_directory = {dir}/data
+daemon_directory = /usr/lib/postfix/sbin
+command_directory = /usr/sbin
+maillog_file = {dir}/log/maillog
+maillog_file_prefixes = {dir}
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = {host}
+mydestination =
+inet_interfaces = {address}
+inet_protocols = ipv4
+mynetworks = 192.0.2.0/24
+alias_maps =
+alias_database =
+biff = no
+message_size_limit = 209715200
+mailbox_size_limit = 0
+virtual_mailbox_limit = 0
+virtual_mailbox_domains = {domain}
+virtual_mailbox_base = {dir}/mail
+virtual_mailbox_maps = static:inbox/
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+smtpd_tls_security_level = {level}
+smtpd_tls_chain_files = {key}, {chain}
+smtpd_tls_loglevel = 1
+smtpd_tls_received_header = yes
+smtputf8_enable = yes
+"""
+
+POSTFIX_MASTER = """smtp inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@contextlib.contextmanager
+def postfix(folder, address, cert, domain, level="may"):
+    """Postfix on port 25 of `address`; gives the maildir that all mail for `domain` goes to."""
+    if not netns.has_many_users():
+        raise Unavailable("Postfix needs root with its users")
+    if not os.path.exists("/usr/sbin/postfix"):
+        raise Unavailable("postfix is not installed")
+    top = pathlib.Path(folder)
+    user = pwd.getpwnam(USER)
+    for name in ("etc", "queue", "data", "log", "mail"):
+        (top / name).mkdir(parents=True)
+    shutil.chown(top / "data", "postfix")
+    shutil.chown(top / "mail", USER)
+    open_to_all(top)
+    (top / "etc/main.cf").write_text(
+        POSTFIX_MAIN.format(
+            dir=top,
+            host=cert.name,
+            domain=domain,
+            address=address,
+            uid=user.pw_uid,
+            gid=user.pw_gid,
+            level=level,
+            key=cert.key,
+            chain=cert.chain,
+        )
+    )
+    (top / "etc/master.cf").write_text(POSTFIX_MASTER)
+    command, log = ["/usr/sbin/postfix", "-c", top / "etc"], top / "log/out"
+    done = subprocess.run([*command, "check"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"postfix check: {done.stderr}")
+    with process.daemon([*command, "start-fg"], log) as child:
+        up = lambda: process.accepts(address, 25)
+        process.wait_until(up, "postfix", daemon=child, log=top / "log/maillog")
+        try:
+            yield top / "mail/inbox"
+        finally:
+            subprocess.run([*command, "stop"], capture_output=True, check=False)
+
+
+def open_to_all(folder):
+    """Lets other users pass down to `folder`; pytest's folders are private."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and path != pathlib.Path("/"):
+            path.chmod(path.stat().st_mode | 0o011)
+
+
+@contextlib.contextmanager
+def aiosmtpd(address, cert, port=25):
+    """aiosmtpd with STARTTLS; gives a list that the messages' octets are added to."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert.chain, cert.key)
+    received, seen = [], []
+
+    class Handler:
+        async def handle_DATA(self, server, session, envelope):
+            received.append(envelope.original_content)
+            seen.append(session.ssl is not None)
+            return "250 OK"
+
+    loop = asyncio.new_event_loop()
+    kwargs = dict(data_size_limit=1 << 28, enable_SMTPUTF8=True, hostname=cert.name)
+    server = loop.run_until_complete(
+        loop.create_server(
+            lambda: SMTP(Handler(), tls_context=context, loop=loop, **kwargs), address, port
+        )
+    )
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    received_and_tls = (received, seen)
+    try:
+        yield received_and_tls
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        time.sleep(0.05)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+
+
+# Runs in a mount namespace: compiled-in paths and users lead to the test's folder.
+START_ELSEWHERE = """set -e
+top=$1; shift
+mount --make-rprivate /
+for path in spool:/var/spool varlib:/var/lib varlog:/var/log run:/run libexec:/usr/libexec; do
+    mount --bind "$top/${path%%:*}" "${path#*:}"
+done
+mount --bind "$top/passwd" /etc/passwd
+mount --bind "$top/group" /etc/group
+exec "$@"
+"""
+
+UNPACKED = {
+    "opensmtpd": ["opensmtpd"],
+    "exim": ["exim4-daemon-light", "libidn12", "libgnutls-dane0"],
+}
+
+
+def fetch_all():
+    """Unpacks what is missing into .work/; to be called where there is a network. What cannot be
+    had now is Unavailable later."""
+    if os.geteuid() != 0:
+        return
+    for name in UNPACKED:
+        with contextlib.suppress(Unavailable):
+            unpacked(name)
+
+
+def unpacked(name):
+    """The folder that the packages of one receiver are unpacked in."""
+    cache = hopseal.TREE / ".work" / name
+    if cache.exists():
+        return cache
+    fetch = cache.with_name(f"{name}.{os.getpid()}")
+    (fetch / "tree").mkdir(parents=True)
+    try:
+        argv = ["apt-get", "download", *UNPACKED[name]]
+        got = subprocess.run(argv, cwd=fetch, capture_output=True, text=True, check=False)
+        if got.returncode != 0:
+            raise Unavailable(f"{name}: apt-get download: {got.stderr.strip()}")
+        for package in fetch.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, fetch / "tree"], check=True)
+        for path in (fetch / "tree").rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o777)  # nothing set-user-id is left about
+        with contextlib.suppress(OSError):
+            (fetch / "tree").rename(cache)
+    finally:
+        shutil.rmtree(fetch, ignore_errors=True)
+    return cache
+
+
+def prepare_elsewhere(folder, users):
+    """The folders that START_ELSEWHERE mounts, and the machine's users with `users` added."""
+    if not netns.has_many_users():
+        raise Unavailable("needs root with its users")
+    top = pathlib.Path(folder)
+    for name in ("spool", "varlib", "varlog", "run", "libexec", "mail"):
+        (top / name).mkdir(parents=True)
+    open_to_all(top)
+    shutil.chown(top / "mail", USER)
+    taken = [e.pw_uid for e in pwd.getpwall()] + [g.gr_gid for g in grp.getgrall()]
+    free = max(n for n in taken if n < 60000) + 1
+    passwd, group = pathlib.Path("/etc/passwd").read_text(), pathlib.Path("/etc/group").read_text()
+    for n, user in enumerate(users, free):
+        passwd += f"{user}:x:{n}:{n}::/nonexistent:/usr/sbin/nologin\n"
+        group += f"{user}:x:{n}:\n"
+    (top / "passwd").write_text(passwd)
+    (top / "group").write_text(group)
+    return top
+
+
+@contextlib.contextmanager
+def run_elsewhere(top, argv, address, what, **kwargs):
+    """Runs a receiver whose paths are compiled in, until the end of the block."""
+    full = ["unshare", "-m", "sh", "-c", START_ELSEWHERE, "sh", top, *argv]
+    log = top / "log"
+    with process.daemon(list(map(str, full)), log, **kwargs) as child:
+        process.wait_until(lambda: process.accepts(address, 25), what, daemon=child, log=log)
+        yield child
+
+
+OPENSMTPD_CONF = """pki lab cert "{dir}/chain.pem"
+pki lab key "{dir}/key.pem"
+smtp max-message-size 200M
+table users {{ "@" = "{user}" }}
+listen on {address} port 25 tls pki lab hostname {host} no-dsn
+action "in" maildir "{dir}/mail/inbox" virtual <users>
+match from any for domain "{domain}" action "in"
+"""
+
+
+@contextlib.contextmanager
+def opensmtpd(folder, address, cert, domain):
+    """OpenSMTPD on port 25 of `address`; gives the maildir that all mail for `domain` goes to.
+
+    Debian 12's version offers STARTTLS but fails in every handshake (its key process does not
+    work with OpenSSL 3: OpenSMTPD issue 1171): a real receiver of the kind that level may has to
+    live with.
+    """
+    package, top = unpacked("opensmtpd"), prepare_elsewhere(folder, ["opensmtpd", "opensmtpq"])
+    (top / "spool/smtpd").mkdir(mode=0o711)
+    (top / "varlib/opensmtpd/empty").mkdir(parents=True)
+    shutil.copytree(package / "usr/libexec/opensmtpd", top / "libexec/opensmtpd")
+    shutil.copy(cert.key, top / "key.pem")
+    (top / "key.pem").chmod(0o600)
+    shutil.copy(cert.chain, top / "chain.pem")
+    conf = top / "smtpd.conf"
+    names = dict(dir=top, address=address, host=cert.name, domain=domain, user=USER)
+    conf.write_text(OPENSMTPD_CONF.format(**names))
+    argv = [package / "usr/sbin/smtpd", "-d", "-f", conf]
+    with run_elsewhere(top, argv, address, "opensmtpd"):
+        yield top / "mail/inbox"
+
+
+EXIM_CONF = """primary_hostname = {host}
+domainlist local = {domain}
+local_interfaces = {address}
+daemon_smtp_ports = 25
+spool_directory = {dir}/spool/exim
+log_file_path = {dir}/varlog/%slog
+message_size_limit = 200M
+tls_advertise_hosts = *
+tls_certificate = {dir}/chain.pem
+tls_privatekey = {dir}/key.pem
+accept_8bitmime = true
+smtputf8_advertise_hosts =
+host_lookup =
+rfc1413_hosts =
+acl_smtp_rcpt = accept_all
+acl_smtp_data = accept_all
+never_users =
+exim_path = {exe}
+keep_environment = LD_LIBRARY_PATH
+deliver_drop_privilege = true
+begin acl
+accept_all:
+  accept
+begin routers
+inbox:
+  driver = accept
+  domains = +local
+  transport = inbox
+begin transports
+inbox:
+  driver = appendfile
+  directory = {dir}/mail/inbox
+  maildir_format
+  envelope_to_add = false
+  return_path_add = true
+"""
+
+
+@contextlib.contextmanager
+def exim(folder, address, cert, domain):
+    """Exim (with GnuTLS, the other TLS library) on port 25 of `address`; gives the maildir."""
+    package, top = unpacked("exim"), prepare_elsewhere(folder, ["Debian-exim"])
+    entry = next(x for x in (top / "passwd").read_text().split("\n") if "Debian-exim:" in x)
+    uid = int(entry.split(":")[2])
+    for path in (top / "spool/exim", top / "varlog", top / "mail"):
+        path.mkdir(exist_ok=True)
+        os.chown(path, uid, uid)
+    for source, name in ((cert.key, "key.pem"), (cert.chain, "chain.pem")):
+        shutil.copy(source, top / name)
+        os.chown(top / name, uid, uid)
+    conf = top / "exim.conf"
+    exe = package / "usr/sbin/exim4"
+    names = dict(dir=top, exe=exe, address=address, host=cert.name, domain=domain)
+    conf.write_text(EXIM_CONF.format(**names))
+    libraries = dict(os.environ, LD_LIBRARY_PATH=str(package / "usr/lib/x86_64-linux-gnu"))
+    argv = [exe, "-C", conf, "-bdf", "-q1h"]
+    with run_elsewhere(top, argv, address, "exim", env=libraries):
+        yield top / "mail/inbox"
