@@ -46,10 +46,11 @@
 #define CONF_VALUE_MAX (256 * 1024)          /* one parameter, expanded */
 #define CONF_EXPAND_DEPTH_MAX 100            /* references inside each other, as Postfix */
 #define CONF_EXPANDED_MAX (64 * 1024 * 1024) /* all values together */
-#define CONF_FINDINGS_MAX 10000              /* kept of one configuration */
-#define CONF_SUGGESTIONS_MAX 100             /* unknown names that get a nearest one */
-#define CONF_NEAREST_NAME_MAX 80             /* a longer name gets none */
-#define CONF_NEAREST_MAX 4                   /* changes between a name and its nearest */
+#define CONF_TABLE_NAMES_MAX 64  /* tables with parameters in main.cf that are recognised */
+#define CONF_FINDINGS_MAX 10000  /* kept of one configuration */
+#define CONF_SUGGESTIONS_MAX 100 /* unknown names that get a nearest one */
+#define CONF_NEAREST_NAME_MAX 80 /* a longer name gets none */
+#define CONF_NEAREST_MAX 4       /* changes between a name and its nearest */
 #define TABLE_FILE_MAX (1024 * 1024 * 1024)
 #define TABLE_VALUE_MAX (1024 * 1024)
 

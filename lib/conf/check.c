@@ -1,12 +1,16 @@
 #include "conf/check.h"
 
 #include "base/limits.h"
+#include "conf/expand.h"
 #include "conf/value.h"
 
 struct checker {
 	struct conf_collector *out;
 	const struct conf_names *names;
 	unsigned suggestions; /* given so far */
+	struct str tables
+		[CONF_TABLE_NAMES_MAX]; /* ldap:NAME and the like, whose parameters begin NAME_ */
+	size_t n_tables;
 };
 
 static const struct conf_slot *slot_at(const struct checker *k, enum conf_id id)
@@ -76,32 +80,23 @@ static void check_words(struct checker *k, const struct word_rule *r)
 		if (!is_word_of(str_of(r->words), word))
 			reject_word(k, r, word);
 	}
-	if (!r->may_be_empty && (r->is_list ? n : s->expanded.n) == 0)
-		reject_word(k, r, STR(""));
-}
-
-static void check_level(struct checker *k)
-{
-	const struct conf_slot *s = slot_at(k, CONF_compatibility_level);
-	struct conf_finding what = {
-		.severity = CONF_ERROR,
-		.code = STR("bad-value"),
-		.param = s->name,
-		.remedy = STR("write the release that the file was made for, such as 3.6"),
-	};
-	struct conf_level level;
-
-	if (s->progress == CONF_DONE && s->expanded.n && !conf_value_level(s->expanded, &level))
-		conf_collect(k->out, conf_place_of(s), &what,
-			     STR_FMT ": \"" STR_FMT "\" is not N, N.N or N.N.N", STR_ARG(s->name),
-			     STR_ARG(str_first(s->expanded, 60)));
+	if (!r->may_be_empty && r->is_list && n == 0 && s->expanded.n)
+		reject_word(k, r, s->expanded);
 }
 
 /* Parameters whose state has a say. */
 
-static bool is_changed(const struct conf_slot *s, struct str preset)
+/* Whether a value differs from what the default comes to. */
+static bool is_changed(const struct checker *k, const struct conf_slot *s, struct str preset)
 {
-	return s->progress != CONF_DONE || !str_eq(s->expanded, preset);
+	struct conf_expander x = { .names = k->names, .arena = k->out->arena };
+	struct buf b;
+
+	buf_init(&b, CONF_VALUE_MAX);
+	bool is_same = s->progress == CONF_DONE && conf_expand_text(&x, preset, &b, 0) &&
+		       str_eq(s->expanded, buf_str(&b));
+	buf_fini(&b);
+	return !is_same;
 }
 
 static const char *effect_text(enum conf_effect e)
@@ -113,6 +108,8 @@ static const char *effect_text(enum conf_effect e)
 		return ", though in Postfix it changes TLS";
 	case CONF_EFFECT_ROUTING:
 		return ", though in Postfix it changes where mail goes";
+	case CONF_EFFECT_DELIVERY:
+		return ", though in Postfix it changes what is delivered";
 	}
 	return "";
 }
@@ -150,6 +147,7 @@ static const struct {
 	enum conf_id id;
 	const char *remedy;
 } replacements[] = {
+	{ CONF_disable_dns_lookups, "set smtp_dns_support_level = disabled in its place" },
 	{ CONF_smtp_use_tls, "set smtp_tls_security_level = may in its place" },
 	{ CONF_smtp_enforce_tls, "set smtp_tls_security_level = verify in its place (encrypt where "
 				 "smtp_tls_enforce_peername is no)" },
@@ -173,7 +171,7 @@ static void report_deprecated(struct checker *k, enum conf_id id)
 {
 	const struct conf_slot *s = slot_at(k, id);
 	struct conf_finding what = {
-		.severity = CONF_NOTE,
+		.severity = CONF_WARNING,
 		.code = STR("deprecated"),
 		.param = s->name,
 		.remedy = replacement_of(id),
@@ -198,10 +196,10 @@ static void check_param(struct checker *k, enum conf_id id)
 		break;
 	case CONF_STATE_LATER:
 		report_not_honoured(k, s,
-				    s->effect != CONF_EFFECT_NONE && is_changed(s, p->preset));
+				    s->effect != CONF_EFFECT_NONE && is_changed(k, s, p->preset));
 		break;
 	case CONF_STATE_REFUSED:
-		if (is_changed(s, p->preset))
+		if (is_changed(k, s, p->preset))
 			report_refused(k, s);
 		break;
 	}
@@ -226,7 +224,42 @@ static void report_unknown(struct checker *k, const struct conf_slot *s)
 		     STR_ARG(str_first(s->name, 80)));
 }
 
-static void check_other(struct checker *k, const struct conf_slot *s)
+/* Names that values make: tables whose parameters stand in main.cf. */
+
+static const char table_types[] = "ldap memcache mongodb mysql pgsql sqlite";
+
+static void note_table(struct checker *k, struct str token)
+{
+	struct str type, name;
+
+	while (str_ihas_prefix_ascii(token, STR("proxy:")))
+		token = str_from(token, 6);
+	if (k->n_tables < ARRAY_LEN(k->tables) && str_cut(token, ':', &type, &name) && name.n &&
+	    name.p[0] != '/' && is_word_of(str_of(table_types), type))
+		k->tables[k->n_tables++] = name;
+}
+
+static void note_tables(struct checker *k)
+{
+	for (size_t i = 0; i < k->names->n; i++) {
+		const struct conf_slot *s = &k->names->slot[i];
+		struct str rest = s->expanded, token;
+		while (s->is_set && str_token(&rest, STR(", \t\r\n"), &token))
+			note_table(k, token);
+	}
+}
+
+static bool is_of_table(const struct checker *k, struct str name)
+{
+	for (size_t i = 0; i < k->n_tables; i++) {
+		struct str t = k->tables[i];
+		if (name.n > t.n && name.p[t.n] == '_' && str_has_prefix(name, t))
+			return true;
+	}
+	return false;
+}
+
+static void check_other(struct checker *k, const struct conf_slot *s, struct str preset)
 {
 	if (!s->is_set)
 		return;
@@ -236,11 +269,10 @@ static void check_other(struct checker *k, const struct conf_slot *s)
 	case CONF_KIND_KNOWN:
 	case CONF_KIND_SERVICE:
 		report_not_honoured(k, s,
-				    s->effect != CONF_EFFECT_NONE &&
-					    (s->progress != CONF_DONE || s->expanded.n > 0));
+				    s->effect != CONF_EFFECT_NONE && is_changed(k, s, preset));
 		break;
 	case CONF_KIND_USER:
-		if (!s->is_referred)
+		if (!s->is_referred && !is_of_table(k, s->name))
 			report_unknown(k, s);
 		break;
 	}
@@ -270,16 +302,46 @@ static void check_both_tables(struct checker *k)
 			     "smtp_tls_per_site is ignored while smtp_tls_policy_maps is set");
 }
 
+/* The outcome is that of a resolver without DNSSEC, or none at all; never quietly less. */
+static void check_dane(struct checker *k)
+{
+	const struct conf_slot *s = slot_at(k, CONF_smtp_tls_security_level);
+	const struct conf_slot *dns = slot_at(k, CONF_smtp_dns_support_level);
+	bool is_only = str_ieq_ascii(s->expanded, STR("dane-only"));
+	bool has_dnssec = str_ieq_ascii(dns->expanded, STR("dnssec"));
+	struct conf_finding what = {
+		.severity = has_dnssec ? CONF_ERROR : CONF_WARNING,
+		.code = has_dnssec ? STR("not-supported") : STR("dane-without-dnssec"),
+		.param = s->name,
+		.remedy = STR("choose another level until DANE is supported"),
+	};
+
+	if (!is_only && !str_ieq_ascii(s->expanded, STR("dane")))
+		return;
+	conf_collect(k->out, conf_place_of(s), &what, "%s",
+		     has_dnssec ? "DANE is not supported yet"
+		     : is_only ? "without smtp_dns_support_level = dnssec no server is good enough "
+				 "for dane-only"
+			       : "without smtp_dns_support_level = dnssec the level dane is may");
+}
+
+static struct str preset_of(size_t i)
+{
+	return i < CONF_COUNT + conf_known_count ? conf_known_names[i - CONF_COUNT].preset
+						 : STR("");
+}
+
 void conf_check(struct conf_collector *c, const struct conf_names *t)
 {
 	struct checker k = { .out = c, .names = t };
 
+	note_tables(&k);
 	for (size_t i = 0; i < ARRAY_LEN(word_rules); i++)
 		check_words(&k, &word_rules[i]);
-	check_level(&k);
 	for (unsigned i = 0; i < CONF_COUNT; i++)
 		check_param(&k, (enum conf_id)i);
 	for (size_t i = CONF_COUNT; i < t->n; i++)
-		check_other(&k, &t->slot[i]);
+		check_other(&k, &t->slot[i], preset_of(i));
 	check_both_tables(&k);
+	check_dane(&k);
 }

@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "conf/check.h"
 #include "conf/expand.h"
-#include "conf/lines.h"
+#include "conf/load.h"
 #include "conf/value.h"
 
 struct conf_setting {
@@ -22,257 +22,9 @@ struct conf {
 	char fingerprint[17];
 };
 
-/* One "name = value" of a source, in the order of the text. */
-struct definition {
-	struct definition *next;
-	struct str name, value;
-	struct conf_place at;
-};
-
-struct loader {
-	struct arena *arena; /* of the snapshot */
-	struct conf_collector findings;
-	struct definition *head, **tail;
-	size_t n;
-	struct conf_names *names;
-	size_t expanded_octets;
-};
-
-/* Sources into definitions. */
-
-static void
-reject_line(struct loader *l, struct conf_place at, enum conf_split why, struct str text)
-{
-	struct conf_finding what = {
-		.severity = CONF_ERROR,
-		.code = STR("syntax"),
-		.remedy = STR("write name = value; a line that continues the one before begins "
-			      "with white space"),
-	};
-
-	conf_collect(&l->findings, at, &what, "%s: \"" STR_FMT "%s\"",
-		     why == CONF_SPLIT_NO_NAME ? "no parameter name before \"=\""
-					       : "no \"=\" after the parameter name",
-		     STR_ARG(str_first(text, 60)), text.n > 60 ? "..." : "");
-}
-
-static void define(struct loader *l, struct conf_place at, struct str text)
-{
-	struct str name, value;
-	enum conf_split split = conf_split(text, &name, &value);
-
-	if (split != CONF_SPLIT_OK) {
-		reject_line(l, at, split, str_trim(text));
-		return;
-	}
-	struct definition *d = ARENA_NEW(l->arena, struct definition);
-	*d = (struct definition){ .name = name, .value = value, .at = at };
-	*l->tail = d;
-	l->tail = &d->next;
-	l->n++;
-}
-
-static void warn_indented(struct loader *l, struct conf_place at, struct str text)
-{
-	struct conf_finding what = {
-		.severity = CONF_WARNING,
-		.code = STR("indented"),
-		.remedy = STR("remove the white space at the beginning of the line"),
-	};
-
-	conf_collect(&l->findings, at, &what,
-		     "the line continues nothing and is ignored: \"" STR_FMT "\"",
-		     STR_ARG(str_first(str_trim(text), 60)));
-}
-
-static void read_lines(struct loader *l, struct conf_place at, struct str text)
-{
-	struct conf_lines lines = { .rest = text };
-	struct conf_logical logical;
-
-	while (conf_lines_next(&lines, l->arena, &logical)) {
-		at.line = logical.line;
-		if (logical.is_indented)
-			warn_indented(l, at, logical.text);
-		else
-			define(l, at, logical.text);
-	}
-}
-
-static bool is_readable(struct loader *l, struct conf_place at, struct str text)
-{
-	struct conf_finding what = { .severity = CONF_ERROR, .code = STR("unreadable") };
-
-	if (text.n > CONF_FILE_MAX) {
-		conf_collect(&l->findings, at, &what, "longer than %d octets", CONF_FILE_MAX);
-		return false;
-	}
-	size_t nul;
-	if (!str_find(text, '\0', &nul))
-		return true;
-	for (size_t i = 0; i < nul && at.file.n; i++)
-		at.line += text.p[i] == '\n';
-	at.line += at.file.n > 0;
-	conf_collect(&l->findings, at, &what, "a NUL octet: this is no text file");
-	return false;
-}
-
-static void read_source(struct loader *l, const struct conf_source *s, unsigned number)
-{
-	struct conf_place at = { .file = arena_str(l->arena, s->file), .source = number };
-
-	if (!is_readable(l, at, s->text))
-		return;
-	if (s->file.n)
-		read_lines(l, at, s->text);
-	else
-		define(l, at, arena_str(l->arena, s->text));
-}
-
-/* Definitions into slots. */
-
-static void warn_overridden(struct loader *l, const struct conf_slot *s, struct conf_place by)
-{
-	struct conf_finding what = {
-		.severity = CONF_WARNING,
-		.code = STR("overridden"),
-		.param = s->name,
-		.remedy = STR("remove one of the two lines"),
-	};
-
-	conf_collect(&l->findings, conf_place_of(s), &what,
-		     "set again in line %u: this setting has no effect", by.line);
-}
-
-static void apply(struct loader *l, const struct definition *d)
-{
-	struct conf_slot *s = &l->names->slot[conf_names_add(l->names, d->name)];
-
-	if (s->is_set && s->source == d->at.source)
-		warn_overridden(l, s, d->at);
-	s->is_set = true;
-	s->raw = d->value;
-	s->file = d->at.file;
-	s->line = d->at.line;
-	s->source = d->at.source;
-}
-
-/* The machine's own name is no text of main.cf: "$" in it would be odd, but stands for itself. */
-static void apply_machine(struct loader *l, const struct conf_machine *m)
-{
-	struct conf_slot *s = &l->names->slot[CONF_myhostname];
-	struct str name = m->hostname.n ? m->hostname : STR("localhost");
-
-	if (s->is_set)
-		return;
-	if (str_contains(name, '.') || str_contains(name, '$'))
-		s->raw = arena_str(l->arena,
-				   str_contains(name, '$') ? STR("localhost.localdomain") : name);
-	else
-		s->raw = arena_fmt(l->arena, STR_FMT "%s", STR_ARG(name),
-				   l->names->slot[CONF_mydomain].is_set ? ".$mydomain"
-									: ".localdomain");
-}
-
-/* Expansion. */
-
-static void settle(void *context, size_t i, unsigned depth);
-
-static struct conf_expander loader_expander(struct loader *l)
-{
-	return (struct conf_expander){ .names = l->names,
-				       .settle = settle,
-				       .context = l,
-				       .arena = l->arena,
-				       .blame = CONF_NO_SLOT };
-}
-
-static bool
-settle_mydomain(struct loader *l, struct conf_expander *x, struct buf *out, unsigned depth)
-{
-	struct str host, domain;
-
-	if (!conf_expand_text(x, STR("$myhostname"), out, depth))
-		return false;
-	host = arena_str(l->arena, buf_str(out));
-	buf_reset(out);
-	if (!str_cut(host, '.', &host, &domain))
-		domain = STR("localdomain");
-	return buf_add(out, domain);
-}
-
-static void settle(void *context, size_t i, unsigned depth)
-{
-	struct loader *l = context;
-	struct conf_slot *s = &l->names->slot[i];
-	struct conf_expander x = loader_expander(l);
-	struct buf out;
-
-	s->progress = CONF_BUSY;
-	buf_init(&out, CONF_VALUE_MAX);
-	bool is_ok = i == CONF_mydomain && !s->is_set ? settle_mydomain(l, &x, &out, depth)
-						      : conf_expand_text(&x, s->raw, &out, depth);
-	l->expanded_octets += buf_len(&out);
-	if (is_ok && l->expanded_octets > CONF_EXPANDED_MAX) {
-		x.problem = STR("all values together are too long");
-		is_ok = false;
-	}
-	if (is_ok)
-		s->expanded = arena_str(l->arena, buf_str(&out));
-	else
-		s->problem = x.problem;
-	s->blame = x.blame == CONF_NO_SLOT ? i : x.blame;
-	s->progress = is_ok ? CONF_DONE : CONF_FAILED;
-	buf_fini(&out);
-}
-
-static void mark_references(struct loader *l, struct str text)
-{
-	struct str name;
-
-	while (conf_expand_scan(&text, &name)) {
-		size_t i = conf_names_find(l->names, name);
-		if (i != CONF_NO_SLOT)
-			l->names->slot[i].is_referred = true;
-	}
-}
-
-static void expand_all(struct loader *l)
-{
-	for (size_t i = 0; i < l->names->n; i++) {
-		mark_references(l, l->names->slot[i].raw);
-		if (l->names->slot[i].progress == CONF_TO_DO)
-			settle(l, i, 0);
-		struct conf_slot *s = &l->names->slot[i];
-		if (s->progress == CONF_FAILED && s->kind == CONF_KIND_PARAM)
-			l->names->slot[s->blame].is_fatal = true;
-	}
-}
-
-static void report_expansion(struct loader *l, const struct conf_slot *s)
-{
-	struct conf_finding what = {
-		.severity = s->is_fatal ? CONF_ERROR : CONF_WARNING,
-		.code = STR("bad-expansion"),
-		.param = s->name,
-	};
-
-	conf_collect(&l->findings, conf_place_of(s), &what, STR_FMT ": " STR_FMT, STR_ARG(s->name),
-		     STR_ARG(s->problem));
-}
-
-static void report_expansions(struct loader *l)
-{
-	for (size_t i = 0; i < l->names->n; i++) {
-		const struct conf_slot *s = &l->names->slot[i];
-		if (s->progress == CONF_FAILED && s->blame == i)
-			report_expansion(l, s);
-	}
-}
-
 /* Typed values. */
 
-static void reject_value(struct loader *l, enum conf_id id, const char *why)
+static void reject_value(struct conf_loader *l, enum conf_id id, const char *why)
 {
 	const struct conf_slot *s = &l->names->slot[id];
 	struct conf_finding what = {
@@ -287,7 +39,7 @@ static void reject_value(struct loader *l, enum conf_id id, const char *why)
 		     STR_ARG(str_first(s->expanded, 60)), s->expanded.n > 60 ? "..." : "", why);
 }
 
-static bool check_bounds(struct loader *l, enum conf_id id, int64_t v, const char *unit)
+static bool check_bounds(struct conf_loader *l, enum conf_id id, int64_t v, const char *unit)
 {
 	const struct conf_param *p = &conf_params[id];
 	char why[96];
@@ -303,7 +55,7 @@ static bool check_bounds(struct loader *l, enum conf_id id, int64_t v, const cha
 	return false;
 }
 
-static bool read_number(struct loader *l, enum conf_id id, struct str text, int64_t *out)
+static bool read_number(struct conf_loader *l, enum conf_id id, struct str text, int64_t *out)
 {
 	switch (conf_params[id].type) {
 	case CONF_TYPE_STR:
@@ -327,7 +79,7 @@ static bool read_number(struct loader *l, enum conf_id id, struct str text, int6
 	return false;
 }
 
-static void type_all(struct loader *l, struct conf *c)
+static void type_all(struct conf_loader *l, struct conf *c)
 {
 	for (unsigned i = 0; i < CONF_COUNT; i++) {
 		const struct conf_slot *s = &l->names->slot[i];
@@ -356,18 +108,11 @@ static void make_fingerprint(struct conf *c)
 	(void)snprintf(c->fingerprint, sizeof(c->fingerprint), "%016llx", (unsigned long long)h);
 }
 
-static void load(struct loader *l, struct conf *c, const struct conf_source *sources, size_t n,
+static void load(struct conf_loader *l, struct conf *c, const struct conf_source *sources, size_t n,
 		 const struct conf_machine *machine)
 {
-	for (size_t i = 0; i < n; i++)
-		read_source(l, &sources[i], (unsigned)i);
-	conf_names_init(&c->names, l->arena, l->n);
-	l->names = &c->names;
-	for (const struct definition *d = l->head; d; d = d->next)
-		apply(l, d);
-	apply_machine(l, machine);
-	expand_all(l);
-	report_expansions(l);
+	conf_read(l, sources, n, machine);
+	conf_settle(l);
 	type_all(l, c);
 	conf_check(&l->findings, &c->names);
 	make_fingerprint(c);
@@ -378,11 +123,10 @@ struct conf *conf_new(const struct conf_source *sources, size_t n,
 		      struct conf_findings *findings)
 {
 	struct conf *c = base_alloc(sizeof(*c));
-	struct loader l = { .arena = arena_new() };
+	struct conf_loader l = { .arena = arena_new(), .names = &c->names };
 
 	c->refs = 1;
 	c->arena = l.arena;
-	l.tail = &l.head;
 	conf_collector_init(&l.findings, findings_arena);
 	load(&l, c, sources, n, machine);
 	*findings = conf_collected(&l.findings);

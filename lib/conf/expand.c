@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "conf/value.h"
+#include "mail/nexthop.h"
 
 static bool fail(struct conf_expander *x, const char *what, struct str where)
 {
@@ -272,7 +273,7 @@ static bool add_comparison(struct conf_expander *x, struct str s, struct buf *ou
 	       fail(x, "more text than a value may have", whole);
 }
 
-/* ${domain_to_ascii{text}}: a domain as A-labels. */
+/* ${domain_to_ascii{text}}: a domain as A-labels; what is no domain stays as it is. */
 static bool add_function(struct conf_expander *x, struct str name, struct str s, struct buf *out,
 			 unsigned depth)
 {
@@ -282,7 +283,14 @@ static bool add_function(struct conf_expander *x, struct str name, struct str s,
 		return fail(x, "unknown function", name);
 	if (!take_braced(&s, &text) || s.n)
 		return fail(x, "one {text} expected after the function", s);
-	return conf_expand_text(x, text, out, depth + 1);
+	struct buf b;
+	buf_init(&b, CONF_VALUE_MAX);
+	bool is_ok = conf_expand_text(x, text, &b, depth + 1);
+	if (is_ok && !domain_to_ascii(x->arena, buf_str(&b), &text))
+		text = buf_str(&b);
+	is_ok = is_ok && (buf_add(out, text) || fail(x, "more text than a value may have", name));
+	buf_fini(&b);
+	return is_ok;
 }
 
 /* The inside of ${ } or $( ). */

@@ -10,7 +10,12 @@ enum conf_type { CONF_TYPE_STR, CONF_TYPE_BOOL, CONF_TYPE_INT, CONF_TYPE_TIME };
 
 enum conf_state { CONF_STATE_USED, CONF_STATE_OLD, CONF_STATE_LATER, CONF_STATE_REFUSED };
 
-enum conf_effect { CONF_EFFECT_NONE, CONF_EFFECT_TLS, CONF_EFFECT_ROUTING };
+enum conf_effect {
+	CONF_EFFECT_NONE,
+	CONF_EFFECT_TLS,
+	CONF_EFFECT_ROUTING,
+	CONF_EFFECT_DELIVERY, /* who the mail is from and to, what is in it, whether it is taken */
+};
 
 struct conf_param {
 	struct str name;
