@@ -24,7 +24,10 @@ enum peer_name_kind { PEER_NAME_DNS, PEER_NAME_CN, PEER_NAME_IP };
 
 struct peer_name {
 	enum peer_name_kind kind;
-	struct str text; /* DNS, CN: octets as presented, never with NUL inside; IP: text */
+	/* DNS, CN: octets as presented. A DNS name with octets that no name can have (NUL, control
+	 * characters, above 127) is "": it matches nothing, but the CN stays hidden behind it. IP:
+	 * in its usual form. */
+	struct str text;
 };
 
 struct peer_certificate {

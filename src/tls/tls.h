@@ -29,11 +29,15 @@ struct tls_client;
 /* NULL with *e naming the file: missing, unreadable, no PEM inside, a key that does not belong to
  * its certificate. `o` and its texts are not kept. */
 MUST_USE struct tls_client *tls_client_new(const struct tls_client_options *o, struct error *e);
-void tls_client_free(struct tls_client *c);
+void tls_client_free(struct tls_client *c); /* NULL is fine, here and in all _free of this room */
+
+/* One line about what is odd but can be used, such as a CApath that does not exist; "" if nothing
+ * is. Lives as long as the client. */
+struct str tls_client_warning(const struct tls_client *c);
 
 /* What a decision demands of a handshake. */
 struct tls_demand {
-	tls_versions versions;     /* of policy_decision; holes are kept */
+	tls_versions versions;     /* of policy_decision; above a hole OpenSSL offers nothing */
 	struct str cipher_list;    /* OpenSSL list for TLS 1.2 and below */
 	struct str exclusions;     /* tokens with ":" between, each becomes ":!token" */
 	struct str sni;            /* "" : none sent */
@@ -61,8 +65,7 @@ MUST_USE struct tls_server *tls_server_new(const struct tls_server_options *o, s
 void tls_server_free(struct tls_server *s);
 MUST_USE struct tls_session *tls_server_session(struct tls_server *s);
 
-/* Derived from what has happened, never set by hand. After FAILED nothing more is read or
- * written, except that an alert may wait at the network's port. */
+/* After FAILED nothing more is read or written, but our alert may wait at the network's port. */
 enum tls_state {
 	TLS_STATE_HANDSHAKING,
 	TLS_STATE_UP,
@@ -71,7 +74,7 @@ enum tls_state {
 	TLS_STATE_FAILED,    /* tls_session_error says why */
 };
 
-void tls_session_free(struct tls_session *s); /* NULL is fine */
+void tls_session_free(struct tls_session *s);
 enum tls_state tls_session_state(const struct tls_session *s);
 struct str tls_session_state_name(enum tls_state state); /* "handshaking", "up" ... */
 /* One line: the alert's name if there is one, OpenSSL's words; "" unless FAILED or TRUNCATED. */
@@ -101,8 +104,8 @@ void tls_session_close(
 struct str tls_session_application_out(const struct tls_session *s);
 void tls_session_application_used(struct tls_session *s, size_t n);
 
-/* What the handshake showed, copied into `a`. After FAILED: is_tls is false and handshake_error is
- * set, with the chain if it got that far. `is_offered` is left to the caller. */
+/* What the handshake showed, copied into `a`. If it was not completed: is_tls is false and
+ * handshake_error is set, with the chain if it got that far. `is_offered` is left to the caller. */
 struct tls_peer tls_session_peer(const struct tls_session *s, struct arena *a);
 
 /* The server name a client asked for, "" if none; borrowed from the session. */

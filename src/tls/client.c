@@ -1,0 +1,276 @@
+/* The client's side: whom we trust, who we are, and a context for each distinct demand. */
+
+#include "tls/room.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/err.h>
+
+/* One distinct demand. */
+struct context {
+	SSL_CTX *ctx;
+	char *ciphers; /* with exclusions */
+	tls_versions versions;
+	bool needs_authentication;
+};
+
+struct tls_client {
+	X509_STORE *store;
+	struct tls_identities identities;
+	unsigned verify_depth;
+	struct context contexts[TLS_CONTEXTS_MAX];
+	size_t n_contexts, next_out; /* next_out: the place a new one takes when all are used */
+	char warning[512];
+};
+
+static bool client_load_ca_file(struct tls_client *c, struct str ca_file, struct error *e)
+{
+	char path[TLS_PATH_MAX];
+
+	if (!tls_path(ca_file, path, e))
+		return false;
+	if (!tls_file_is_readable(path, e))
+		return error_prefix(e, "CA file");
+	return X509_STORE_load_file(c->store, path) == 1 ||
+	       tls_error_set(e, ERROR_DATA, "CA file: %s", path);
+}
+
+/* A folder that is missing trusts nobody, which is safe; but nobody finds out by himself. */
+static bool client_add_ca_path(struct tls_client *c, struct str ca_path, struct error *e)
+{
+	char path[TLS_PATH_MAX];
+	struct stat st;
+
+	if (!tls_path(ca_path, path, e))
+		return false;
+	if (X509_STORE_load_path(c->store, path) != 1)
+		return tls_error_set(e, ERROR_CONFIG, "CA path: %s", path);
+	if (stat(path, &st) != 0)
+		snprintf(c->warning, sizeof(c->warning), "CA path: %.300s: %s", path,
+			 strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		snprintf(c->warning, sizeof(c->warning), "CA path: %.300s: not a directory", path);
+	return true;
+}
+
+static bool
+client_load_trust(struct tls_client *c, const struct tls_client_options *o, struct error *e)
+{
+	if (o->ca_file.n && !client_load_ca_file(c, o->ca_file, e))
+		return false;
+	if (o->ca_path.n && !client_add_ca_path(c, o->ca_path, e))
+		return false;
+	if (o->appends_default_ca && (o->ca_file.n || o->ca_path.n) &&
+	    X509_STORE_set_default_paths(c->store) != 1)
+		return tls_error_set(e, ERROR_CONFIG, "the system's own CA certificates");
+	ERR_clear_error();
+	return true;
+}
+
+static bool
+client_load_identities(struct tls_client *c, const struct tls_client_options *o, struct error *e)
+{
+	struct tls_identities *ids = &c->identities;
+	bool is_ok;
+
+	if (o->chain_files.n)
+		is_ok = tls_identities_load_chains(ids, o->chain_files, e);
+	else
+		is_ok = (!o->cert_file.n ||
+			 tls_identities_load_pair(ids, o->cert_file, o->key_file, e)) &&
+			(!o->dcert_file.n ||
+			 tls_identities_load_pair(ids, o->dcert_file, o->dkey_file, e)) &&
+			(!o->eccert_file.n ||
+			 tls_identities_load_pair(ids, o->eccert_file, o->eckey_file, e));
+	return is_ok || error_prefix(e, "client certificate");
+}
+
+static SSL_CTX *client_context_new(struct tls_client *c, tls_versions mask, struct error *e)
+{
+	SSL_CTX *ctx = tls_context_new(TLS_client_method(), mask);
+
+	SSL_CTX_set1_cert_store(ctx, c->store);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, tls_verify_collect);
+	/* One more than allowed, so that "too long" can be told from "no issuer found". */
+	SSL_CTX_set_verify_depth(ctx, (int)c->verify_depth + 1);
+	if (tls_identities_install(&c->identities, ctx, e))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+/* Tries out once what every later context needs. */
+static bool client_is_usable(struct tls_client *c, struct error *e)
+{
+	SSL_CTX *ctx = client_context_new(c, TLS_VERSIONS_ALL, e);
+
+	SSL_CTX_free(ctx);
+	return ctx != NULL || error_prefix(e, "client certificate");
+}
+
+struct tls_client *tls_client_new(const struct tls_client_options *o, struct error *e)
+{
+	struct tls_client *c = base_alloc(sizeof(*c));
+
+	ERR_clear_error();
+	c->store = X509_STORE_new();
+	CHECK(c->store);
+	c->verify_depth = o->verify_depth < 100 ? o->verify_depth : 100;
+	if (client_load_trust(c, o, e) && client_load_identities(c, o, e) && client_is_usable(c, e))
+		return c;
+	tls_client_free(c);
+	return NULL;
+}
+
+static void context_clear(struct context *x)
+{
+	SSL_CTX_free(x->ctx);
+	free(x->ciphers);
+	*x = (struct context){ 0 };
+}
+
+void tls_client_free(struct tls_client *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->n_contexts; i++)
+		context_clear(&c->contexts[i]);
+	tls_identities_free(&c->identities);
+	X509_STORE_free(c->store);
+	free(c);
+}
+
+struct str tls_client_warning(const struct tls_client *c)
+{
+	return str_of(c->warning);
+}
+
+/* "HIGH" and "MD5:RC4" make "HIGH:!MD5:!RC4". Freed by the caller; NULL: a NUL inside. */
+static char *cipher_text(struct str list, struct str exclusions)
+{
+	struct str token;
+	struct buf b;
+	char *text;
+
+	if (str_contains(list, '\0') || str_contains(exclusions, '\0'))
+		return NULL;
+	buf_init(&b, list.n + 2 * exclusions.n + 3);
+	CHECK(buf_add(&b, list));
+	while (str_token(&exclusions, STR(": ,\t\r\n"), &token))
+		CHECK(buf_fmt(&b, "%s!" STR_FMT, buf_len(&b) ? ":" : "", STR_ARG(token)));
+	text = base_alloc(buf_len(&b) + 1);
+	memcpy(text, buf_str(&b).p ? buf_str(&b).p : "", buf_len(&b));
+	buf_fini(&b);
+	return text;
+}
+
+static struct context *
+client_find(struct tls_client *c, const struct tls_demand *d, const char *ciphers)
+{
+	for (size_t i = 0; i < c->n_contexts; i++) {
+		struct context *x = &c->contexts[i];
+
+		if (x->versions == d->versions && strcmp(x->ciphers, ciphers) == 0 &&
+		    x->needs_authentication == d->needs_authentication)
+			return x;
+	}
+	return NULL;
+}
+
+static SSL_CTX *
+client_make(struct tls_client *c, const struct tls_demand *d, const char *ciphers, struct error *e)
+{
+	SSL_CTX *ctx = client_context_new(c, d->versions, e);
+
+	if (!ctx)
+		return NULL;
+	if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1) {
+		tls_error_set(e, ERROR_CONFIG, "cipher list \"%.300s\"", ciphers);
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	if (d->needs_authentication)
+		SSL_CTX_set_security_level(ctx, 1);
+	return ctx;
+}
+
+/* Takes `ciphers`. */
+static struct context *
+client_keep(struct tls_client *c, const struct tls_demand *d, char *ciphers, SSL_CTX *ctx)
+{
+	struct context *x;
+
+	if (c->n_contexts < TLS_CONTEXTS_MAX) {
+		x = &c->contexts[c->n_contexts++];
+	} else {
+		x = &c->contexts[c->next_out++ % TLS_CONTEXTS_MAX];
+		context_clear(x); /* its sessions hold a reference */
+	}
+	*x = (struct context){ .ctx = ctx,
+			       .ciphers = ciphers,
+			       .versions = d->versions,
+			       .needs_authentication = d->needs_authentication };
+	return x;
+}
+
+static struct context *
+client_context(struct tls_client *c, const struct tls_demand *d, struct error *e)
+{
+	char *ciphers = cipher_text(d->cipher_list, d->exclusions);
+	struct context *x;
+	SSL_CTX *ctx;
+
+	if (!ciphers) {
+		error_set(e, ERROR_CONFIG, "cipher list with a NUL octet");
+		return NULL;
+	}
+	x = client_find(c, d, ciphers);
+	if (x) {
+		free(ciphers);
+		return x;
+	}
+	ctx = client_make(c, d, ciphers, e);
+	if (!ctx) {
+		free(ciphers);
+		return NULL;
+	}
+	return client_keep(c, d, ciphers, ctx);
+}
+
+static bool session_set_sni(struct tls_session *s, struct str sni, struct error *e)
+{
+	if (sni.n == 0)
+		return true;
+	if (sni.n >= sizeof(s->sni) || str_contains(sni, '\0'))
+		return error_set(e, ERROR_CONFIG, "server name \"" STR_FMT "\" cannot be sent",
+				 STR_ARG(str_first(sni, 100)));
+	memcpy(s->sni, sni.p, sni.n);
+	return SSL_set_tlsext_host_name(s->ssl, s->sni) == 1 ||
+	       tls_error_set(e, ERROR_CONFIG, "server name \"%s\"", s->sni);
+}
+
+struct tls_session *
+tls_client_session(struct tls_client *c, const struct tls_demand *d, struct error *e)
+{
+	struct context *x;
+	struct tls_session *s;
+
+	ERR_clear_error();
+	if (!(d->versions & TLS_VERSIONS_ALL)) {
+		error_set(e, ERROR_CONFIG, "no TLS protocol is left to use");
+		return NULL;
+	}
+	x = client_context(c, d, e);
+	if (!x)
+		return NULL;
+	s = tls_session_new(x->ctx, false);
+	s->depth_max = c->verify_depth;
+	if (session_set_sni(s, d->sni, e))
+		return s;
+	tls_session_free(s);
+	return NULL;
+}
