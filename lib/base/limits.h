@@ -53,6 +53,7 @@
 #define CONF_NEAREST_MAX 4       /* changes between a name and its nearest */
 #define TABLE_FILE_MAX (1024 * 1024 * 1024)
 #define TABLE_VALUE_MAX (1024 * 1024)
+#define TABLE_FINDINGS_MAX 100 /* about one version of a file */
 
 /* TLS */
 #define TLS_CHAIN_MAX 32                   /* certificates of a peer that are kept */

@@ -18,6 +18,11 @@ bool domain_is_ascii(struct str name)
 	return true;
 }
 
+bool domain_is_utf8(struct str text)
+{
+	return text.n == 0 || u8_check((const uint8_t *)text.p, text.n) == NULL;
+}
+
 static bool domain_is_label(struct str label)
 {
 	if (label.n == 0 || label.n > DOMAIN_LABEL_MAX)
@@ -95,7 +100,7 @@ struct str domain_fold(struct arena *a, struct str name)
 {
 	const uint8_t *u = (const uint8_t *)name.p;
 
-	if (domain_is_ascii(name) || u8_check(u, name.n) != NULL)
+	if (domain_is_ascii(name) || !domain_is_utf8(name))
 		return arena_lower(a, name);
 
 	size_t n;

@@ -9,6 +9,7 @@
  * or end with "-", at least one letter or "_", no trailing dot. ASCII only. */
 bool domain_is_hostname(struct str name);
 bool domain_is_ascii(struct str name);
+bool domain_is_utf8(struct str text); /* RFC 3629; ASCII is */
 
 /* To A-labels (RFC 5891, UTS #46 non-transitional, as Postfix). ASCII input is returned as it is.
  * False when the name cannot be converted, or what comes out is no valid host name. */

@@ -124,6 +124,15 @@ TEST(domain_fold)
 	arena_free(a);
 }
 
+TEST(domain_is_utf8)
+{
+	ok(domain_is_utf8(STR("")) && domain_is_utf8(STR("a\u00e9\U0001f600")), "UTF-8");
+	ok(!domain_is_utf8(STR("\xe9")), "Latin-1");
+	ok(!domain_is_utf8(STR("\xc0\x80")), "overlong");
+	ok(!domain_is_utf8(STR("\xed\xa0\x80")), "surrogate");
+	ok(!domain_is_utf8(str_first(STR("\u00e9"), 1)), "cut off");
+}
+
 TEST(domain_is_address_literal)
 {
 	ok(domain_is_address_literal(STR("192.0.2.1")), "IPv4");
@@ -135,4 +144,4 @@ TEST(domain_is_address_literal)
 }
 
 TEST_MAIN(RUN(domain_is_hostname), RUN(domain_to_ascii), RUN(domain_is_hostname_utf8_limit),
-	  RUN(domain_fold), RUN(domain_is_address_literal))
+	  RUN(domain_fold), RUN(domain_is_utf8), RUN(domain_is_address_literal))

@@ -11,13 +11,16 @@
 #include "base/arena.h"
 #include "fact/fact.h"
 
-/* What there is to say about a table, for `hopseal check` and the log. Each is told once for each
- * version of the file. */
+/* What there is to say about a table, for `hopseal check` and the log. Told once for each version
+ * of a file. */
 struct table_finding {
-	bool is_error;   /* this version of the table cannot be used; false: it can */
-	struct str code; /* stable: "bad-spec", "unknown-type", "bad-body", "open", "duplicate-key",
-			    * "line-format", "line-quote", "line-colon", "line-leading-space",
-			    * "line-utf8", "line-nul", "line-length", "kept-old", "reloaded" */
+	bool is_error; /* this table, or this version of it, cannot be used */
+	bool is_news;  /* nothing to mend: a version was taken over */
+	/* Stable. Of a list: "bad-spec", "unknown-type", "bad-body". Of entries: "duplicate-key",
+	 * "empty-value", "key-not-folded", "line-format", "line-quote", "line-colon",
+	 * "line-leading-space", "line-utf8", "line-nul", "line-length", "more". Of files: "open",
+	 * "kept-old", "reloaded". */
+	struct str code;
 	struct str param;  /* the parameter that names the table */
 	struct str source; /* "texthash:/etc/hopseal/tls_per_site" */
 	struct str file;   /* "" when the table is no file */
