@@ -34,8 +34,8 @@
 #define ROUTE_MX_HOSTS_MAX 128  /* MX records looked at, in the order of preference */
 #define ROUTE_ADDRESSES_MAX 512 /* over all hosts of one next-hop */
 #define ROUTE_CNAME_HOPS_MAX 16
-#define ROUTE_STEPS_MAX 256 /* questions one routing may ask */
-#define ROUTE_ASKS_MAX 256  /* of these, handed out by one step */
+#define ROUTE_ASKS_MAX 256 /* questions that one step hands out at once */
+#define ASK_RUN_MAX 1024   /* questions that one stepper may ask, all its steps together */
 
 /* policy */
 #define POLICY_ASKS_MAX 64   /* questions one decision may ask; a parent walk asks one a label */

@@ -13,7 +13,6 @@ static const struct {
 		   "smtp_tls_session_cache_database = btree:${data_directory}/smtp_scache\n"
 		   "mydestination = $myhostname, localhost\nrelayhost =\ninet_protocols = all\n"),
 	  STR_INIT("note not-honoured 1 smtpd_banner\nnote not-honoured 2 biff\n"
-		   "note not-honoured 3 append_dot_mydomain\n"
 		   "note not-honoured 7 smtp_tls_session_cache_database\n") },
 	{ "a name nobody knows", STR_INIT("no_such_thing_at_all = 1\n"),
 	  STR_INIT("warning unknown-parameter 1 no_such_thing_at_all\n") },

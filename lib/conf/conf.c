@@ -177,6 +177,12 @@ uint64_t conf_time_s(const struct conf *c, enum conf_id id)
 	return (uint64_t)typed(c, id, CONF_TYPE_TIME)->number;
 }
 
+struct str conf_text(const struct conf *c, enum conf_id id)
+{
+	CHECK((size_t)id < CONF_COUNT);
+	return c->setting[id].text;
+}
+
 static const struct conf_slot *slot_of(const struct conf *c, enum conf_id id)
 {
 	CHECK((size_t)id < CONF_COUNT);

@@ -64,6 +64,7 @@ struct str conf_str(const struct conf *c, enum conf_id id);
 bool conf_bool(const struct conf *c, enum conf_id id);
 int64_t conf_int(const struct conf *c, enum conf_id id);
 uint64_t conf_time_s(const struct conf *c, enum conf_id id); /* whole seconds, as in Postfix */
+struct str conf_text(const struct conf *c, enum conf_id id); /* of any type, as expanded */
 
 /* Where the value in force was set: false when it is the default. */
 bool conf_is_set(const struct conf *c, enum conf_id id);

@@ -17,10 +17,11 @@
 /* The parts of the configuration that route, checked once. Immutable; lives in its arena. */
 struct route_config;
 
-/* What the configuration cannot know. Copied. */
+/* What the configuration cannot know. Borrowed like `conf`. */
 struct route_machine {
 	const struct address *own; /* of all interfaces that are up */
 	size_t n_own;
+	struct str origin; /* first line of the file that myorigin names, "" when it names none */
 };
 
 /* NULL with *e filled when a value cannot be used. Borrows from `conf`, which must outlive it. */
@@ -79,7 +80,7 @@ struct route_step route_recipient_step(struct arena *a, const struct route_confi
 size_t route_nexthops(struct arena *a, struct str nexthop, const struct str **out);
 
 /* One address to connect to. */
-struct route_candidate {
+struct route_host {
 	struct str host; /* the server's name in policy, TLS and logs; a bare address for one */
 	struct str name; /* what was looked up: the MX host, or the next-hop's own domain */
 	struct str canonical; /* the end of its alias chain; equals `name` when there is none */
@@ -95,7 +96,7 @@ struct route_candidate {
 
 /* One destination's candidates in the order to try, or why there are none. */
 struct route_hosts {
-	const struct route_candidate *v;
+	const struct route_host *v;
 	size_t n;               /* 0: see failure; smtp_mx_address_limit is applied */
 	struct outcome failure; /* n == 0 only: deferred or bounced */
 	bool is_last;           /* we are an MX host of it, or it loops: try no next-hop after it */
