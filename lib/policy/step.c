@@ -1,0 +1,127 @@
+/* policy_step: global level, then the operator's tables, then the settings of the level found. */
+
+#include "policy/decide.h"
+
+static void trace_global(struct policy_work *w)
+{
+	const struct policy_config *c = w->cfg;
+	struct trace_step *s;
+
+	w->global_step = w->trace.n;
+	s = policy_trace_param(&w->trace, TRACE_RULE, STR("global-level"), c->conf, c->global_id);
+	s->value = c->global_value;
+	s->text = arena_fmt(w->a, "the global level is " STR_FMT ": " STR_FMT,
+			    STR_ARG(tls_level_name(c->global)), STR_ARG(c->global_why));
+}
+
+void policy_fail(struct policy_work *w, size_t deciding, struct status status, struct str reason)
+{
+	w->d.level = TLS_LEVEL_INVALID;
+	w->d.error = (struct policy_error){ status, reason };
+	w->d.deciding = deciding;
+}
+
+/* RFC 8689 section 4.2.2: the sender would rather have the mail arrive than have it protected. It
+ * lowers what main.cf says, and never raises it. */
+static void level_of_message(struct policy_work *w)
+{
+	enum tls_level global = w->cfg->global;
+	enum tls_level most = conf_bool(w->cfg->conf, CONF_smtp_tls_wrappermode) ? TLS_LEVEL_ENCRYPT
+										 : TLS_LEVEL_MAY;
+
+	w->d.level = global < most ? global : most;
+	w->d.deciding = w->d.level < global ? w->trace.n : w->global_step;
+	policy_trace_add(&w->trace, w->d.level < global ? TRACE_WARNING : TRACE_RULE,
+			 STR("tls-required-no"),
+			 "the message says TLS-Required: no: no table is asked, and the level is "
+			 "at most " STR_FMT,
+			 STR_ARG(tls_level_name(most)));
+}
+
+static enum policy_source level_of_maps(struct policy_work *w)
+{
+	if (conf_str(w->cfg->conf, CONF_smtp_tls_per_site).n)
+		policy_trace_add(&w->trace, TRACE_WARNING, STR("per-site-ignored"),
+				 "smtp_tls_per_site is ignored beside smtp_tls_policy_maps");
+	policy_trace_param(&w->trace, TRACE_WARNING, STR("policy-maps-not-supported"), w->cfg->conf,
+			   CONF_smtp_tls_policy_maps)
+		->text = STR("this version cannot ask smtp_tls_policy_maps, and assumes no level");
+	policy_fail(w, w->trace.n - 1, STATUS(4, 7, 5),
+		    STR("smtp_tls_policy_maps is not supported by this version"));
+	return SOURCE_ERROR;
+}
+
+static enum policy_source find_level(struct policy_work *w)
+{
+	const struct conf *conf = w->cfg->conf;
+
+	if (w->subject->has_tls_required_no && conf_bool(conf, CONF_tls_required_enable)) {
+		level_of_message(w);
+		return SOURCE_LEVEL;
+	}
+	if (conf_str(conf, CONF_smtp_tls_policy_maps).n)
+		return level_of_maps(w);
+	if (conf_str(conf, CONF_smtp_tls_per_site).n)
+		return policy_per_site(w);
+	w->d.level = w->cfg->global;
+	w->d.deciding = w->global_step;
+	return SOURCE_LEVEL;
+}
+
+/* The next-hop was refused before anything could be asked. A service name that is not well known
+ * is none of our business: the port has been found by whoever calls. */
+static bool has_nexthop(struct policy_work *w)
+{
+	bool is_utf8_ok = conf_bool(w->cfg->conf, CONF_smtputf8_enable);
+	struct nexthop nexthop;
+
+	if (nexthop_parse(w->subject->nexthop, w->subject->port, is_utf8_ok, &nexthop) !=
+	    NEXTHOP_BAD_SYNTAX) {
+		w->d.domain = nexthop.domain;
+		return true;
+	}
+	policy_trace_add(&w->trace, TRACE_RULE, STR("nexthop-syntax"),
+			 "the next-hop \"" STR_FMT "\" cannot be used: " STR_FMT,
+			 STR_ARG(w->subject->nexthop), STR_ARG(nexthop.problem));
+	policy_fail(w, 0, STATUS(4, 3, 5), STR("the next-hop destination is malformed"));
+	return false;
+}
+
+static struct policy_step decided(struct policy_work *w)
+{
+	w->d.trace = w->trace.v;
+	w->d.n_trace = w->trace.n;
+	return (struct policy_step){ .kind = POLICY_DECIDED, .u.decided = w->d };
+}
+
+struct policy_step policy_step(struct arena *a, const struct policy_config *cfg,
+			       const struct policy_subject *s, struct fact_set facts)
+{
+	struct policy_work w = {
+		.a = a,
+		.cfg = cfg,
+		.subject = s,
+		.facts = facts,
+		.trace.a = a,
+		.d = { .host = s->host, .domain = STR(""), .port = s->port },
+	};
+
+	if (!has_nexthop(&w))
+		return decided(&w);
+	trace_global(&w);
+	switch (find_level(&w)) {
+	case SOURCE_ASK:
+		return (struct policy_step){ .kind = POLICY_ASK, .u.ask = w.ask };
+	case SOURCE_LEVEL:
+		policy_apply_level(&w);
+		break;
+	case SOURCE_ERROR:
+		break;
+	}
+	return decided(&w);
+}
+
+bool policy_decision_allows_host(const struct policy_decision *d)
+{
+	return d->error.status.class == 0 && d->refusal.status.class == 0;
+}
