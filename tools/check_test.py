@@ -47,6 +47,32 @@ class Check(unittest.TestCase):
         self.assertIn(say, done.stdout)
 
 
+class DocsTest(Check):
+    def setUp(self):
+        super().setUp()
+        self.write("docs/reference/main.cf.in", "# Head\n\n- $a :: the value.\n")
+        self.write("lib/conf/known.def", 'KNOWN(other, TLS, "")\n')
+        self.write_param("300s")
+        self.passes("gen_docs", self.tree)
+
+    def write_param(self, preset):
+        self.write("lib/conf/params.def", '/* @ Chapter */\nPARAM(a_b, TIME, "%s", 1, 0, USED, TLS,\n'
+                   '      "It says "\n      "\\"a, b\\" (c).")\n' % preset)
+
+    def test_fresh(self):
+        self.passes("gen_docs", self.tree, "--check")
+        with open(os.path.join(self.tree, "docs/reference/main.cf.md")) as f:
+            text = f.read()
+        self.assertIn("### a_b\n\nIt says \"a, b\" (c).\n\nDefault: `300s`. "
+                      "Value: time, at least 1 s.\n", text)
+        self.assertIn("- `$a`: the value.\n", text)
+        self.assertIn("| `other` | TLS |\n", text)
+
+    def test_stale(self):
+        self.write_param("301s")
+        self.fails("man/hopseal.cf.5: stale", "gen_docs", self.tree, "--check")
+
+
 class LayersTest(Check):
     def tree_with(self, path, line, layers=LAYERS):
         self.write("tools/layers", layers)
