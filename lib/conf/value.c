@@ -64,9 +64,9 @@ bool conf_value_level(struct str s, struct conf_level *out)
 	struct str part, rest = s;
 
 	for (size_t i = 0; i < ARRAY_LEN(level.part); i++) {
-		uint64_t v;
+		uint64_t v, most = i == 0 ? UINT16_MAX : 1023;
 		bool is_last = !str_cut(rest, '.', &part, &rest);
-		if (!str_to_u64(is_last ? rest : part, &v) || v >= 1024)
+		if (!str_to_u64(is_last ? rest : part, &v) || v > most)
 			return false;
 		level.part[i] = (unsigned)v;
 		if (is_last) {

@@ -109,6 +109,7 @@ static const struct {
 	{ "no blank", STR_INIT("3. 6"), false },
 	{ "no sign", STR_INIT("-1"), false },
 	{ "in reason", STR_INIT("3.99999"), false },
+	{ "no end of releases", STR_INIT("9999"), true, { { 9999, 0, 0 } } },
 };
 
 TEST(levels)
