@@ -10,7 +10,15 @@
 struct json_doc;  /* owns its values */
 struct json_node; /* a value; lives as long as its document */
 
-enum json_kind { JSON_NULL, JSON_BOOL, JSON_INT, JSON_REAL, JSON_STR, JSON_ARRAY, JSON_OBJECT };
+enum json_kind {
+	JSON_KIND_NULL,
+	JSON_KIND_BOOL,
+	JSON_KIND_INT,
+	JSON_KIND_REAL,
+	JSON_KIND_STR,
+	JSON_KIND_ARRAY,
+	JSON_KIND_OBJECT,
+};
 
 /* One document and nothing after it; a member given twice is an error. NULL: *e is ERROR_DATA and
  * names line and column. */
@@ -36,7 +44,7 @@ const struct json_node *json_member(const struct json_node *object, struct str n
 MUST_USE bool json_get_str(const struct json_node *n, const char *path, struct str *out);
 MUST_USE bool json_get_int(const struct json_node *n, const char *path, int64_t *out);
 MUST_USE bool json_get_bool(const struct json_node *n, const char *path, bool *out);
-bool json_is_null(const struct json_node *n, const char *path); /* also when there is none */
+bool json_is_none(const struct json_node *n, const char *path); /* null, or there is none */
 
 /* Items of an array, members of an object; 0 for other types. */
 size_t json_count(const struct json_node *n);

@@ -339,6 +339,10 @@ TEST(tables)
 	ok(tables_lookup(t, STR("smtp_tls_policy_maps"), &q, &answer) == NULL, "at once");
 	expect(a, &answer, STR("!no tables are open for smtp_tls_policy_maps"), "not opened");
 	ok(tables_find(t, STR("transport_maps")) != NULL, "find");
+	for (int i = 0; i < 2; i++) {
+		ok(tables_lookup(t, STR("inline:{k=x}"), &q, &answer) == NULL, "at once");
+		expect(a, &answer, STR("=x"), "a table by itself");
+	}
 	tables_refresh(t, 5000);
 	tables_free(t);
 	tables_free(NULL);

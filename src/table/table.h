@@ -45,6 +45,7 @@ struct table_options {
 struct table_query {
 	struct arena *arena; /* where the answer lives */
 	struct str key;      /* verbatim; folded as the table wants it */
+	bool is_partial;     /* cut from a longer key: pattern tables do not know it */
 	uint64_t now_ms;
 	void (*answered)(void *arg, const struct answer *answer); /* borrowed for the call */
 	void *arg;
@@ -89,7 +90,8 @@ void tables_free(struct tables *t); /* with its sets; NULL is fine */
 /* Once for each parameter. An empty list is a set that knows nothing. */
 void tables_open(struct tables *t, struct str param, struct str list, uint64_t now_ms);
 struct table_set *tables_find(const struct tables *t, struct str param); /* NULL: not opened */
-/* As table_set_lookup; FAILED when the parameter was not opened. */
+/* As table_set_lookup. A `param` with a ":" is a table by itself, "texthash:/etc/x" inside a list
+ * of names; it is opened when it is first asked. FAILED when a parameter was not opened. */
 MUST_USE struct table_lookup *tables_lookup(struct tables *t, struct str param,
 					    const struct table_query *q, struct answer *answer);
 void tables_refresh(struct tables *t, uint64_t now_ms);

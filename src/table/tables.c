@@ -57,8 +57,10 @@ void tables_open(struct tables *t, struct str param, struct str list, uint64_t n
 struct table_lookup *tables_lookup(struct tables *t, struct str param, const struct table_query *q,
 				   struct answer *answer)
 {
-	struct table_set *s = tables_find(t, param);
+	if (str_contains(param, ':') && tables_find(t, param) == NULL)
+		tables_open(t, param, param, q->now_ms);
 
+	struct table_set *s = tables_find(t, param);
 	if (s != NULL)
 		return table_set_lookup(s, q, answer);
 	*answer = (struct answer){
