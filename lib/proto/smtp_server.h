@@ -48,7 +48,7 @@ enum smtp_server_event_kind {
 	SMTP_SERVER_RCPT,     /* rcpt, index */
 	SMTP_SERVER_DATA,     /* accepting gives 354, then CONTENT */
 	SMTP_SERVER_MESSAGE,  /* all content was given: 250 means that it is kept. LMTP: asked for
-	                       * each accepted recipient, by index */
+	                       * each accepted recipient, by index. No DROP follows the answer */
 	SMTP_SERVER_RSET,
 	SMTP_SERVER_NOOP,
 	SMTP_SERVER_VRFY, /* argument; the usual reply is 252 */
@@ -66,7 +66,7 @@ enum smtp_server_event_kind {
 struct smtp_server_event {
 	enum smtp_server_event_kind kind;
 	enum smtp_verb verb;
-	/* All spans live until the question is answered or octets are taken. */
+	/* All spans live until the question is answered; content until the next call. */
 	struct str argument;
 	struct smtp_command_mail mail;
 	struct smtp_command_rcpt rcpt;
@@ -79,17 +79,19 @@ struct smtp_server;
 MUST_USE struct smtp_server *smtp_server_new(const struct smtp_server_options *o, uint64_t now);
 void smtp_server_free(struct smtp_server *s);
 
-/* How many octets smtp_server_read takes now; 0: wait, the peer is to be slowed down. */
+/* How many octets smtp_server_read takes now. 0: the peer is to be slowed down until there are
+ * events, or TLS has the wire, or the session is over. */
 size_t smtp_server_room(const struct smtp_server *s);
 void smtp_server_read(struct smtp_server *s, struct str in, uint64_t now); /* in.n <= room */
-void smtp_server_read_end(struct smtp_server *s,
-			  uint64_t now); /* the peer closed, or the wire broke */
+/* The peer closed, or the wire broke. What came before is still worked off. */
+void smtp_server_read_end(struct smtp_server *s, uint64_t now);
 void smtp_server_tick(struct smtp_server *s, uint64_t now);
 uint64_t smtp_server_deadline(const struct smtp_server *s); /* UINT64_MAX: none */
 
 struct str smtp_server_output(const struct smtp_server *s); /* borrowed until the next call */
 void smtp_server_wrote(struct smtp_server *s, size_t n);
 
+/* With much output waiting this is NOTHING until some was written: pull again then. */
 struct smtp_server_event smtp_server_next(struct smtp_server *s);
 
 /* Answers the question that smtp_server_next gave last. */
@@ -109,8 +111,7 @@ void smtp_server_tls_up(struct smtp_server *s, uint64_t now);
 void smtp_server_stop(struct smtp_server *s, uint64_t now);
 
 bool smtp_server_is_tls(const struct smtp_server *s);
-struct str
-smtp_server_helo_name(const struct smtp_server *s);     /* "" before HELO; until the next read */
-bool smtp_server_is_esmtp(const struct smtp_server *s); /* EHLO or LHLO */
+struct str smtp_server_helo_name(const struct smtp_server *s); /* "" before HELO */
+bool smtp_server_is_esmtp(const struct smtp_server *s);        /* EHLO or LHLO */
 
 #endif

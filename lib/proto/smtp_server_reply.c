@@ -1,0 +1,33 @@
+/* Replies out: RFC 5321 section 4.2, with the status of RFC 2034 when it is announced. */
+
+#include "proto/smtp_server_inside.h"
+
+static void
+say_line(struct smtp_server *s, int code, bool is_last, struct status st, struct str text)
+{
+	bool has_status = st.class != 0 && (s->o.extensions & SMTP_EXT_ENHANCEDSTATUSCODES);
+
+	CHECK(buf_fmt(&s->output, "%d%c", code, is_last ? ' ' : '-'));
+	if (has_status)
+		CHECK(buf_fmt(&s->output, "%u.%u.%u ", st.class, st.subject, st.detail));
+	CHECK(buf_add(&s->output, text) && buf_add(&s->output, STR("\r\n")));
+}
+
+void smtp_server_say(struct smtp_server *s, int code, struct status status, struct str text)
+{
+	struct str line;
+
+	while (str_cut(text, '\n', &line, &text))
+		say_line(s, code, false, status, line);
+	say_line(s, code, true, status, text);
+}
+
+/* A peer that sends nothing but nonsense is let go. */
+void smtp_server_say_error(struct smtp_server *s, int code, struct status status, struct str text)
+{
+	smtp_server_say(s, code, status, text);
+	if (++s->n_errors < s->o.errors_max)
+		return;
+	smtp_server_say(s, 421, STATUS(4, 7, 0), STR("too many errors"));
+	smtp_server_close(s, STR("too many errors"));
+}
