@@ -106,14 +106,18 @@ struct str arena_lower(struct arena *a, struct str s)
 
 struct str arena_vfmt(struct arena *a, const char *fmt, va_list ap)
 {
+	char small[256]; /* most texts fit, and are formatted once */
 	va_list again;
 
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
+	int n = vsnprintf(small, sizeof(small), fmt, ap);
 	CHECK(n >= 0);
 	char *p = arena_alloc(a, (size_t)n + 1);
-	(void)vsnprintf(p, (size_t)n + 1, fmt, ap);
+	if ((size_t)n < sizeof(small))
+		memcpy(p, small, (size_t)n);
+	else
+		(void)vsnprintf(p, (size_t)n + 1, fmt, again);
+	va_end(again);
 	return (struct str){ p, (size_t)n };
 }
 
