@@ -12,8 +12,8 @@ static void set_global(struct arena *a, struct policy_config *c, enum tls_level 
 	c->global = level;
 	c->global_id = id;
 	c->global_value = value;
-	c->global_why = arena_fmt(a, STR_FMT " = " STR_FMT "%s", STR_ARG(conf_name(id)),
-				  STR_ARG(value), conf_is_set(c->conf, id) ? "" : " by default");
+	c->global_text = arena_fmt(a, STR_FMT " = " STR_FMT "%s", STR_ARG(conf_name(id)),
+				   STR_ARG(value), conf_is_set(c->conf, id) ? "" : " by default");
 }
 
 /* smtp_tls_security_level has the whole say when it is not empty; else the three older ones. */
@@ -33,13 +33,13 @@ static bool find_global(struct arena *a, struct policy_config *c, struct error *
 
 		set_global(a, c, is_name_checked ? TLS_LEVEL_VERIFY : TLS_LEVEL_ENCRYPT,
 			   CONF_smtp_enforce_tls, STR("yes"));
-		c->global_why = arena_fmt(a, STR_FMT ", smtp_tls_enforce_peername = %s",
-					  STR_ARG(c->global_why), is_name_checked ? "yes" : "no");
+		c->global_text = arena_fmt(a, STR_FMT ", smtp_tls_enforce_peername = %s",
+					   STR_ARG(c->global_text), is_name_checked ? "yes" : "no");
 	} else if (conf_bool(c->conf, CONF_smtp_use_tls)) {
 		set_global(a, c, TLS_LEVEL_MAY, CONF_smtp_use_tls, STR("yes"));
 	} else {
 		set_global(a, c, TLS_LEVEL_NONE, CONF_smtp_tls_security_level, text);
-		c->global_why =
+		c->global_text =
 			STR("smtp_tls_security_level is empty, and neither smtp_enforce_tls "
 			    "nor smtp_use_tls is set");
 	}
@@ -101,6 +101,8 @@ policy_config_new(struct arena *a, const struct conf *conf, struct error *e)
 	c->conf = conf;
 	if (!find_global(a, c, e))
 		return NULL;
+	c->global_text = arena_fmt(a, "the global level is " STR_FMT ": " STR_FMT,
+				   STR_ARG(tls_level_name(c->global)), STR_ARG(c->global_text));
 	c->lists = (struct policy_cipher_lists){
 		.high = conf_str(conf, CONF_tls_high_cipherlist),
 		.medium = conf_str(conf, CONF_tls_medium_cipherlist),

@@ -17,7 +17,7 @@ struct policy_config {
 	enum tls_level global;
 	enum conf_id global_id; /* the parameter that set it */
 	struct str global_value;
-	struct str global_why; /* "smtp_enforce_tls = yes" */
+	struct str global_text; /* for the trace */
 	struct policy_settings settings[CLASS_COUNT];
 	struct policy_cipher_lists lists;
 	bool is_servername_valid; /* or empty */

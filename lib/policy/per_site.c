@@ -34,6 +34,7 @@ struct lookup {
 	struct str key;
 	struct str code; /* of its trace step */
 	const char *what;
+	const struct answer *answer; /* NULL: not asked */
 	enum keyword result;
 	size_t step; /* its index in the trace */
 };
@@ -51,12 +52,14 @@ static struct str answer_words(struct arena *a, const struct answer *answer)
 	return arena_fmt(a, "could not be looked up: " STR_FMT, STR_ARG(answer->failure));
 }
 
-static void trace_answer(struct policy_work *w, const struct lookup *l, const struct answer *answer)
+static void trace_answer(struct policy_work *w, struct lookup *l)
 {
+	const struct answer *answer = l->answer;
 	struct trace_step *s =
 		policy_trace_add(&w->trace, TRACE_QUESTION, l->code, "%s \"" STR_FMT "\" " STR_FMT,
 				 l->what, STR_ARG(l->key), STR_ARG(answer_words(w->a, answer)));
 
+	l->step = w->trace.n - 1;
 	s->key = l->key;
 	s->value = answer->value;
 	s->source = answer->source.n ? answer->source : table;
@@ -72,43 +75,48 @@ static bool is_error(const struct answer *answer)
 	       (answer->status == ANSWER_FOUND && str_trim(answer->value).n == 0);
 }
 
+static bool is_unknown(struct lookup *l)
+{
+	return l->answer->status == ANSWER_FOUND && !keyword_parse(l->answer->value, &l->result);
+}
+
 /* A failed lookup is not an absent entry, nor is a keyword that we do not know: the level that
  * the operator meant may be any, so no default takes its place. */
-static enum policy_source fail_lookup(struct policy_work *w, const struct lookup *l)
+static void fail_lookup(struct policy_work *w, const struct lookup *l)
 {
 	policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-lookup-error"),
 			 "a failed lookup is no absent entry: no level is assumed, the mail waits");
 	policy_fail(w, l->step, STATUS(4, 3, 0), STR("Temporary lookup error"));
-	return SOURCE_ERROR;
 }
 
-static enum policy_source
-fail_keyword(struct policy_work *w, const struct lookup *l, struct str value)
+static void fail_keyword(struct policy_work *w, const struct lookup *l)
 {
 	policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-unknown-keyword"),
 			 "\"" STR_FMT
 			 "\" is none of NONE, MAY, MUST_NOPEERMATCH and MUST: no level "
 			 "is assumed, the mail waits",
-			 STR_ARG(value));
+			 STR_ARG(l->answer->value));
 	policy_fail(w, l->step, STATUS(4, 7, 5), STR("client TLS configuration problem"));
-	return SOURCE_ERROR;
 }
 
-static enum policy_source look_up(struct policy_work *w, struct lookup *l)
+static bool find(struct policy_work *w, struct lookup *l)
 {
-	const struct answer *answer;
-
 	w->ask = (struct question){ .kind = QUESTION_TABLE, .table = table, .name = l->key };
-	answer = fact_find(w->facts, &w->ask);
-	if (!answer)
-		return SOURCE_ASK;
-	l->step = w->trace.n;
-	trace_answer(w, l, answer);
-	if (is_error(answer))
-		return fail_lookup(w, l);
-	if (answer->status == ANSWER_FOUND && !keyword_parse(answer->value, &l->result))
-		return fail_keyword(w, l, answer->value);
-	return SOURCE_LEVEL;
+	l->answer = fact_find(w->facts, &w->ask);
+	return l->answer != NULL;
+}
+
+/* Traces the answer; false when it ends the decision. */
+static bool take_answer(struct policy_work *w, struct lookup *l)
+{
+	trace_answer(w, l);
+	if (is_error(l->answer))
+		fail_lookup(w, l);
+	else if (is_unknown(l))
+		fail_keyword(w, l);
+	else
+		return true;
+	return false;
 }
 
 static void take(struct policy_work *w, enum tls_level level, size_t deciding)
@@ -165,8 +173,7 @@ static void against_global(struct policy_work *w, const struct lookup *winner)
 	take(w, level, winner->step);
 }
 
-static enum policy_source
-combine(struct policy_work *w, const struct lookup *nexthop, const struct lookup *host)
+static void combine(struct policy_work *w, const struct lookup *nexthop, const struct lookup *host)
 {
 	const struct lookup *winner = host->result > nexthop->result ? host : nexthop;
 
@@ -175,13 +182,13 @@ combine(struct policy_work *w, const struct lookup *nexthop, const struct lookup
 				 "no entry: the global level " STR_FMT " counts",
 				 STR_ARG(tls_level_name(w->cfg->global)));
 		take(w, w->cfg->global, w->global_step);
-		return SOURCE_LEVEL;
+		return;
 	}
 	trace_combined(w, nexthop, host, winner);
 	against_global(w, winner);
-	return SOURCE_LEVEL;
 }
 
+/* Nothing is written before all is known: a pass that ends in a question is cheap. */
 enum policy_source policy_per_site(struct policy_work *w)
 {
 	struct lookup nexthop = { .key = w->subject->nexthop,
@@ -190,15 +197,19 @@ enum policy_source policy_per_site(struct policy_work *w)
 	struct lookup host = { .key = w->subject->host,
 			       .code = STR("per-site-host"),
 			       .what = "host" };
-	enum policy_source r = look_up(w, &nexthop);
+	bool is_same = str_ieq_ascii(nexthop.key, host.key);
 
-	if (r != SOURCE_LEVEL)
-		return r;
-	if (str_ieq_ascii(nexthop.key, host.key)) {
+	if (!find(w, &nexthop))
+		return SOURCE_ASK;
+	if (!is_same && !is_error(nexthop.answer) && !is_unknown(&nexthop) && !find(w, &host))
+		return SOURCE_ASK;
+	if (!take_answer(w, &nexthop))
+		return SOURCE_ERROR;
+	if (is_same)
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-same-name"),
 				 "the host has the next-hop's name: asked once");
-		return combine(w, &nexthop, &host);
-	}
-	r = look_up(w, &host);
-	return r == SOURCE_LEVEL ? combine(w, &nexthop, &host) : r;
+	else if (!take_answer(w, &host))
+		return SOURCE_ERROR;
+	combine(w, &nexthop, &host);
+	return SOURCE_LEVEL;
 }

@@ -10,8 +10,7 @@ static void trace_global(struct policy_work *w)
 	w->global_step = w->trace.n;
 	s = policy_trace_param(&w->trace, TRACE_RULE, STR("global-level"), c->conf, c->global_id);
 	s->value = c->global_value;
-	s->text = arena_fmt(w->a, "the global level is " STR_FMT ": " STR_FMT,
-			    STR_ARG(tls_level_name(c->global)), STR_ARG(c->global_why));
+	s->text = c->global_text;
 }
 
 void policy_fail(struct policy_work *w, size_t deciding, struct status status, struct str reason)
