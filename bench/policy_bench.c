@@ -1,5 +1,5 @@
-/* Decisions a second, from the first question to the trace, when two table answers are known at once:
- * policy_bench [DECISIONS] */
+/* Decisions a second, from the first question to the trace, when two table answers are known at
+ * once: policy_bench [DECISIONS] */
 
 #include <stdio.h>
 #include <stdlib.h>

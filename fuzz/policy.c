@@ -1,5 +1,5 @@
-/* A decision and its judgement. Parts of the input, NUL octets between them: main.cf, next-hop, host,
- * what smtp_tls_per_site says of the next-hop and of the host, a certificate's name. */
+/* A decision and its judgement. Parts of the input, NUL octets between them: main.cf, next-hop,
+ * host, what smtp_tls_per_site says of the next-hop and of the host, a certificate's name. */
 
 #include "fuzz.h"
 
