@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "os/file.h"
+#include "os/os.h"
 
 static void say(const char *fmt, va_list ap)
 {
@@ -98,6 +98,21 @@ const char *cmd_config_dir(const struct cmd_sources *s)
 	return env && *env ? env : "/etc/hopseal";
 }
 
+/* main.cf whole, in the arena. */
+static bool read_main_cf(struct arena *a, struct str path, struct str *text, struct error *e)
+{
+	struct buf b;
+
+	buf_init(&b, CONF_FILE_MAX);
+	bool is_read = os_file_read(path.p, &b, NULL, e);
+	if (is_read)
+		*text = arena_str(a, buf_str(&b));
+	else
+		(void)error_prefix(e, "%s", path.p);
+	buf_fini(&b);
+	return is_read;
+}
+
 struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
 				   struct conf_findings *findings, struct error *e)
 {
@@ -107,7 +122,7 @@ struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
 
 	*findings = (struct conf_findings){ 0 };
 	sources[0].file = path;
-	if (!os_file_read(a, path, CONF_FILE_MAX, &sources[0].text, e))
+	if (!read_main_cf(a, path, &sources[0].text, e))
 		return NULL;
 	for (size_t i = 0; i < s->n_overrides; i++)
 		sources[i + 1].text = str_of(s->overrides[i]);

@@ -1,0 +1,488 @@
+/* hopseal send: routes, decides and delivers one message now. */
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/message.h"
+#include "cmd/record.h"
+#include "cmd/site.h"
+#include "mail/mailbox.h"
+#include "os/os.h"
+
+enum {
+	SEND_REPORT_MAX = 256 * 1024 * 1024, /* octets of the report: 50,000 recipients fit */
+};
+
+static const struct str send_help = STR_INIT(
+	"usage: hopseal send [-c DIR] [-o NAME=VALUE]... [-f SENDER] [--json] RECIPIENT... < "
+	"MESSAGE\n"
+	"\n"
+	"Delivers the message on standard input now and prints what became of each recipient.\n"
+	"\n"
+	"  -c DIR            read DIR/main.cf ($MAIL_CONFIG, else /etc/hopseal)\n"
+	"  -o NAME=VALUE     a parameter that overrides main.cf; may be repeated\n"
+	"  -f SENDER         envelope sender, \"\" for the null sender; default $USER@$myorigin\n"
+	"      --age TIME    how long the message has waited already (s m h d w; default 0)\n"
+	"      --notify LIST DSN: never, or success,failure,delay\n"
+	"      --ret WHAT    DSN: full or hdrs\n"
+	"      --envid TEXT  DSN: envelope identifier\n"
+	"      --json        the whole record: facts, decisions, traces, peers, replies\n"
+	"  -v                print configuration warnings too\n"
+	"  -h, --help\n"
+	"\n"
+	"Exit status: 0 all delivered, 69 at least one bounced, 75 at least one deferred and none\n"
+	"bounced, 64 usage, 65 bad message, 74 input or output failed, 78 bad configuration.\n");
+
+struct send_options {
+	struct cmd_sources sources;
+	const char *sender;
+	struct str notify, ret, envid;
+	uint64_t age_s;
+	bool is_json, is_verbose;
+	char *const *rcpts;
+	size_t n_rcpts;
+};
+
+/* One recipient on its way through routing. */
+struct send_rcpt {
+	struct send *send;
+	struct str address;
+	struct route_step step;
+	struct fact_list *facts;
+	struct ask_run *run;
+	struct outcome failure; /* routing could not be done */
+	size_t job, index;      /* of those to deliver */
+	bool has_job;
+};
+
+struct send {
+	const struct send_options *options;
+	struct cmd_site site;
+	struct arena *arena;
+	struct cmd_message message;
+	struct deliver_message envelope;
+	struct send_rcpt *rcpts;
+	struct deliver_job *jobs;
+	struct deliver **deliveries;
+	const struct deliver_result **results;
+	size_t n_jobs, n_routing, n_delivering;
+};
+
+/* ---- options ---- */
+
+enum { OPT_JSON = 256, OPT_AGE, OPT_NOTIFY, OPT_RET, OPT_ENVID };
+
+static const struct option send_long[] = {
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "age", required_argument, NULL, OPT_AGE },
+	{ "notify", required_argument, NULL, OPT_NOTIFY },
+	{ "ret", required_argument, NULL, OPT_RET },
+	{ "envid", required_argument, NULL, OPT_ENVID },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+/* RFC 3461 section 4.1: NEVER alone, or any of the other three. */
+static bool is_notify(struct str value)
+{
+	static const struct str words[] = { STR_INIT("success"), STR_INIT("failure"),
+					    STR_INIT("delay") };
+	struct str word, rest = value;
+	size_t n = 0;
+
+	if (str_ieq_ascii(value, STR("never")))
+		return true;
+	while (str_token(&rest, STR(","), &word)) {
+		bool is_known = false;
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			is_known |= str_ieq_ascii(word, words[i]);
+		if (!is_known)
+			return false;
+		n++;
+	}
+	return n > 0;
+}
+
+static bool is_ret(struct str value)
+{
+	return str_ieq_ascii(value, STR("full")) || str_ieq_ascii(value, STR("hdrs"));
+}
+
+/* RFC 3461 section 4.4: xtext of printable octets, 100 at most. */
+static bool is_envid(struct str value)
+{
+	for (size_t i = 0; i < value.n; i++)
+		if (value.p[i] < '!' || value.p[i] > '~' || value.p[i] == '+' || value.p[i] == '=')
+			return false;
+	return value.n > 0 && value.n <= 100;
+}
+
+/* 0: go on; else the exit status. -1 for help. */
+static int send_option(struct send_options *o, int c)
+{
+	switch (c) {
+	case 'c':
+		o->sources.config_dir = optarg;
+		return 0;
+	case 'o':
+		cmd_sources_override(&o->sources, optarg);
+		return 0;
+	case 'f':
+		o->sender = optarg;
+		return 0;
+	case 'v':
+		o->is_verbose = true;
+		return 0;
+	case OPT_JSON:
+		o->is_json = true;
+		return 0;
+	case OPT_AGE:
+		if (!conf_time_parse(str_of(optarg), 's', &o->age_s))
+			return cmd_usage("send", "--age %s: not a time", optarg);
+		return 0;
+	case OPT_NOTIFY:
+		o->notify = str_of(optarg);
+		return is_notify(o->notify) ? 0 : cmd_usage("send", "--notify %s: unknown", optarg);
+	case OPT_RET:
+		o->ret = str_of(optarg);
+		return is_ret(o->ret) ? 0 : cmd_usage("send", "--ret %s: unknown", optarg);
+	case OPT_ENVID:
+		o->envid = str_of(optarg);
+		return is_envid(o->envid) ? 0 : cmd_usage("send", "--envid: not an identifier");
+	case 'h':
+		return cmd_print(send_help) ? -1 : EX_IOERR;
+	default:
+		return cmd_usage("send", "bad option");
+	}
+}
+
+static int send_parse(struct send_options *o, int argc, char **argv)
+{
+	int c;
+
+	opterr = 1;
+	while ((c = getopt_long(argc, argv, "c:o:f:vh", send_long, NULL)) != -1) {
+		int status = send_option(o, c);
+		if (status != 0)
+			return status;
+	}
+	o->rcpts = argv + optind;
+	o->n_rcpts = (size_t)(argc - optind);
+	if (o->n_rcpts == 0)
+		return cmd_usage("send", "a recipient is missing");
+	if (o->n_rcpts > SMTP_RECIPIENTS_MAX)
+		return cmd_usage("send", "more than %d recipients", SMTP_RECIPIENTS_MAX);
+	return 0;
+}
+
+/* ---- the envelope ---- */
+
+static struct str strip_brackets(struct str address)
+{
+	if (address.n >= 2 && address.p[0] == '<' && address.p[address.n - 1] == '>')
+		return str_first(str_from(address, 1), address.n - 2);
+	return address;
+}
+
+static struct str default_sender(struct send *s)
+{
+	const char *user = getenv("USER");
+
+	return arena_fmt(s->arena, "%s@" STR_FMT, user && *user ? user : "postmaster",
+			 STR_ARG(conf_str(s->site.conf, CONF_myorigin)));
+}
+
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 127)
+			return false;
+	return true;
+}
+
+static bool check_address(struct str address, const char *what, struct error *e)
+{
+	struct mailbox m;
+
+	if (address.n > SMTP_PATH_MAX || !mailbox_parse(address, &m))
+		return error_set(e, ERROR_USAGE, "%s <" STR_FMT ">: not a mail address", what,
+				 STR_ARG(address));
+	return true;
+}
+
+static bool send_envelope(struct send *s, struct error *e)
+{
+	const struct send_options *o = s->options;
+	struct deliver_message *m = &s->envelope;
+	bool is_utf8_address = false;
+
+	m->sender = o->sender ? strip_brackets(str_of(o->sender)) : default_sender(s);
+	if (m->sender.n > 0 && !check_address(m->sender, "sender", e))
+		return false;
+	for (size_t i = 0; i < o->n_rcpts; i++) {
+		struct send_rcpt *r = &s->rcpts[i];
+		r->send = s;
+		r->address = strip_brackets(str_of(o->rcpts[i]));
+		if (!check_address(r->address, "recipient", e))
+			return false;
+		is_utf8_address |= !is_ascii(r->address);
+	}
+	m->ret = o->ret;
+	m->envid = o->envid;
+	m->age_s = o->age_s;
+	m->content = s->message.content;
+	m->is_8bit = s->message.scan.is_8bit;
+	m->is_smtputf8 = conf_bool(s->site.conf, CONF_smtputf8_enable) &&
+			 (is_utf8_address || !is_ascii(m->sender) ||
+			  (s->message.scan.has_8bit_header && s->message.scan.is_header_utf8));
+	m->has_tls_required_no = s->message.scan.has_tls_required_no;
+	m->size_octets = s->message.scan.size_octets;
+	return true;
+}
+
+/* ---- routing ---- */
+
+static void send_deliver(struct send *s);
+
+static size_t rcpt_route_step(void *arg, struct fact_set facts, const struct question **asks)
+{
+	struct send_rcpt *r = arg;
+
+	r->step = route_recipient_step(r->send->arena, r->send->site.deliver.route, r->address,
+				       facts);
+	if (r->step.kind == ROUTE_DONE)
+		return 0;
+	*asks = r->step.u.ask.v;
+	return r->step.u.ask.n;
+}
+
+static void rcpt_routed(void *arg, const struct error *e)
+{
+	struct send_rcpt *r = arg;
+	struct send *s = r->send;
+
+	ask_run_free(r->run);
+	r->run = NULL;
+	if (e)
+		r->failure = (struct outcome){
+			.kind = OUTCOME_DEFERRED,
+			.status = STATUS(4, 3, 0),
+			.reason = arena_str(s->arena, error_text(e)),
+		};
+	if (--s->n_routing == 0)
+		send_deliver(s);
+}
+
+static void send_route(struct send *s)
+{
+	s->n_routing = s->options->n_rcpts;
+	for (size_t i = 0; i < s->options->n_rcpts; i++) {
+		struct send_rcpt *r = &s->rcpts[i];
+		struct ask_stepper stepper = { rcpt_route_step, rcpt_routed, r };
+		r->facts = fact_list_new(s->arena);
+		r->run = ask_run_new(s->site.deliver.ask, &stepper, r->facts);
+	}
+}
+
+/* ---- delivery ---- */
+
+static bool is_same_job(const struct deliver_job *j, const struct route *r)
+{
+	return j->protocol == r->protocol && str_eq(j->transport, r->transport) &&
+	       str_eq(j->nexthop, r->nexthop);
+}
+
+/* Recipients with one transport and next-hop share an attempt. */
+static void send_group(struct send *s, struct send_rcpt *r)
+{
+	const struct route *route = &r->step.u.done;
+	size_t i = 0;
+
+	while (i < s->n_jobs && !is_same_job(&s->jobs[i], route))
+		i++;
+	struct deliver_job *job = &s->jobs[i];
+	if (i == s->n_jobs) {
+		s->n_jobs++;
+		*job = (struct deliver_job){
+			route->transport, route->nexthop, route->protocol, NULL, 0, 0
+		};
+		os_random(&job->seed, sizeof(job->seed));
+	}
+	r->has_job = true;
+	r->job = i;
+	r->index = job->n_rcpts++;
+}
+
+static void send_fill(struct send *s)
+{
+	struct smtp_rcpt **rcpts = ARENA_ARRAY(s->arena, s->n_jobs + 1, struct smtp_rcpt *);
+
+	for (size_t i = 0; i < s->n_jobs; i++) {
+		rcpts[i] = ARENA_ARRAY(s->arena, s->jobs[i].n_rcpts, struct smtp_rcpt);
+		s->jobs[i].rcpts = rcpts[i];
+	}
+	for (size_t i = 0; i < s->options->n_rcpts; i++) {
+		const struct send_rcpt *r = &s->rcpts[i];
+		if (r->has_job)
+			rcpts[r->job][r->index] = (struct smtp_rcpt){
+				.address = r->step.u.done.recipient,
+				.notify = s->options->notify,
+			};
+	}
+}
+
+static void send_delivered(void *arg, const struct deliver_result *result)
+{
+	struct send *s = arg;
+	size_t i = 0;
+
+	/* jobs share no next-hop, so that the result tells which one it is */
+	while (!(s->results[i] == NULL && str_eq(s->jobs[i].nexthop, result->nexthop) &&
+		 str_eq(s->jobs[i].transport, result->transport) &&
+		 s->jobs[i].protocol == result->protocol))
+		i++;
+	s->results[i] = result;
+	if (--s->n_delivering == 0)
+		net_loop_stop(s->site.deliver.loop);
+}
+
+static void send_deliver(struct send *s)
+{
+	s->jobs = ARENA_ARRAY(s->arena, s->options->n_rcpts, struct deliver_job);
+	for (size_t i = 0; i < s->options->n_rcpts; i++) {
+		struct send_rcpt *r = &s->rcpts[i];
+		if (r->failure.reason.n == 0 && r->step.u.done.kind == ROUTE_DELIVER)
+			send_group(s, r);
+	}
+	send_fill(s);
+	s->deliveries = ARENA_ARRAY(s->arena, s->n_jobs + 1, struct deliver *);
+	s->results = ARENA_ARRAY(s->arena, s->n_jobs + 1, const struct deliver_result *);
+	s->n_delivering = s->n_jobs;
+	for (size_t i = 0; i < s->n_jobs; i++)
+		s->deliveries[i] = deliver_start(&s->site.deliver, &s->envelope, &s->jobs[i],
+						 send_delivered, s);
+	if (s->n_jobs == 0)
+		net_loop_stop(s->site.deliver.loop);
+}
+
+/* ---- the report ---- */
+
+static struct record_rcpt rcpt_record(const struct send *s, const struct send_rcpt *r)
+{
+	struct record_rcpt p = { .route = r->step.u.done };
+
+	if (r->failure.reason.n > 0) {
+		p.route = (struct route){ .kind = ROUTE_REFUSE,
+					  .recipient = r->address,
+					  .outcome = r->failure };
+		p.outcome = r->failure;
+	} else if (r->has_job) {
+		p.delivery = s->results[r->job];
+		p.index = r->index;
+		p.outcome = p.delivery->rcpts[r->index].outcome;
+	} else {
+		p.outcome = r->step.u.done.outcome;
+	}
+	return p;
+}
+
+static int exit_status(const struct record *rec)
+{
+	int status = EX_OK;
+
+	for (size_t i = 0; i < rec->n_rcpts; i++) {
+		if (rec->rcpts[i].outcome.kind == OUTCOME_BOUNCED)
+			return EX_UNAVAILABLE;
+		if (rec->rcpts[i].outcome.kind == OUTCOME_DEFERRED)
+			status = EX_TEMPFAIL;
+	}
+	return status;
+}
+
+static int send_report(struct send *s)
+{
+	size_t n = s->options->n_rcpts;
+	struct record_rcpt *rcpts = ARENA_ARRAY(s->arena, n, struct record_rcpt);
+	struct buf out;
+
+	for (size_t i = 0; i < n; i++)
+		rcpts[i] = rcpt_record(s, &s->rcpts[i]);
+	struct record rec = {
+		.sender = s->envelope.sender,
+		.conf_fingerprint = conf_fingerprint(s->site.conf),
+		.rcpts = rcpts,
+		.n_rcpts = n,
+		.deliveries = s->results,
+		.n_deliveries = s->n_jobs,
+	};
+	rec.exit_code = exit_status(&rec);
+	buf_init(&out, SEND_REPORT_MAX);
+	bool fits;
+	if (s->options->is_json) {
+		struct json j;
+		json_init(&j, &out, true);
+		record_json(&j, &rec);
+		fits = json_end(&j);
+	} else {
+		fits = record_text(&out, &rec);
+	}
+	/* the mail is sent: a cut report is still a report */
+	if (!fits)
+		cmd_say("the report was cut at %d octets", SEND_REPORT_MAX);
+	bool is_printed = cmd_print(buf_str(&out));
+	buf_fini(&out);
+	return is_printed ? rec.exit_code : EX_IOERR;
+}
+
+static void send_close(struct send *s)
+{
+	for (size_t i = 0; i < s->n_jobs; i++)
+		deliver_free(s->deliveries[i]);
+	content_free(s->message.content);
+	cmd_site_close(&s->site);
+	arena_free(s->arena);
+}
+
+static int send_run(const struct send_options *o, struct conf *conf)
+{
+	struct send s = { .options = o, .arena = arena_new() };
+	struct cmd_site_options so = { .conf = conf, .found = cmd_say_table_finding };
+	struct error e = { 0 };
+
+	s.rcpts = ARENA_ARRAY(s.arena, o->n_rcpts, struct send_rcpt);
+	if (!cmd_site_open(&s.site, &so, &e)) {
+		arena_free(s.arena);
+		return cmd_fail(&e);
+	}
+	int status = EX_OK;
+	uint64_t limit = (uint64_t)conf_int(conf, CONF_message_size_limit);
+	if (!cmd_site_open_tls(&s.site, &e) ||
+	    !cmd_message_read(STDIN_FILENO, limit, &s.message, &e) || !send_envelope(&s, &e)) {
+		status = cmd_fail(&e);
+	} else {
+		send_route(&s);
+		net_loop_run(s.site.deliver.loop);
+		status = send_report(&s);
+	}
+	send_close(&s);
+	return status;
+}
+
+int cmd_send(int argc, char **argv)
+{
+	struct send_options o = { 0 };
+	int status = send_parse(&o, argc, argv);
+
+	if (status == 0) {
+		struct conf *conf =
+			cmd_configure(&o.sources, o.is_verbose ? CONF_NOTE : CONF_ERROR, &status);
+		if (conf)
+			status = send_run(&o, conf);
+	}
+	cmd_sources_fini(&o.sources);
+	return status < 0 ? EX_OK : status;
+}
