@@ -1,5 +1,7 @@
 #include "cmd/record.h"
 
+#include <stdio.h>
+
 static void put_status(struct json *j, struct status s)
 {
 	char text[16];
@@ -40,7 +42,7 @@ static void put_extensions(struct json *j, unsigned bits)
 {
 	json_key(j, "extensions");
 	json_array(j);
-	for (unsigned bit = 1; bit <= SMTP_EXT_LAST; bit <<= 1)
+	for (unsigned bit = 1; bit <= SMTP_EXT_GARBLED; bit <<= 1)
 		if (bits & bit)
 			json_str(j, smtp_extension_name((enum smtp_extension)bit));
 	json_array_end(j);

@@ -10,6 +10,7 @@
 #include "cmd/message.h"
 #include "cmd/record.h"
 #include "cmd/site.h"
+#include "conf/value.h"
 #include "mail/mailbox.h"
 #include "os/os.h"
 
@@ -41,7 +42,7 @@ struct send_options {
 	struct cmd_sources sources;
 	const char *sender;
 	struct str notify, ret, envid;
-	uint64_t age_s;
+	int64_t age_s;
 	bool is_json, is_verbose;
 	char *const *rcpts;
 	size_t n_rcpts;
@@ -55,8 +56,17 @@ struct send_rcpt {
 	struct fact_list *facts;
 	struct ask_run *run;
 	struct outcome failure; /* routing could not be done */
-	size_t job, index;      /* of those to deliver */
-	bool has_job;
+	struct send_job *job;   /* NULL: routing said the last word */
+	size_t index;           /* in the job */
+};
+
+/* Recipients with one transport and next-hop share a delivery attempt. */
+struct send_job {
+	struct send *send;
+	struct deliver_job job;
+	struct smtp_rcpt *rcpts;
+	struct deliver *delivery;
+	const struct deliver_result *result;
 };
 
 struct send {
@@ -66,9 +76,7 @@ struct send {
 	struct cmd_message message;
 	struct deliver_message envelope;
 	struct send_rcpt *rcpts;
-	struct deliver_job *jobs;
-	struct deliver **deliveries;
-	const struct deliver_result **results;
+	struct send_job *jobs;
 	size_t n_jobs, n_routing, n_delivering;
 };
 
@@ -141,7 +149,7 @@ static int send_option(struct send_options *o, int c)
 		o->is_json = true;
 		return 0;
 	case OPT_AGE:
-		if (!conf_time_parse(str_of(optarg), 's', &o->age_s))
+		if (!conf_value_time(str_of(optarg), 's', &o->age_s))
 			return cmd_usage("send", "--age %s: not a time", optarg);
 		return 0;
 	case OPT_NOTIFY:
@@ -233,7 +241,7 @@ static bool send_envelope(struct send *s, struct error *e)
 	}
 	m->ret = o->ret;
 	m->envid = o->envid;
-	m->age_s = o->age_s;
+	m->age_s = (uint64_t)o->age_s;
 	m->content = s->message.content;
 	m->is_8bit = s->message.scan.is_8bit;
 	m->is_smtputf8 = conf_bool(s->site.conf, CONF_smtputf8_enable) &&
@@ -296,39 +304,39 @@ static bool is_same_job(const struct deliver_job *j, const struct route *r)
 	       str_eq(j->nexthop, r->nexthop);
 }
 
-/* Recipients with one transport and next-hop share an attempt. */
-static void send_group(struct send *s, struct send_rcpt *r)
+static struct send_job *send_job_of(struct send *s, const struct route *r)
 {
-	const struct route *route = &r->step.u.done;
-	size_t i = 0;
-
-	while (i < s->n_jobs && !is_same_job(&s->jobs[i], route))
-		i++;
-	struct deliver_job *job = &s->jobs[i];
-	if (i == s->n_jobs) {
-		s->n_jobs++;
-		*job = (struct deliver_job){
-			route->transport, route->nexthop, route->protocol, NULL, 0, 0
-		};
-		os_random(&job->seed, sizeof(job->seed));
-	}
-	r->has_job = true;
-	r->job = i;
-	r->index = job->n_rcpts++;
+	for (size_t i = 0; i < s->n_jobs; i++)
+		if (is_same_job(&s->jobs[i].job, r))
+			return &s->jobs[i];
+	struct send_job *j = &s->jobs[s->n_jobs++];
+	j->send = s;
+	j->job.transport = r->transport;
+	j->job.nexthop = r->nexthop;
+	j->job.protocol = r->protocol;
+	os_random(&j->job.seed, sizeof(j->job.seed));
+	return j;
 }
 
-static void send_fill(struct send *s)
+static void send_group(struct send *s)
 {
-	struct smtp_rcpt **rcpts = ARENA_ARRAY(s->arena, s->n_jobs + 1, struct smtp_rcpt *);
-
+	s->jobs = ARENA_ARRAY(s->arena, s->options->n_rcpts, struct send_job);
+	for (size_t i = 0; i < s->options->n_rcpts; i++) {
+		struct send_rcpt *r = &s->rcpts[i];
+		if (r->failure.reason.n > 0 || r->step.u.done.kind != ROUTE_DELIVER)
+			continue;
+		r->job = send_job_of(s, &r->step.u.done);
+		r->index = r->job->job.n_rcpts++;
+	}
 	for (size_t i = 0; i < s->n_jobs; i++) {
-		rcpts[i] = ARENA_ARRAY(s->arena, s->jobs[i].n_rcpts, struct smtp_rcpt);
-		s->jobs[i].rcpts = rcpts[i];
+		struct send_job *j = &s->jobs[i];
+		j->rcpts = ARENA_ARRAY(s->arena, j->job.n_rcpts, struct smtp_rcpt);
+		j->job.rcpts = j->rcpts;
 	}
 	for (size_t i = 0; i < s->options->n_rcpts; i++) {
 		const struct send_rcpt *r = &s->rcpts[i];
-		if (r->has_job)
-			rcpts[r->job][r->index] = (struct smtp_rcpt){
+		if (r->job)
+			r->job->rcpts[r->index] = (struct smtp_rcpt){
 				.address = r->step.u.done.recipient,
 				.notify = s->options->notify,
 			};
@@ -337,41 +345,27 @@ static void send_fill(struct send *s)
 
 static void send_delivered(void *arg, const struct deliver_result *result)
 {
-	struct send *s = arg;
-	size_t i = 0;
+	struct send_job *j = arg;
 
-	/* jobs share no next-hop, so that the result tells which one it is */
-	while (!(s->results[i] == NULL && str_eq(s->jobs[i].nexthop, result->nexthop) &&
-		 str_eq(s->jobs[i].transport, result->transport) &&
-		 s->jobs[i].protocol == result->protocol))
-		i++;
-	s->results[i] = result;
-	if (--s->n_delivering == 0)
-		net_loop_stop(s->site.deliver.loop);
+	j->result = result;
+	if (--j->send->n_delivering == 0)
+		net_loop_stop(j->send->site.deliver.loop);
 }
 
 static void send_deliver(struct send *s)
 {
-	s->jobs = ARENA_ARRAY(s->arena, s->options->n_rcpts, struct deliver_job);
-	for (size_t i = 0; i < s->options->n_rcpts; i++) {
-		struct send_rcpt *r = &s->rcpts[i];
-		if (r->failure.reason.n == 0 && r->step.u.done.kind == ROUTE_DELIVER)
-			send_group(s, r);
-	}
-	send_fill(s);
-	s->deliveries = ARENA_ARRAY(s->arena, s->n_jobs + 1, struct deliver *);
-	s->results = ARENA_ARRAY(s->arena, s->n_jobs + 1, const struct deliver_result *);
+	send_group(s);
 	s->n_delivering = s->n_jobs;
 	for (size_t i = 0; i < s->n_jobs; i++)
-		s->deliveries[i] = deliver_start(&s->site.deliver, &s->envelope, &s->jobs[i],
-						 send_delivered, s);
+		s->jobs[i].delivery = deliver_start(&s->site.deliver, &s->envelope, &s->jobs[i].job,
+						    send_delivered, &s->jobs[i]);
 	if (s->n_jobs == 0)
 		net_loop_stop(s->site.deliver.loop);
 }
 
 /* ---- the report ---- */
 
-static struct record_rcpt rcpt_record(const struct send *s, const struct send_rcpt *r)
+static struct record_rcpt rcpt_record(const struct send_rcpt *r)
 {
 	struct record_rcpt p = { .route = r->step.u.done };
 
@@ -380,8 +374,8 @@ static struct record_rcpt rcpt_record(const struct send *s, const struct send_rc
 					  .recipient = r->address,
 					  .outcome = r->failure };
 		p.outcome = r->failure;
-	} else if (r->has_job) {
-		p.delivery = s->results[r->job];
+	} else if (r->job) {
+		p.delivery = r->job->result;
 		p.index = r->index;
 		p.outcome = p.delivery->rcpts[r->index].outcome;
 	} else {
@@ -407,16 +401,20 @@ static int send_report(struct send *s)
 {
 	size_t n = s->options->n_rcpts;
 	struct record_rcpt *rcpts = ARENA_ARRAY(s->arena, n, struct record_rcpt);
+	const struct deliver_result **results =
+		ARENA_ARRAY(s->arena, s->n_jobs + 1, const struct deliver_result *);
 	struct buf out;
 
+	for (size_t i = 0; i < s->n_jobs; i++)
+		results[i] = s->jobs[i].result;
 	for (size_t i = 0; i < n; i++)
-		rcpts[i] = rcpt_record(s, &s->rcpts[i]);
+		rcpts[i] = rcpt_record(&s->rcpts[i]);
 	struct record rec = {
 		.sender = s->envelope.sender,
 		.conf_fingerprint = conf_fingerprint(s->site.conf),
 		.rcpts = rcpts,
 		.n_rcpts = n,
-		.deliveries = s->results,
+		.deliveries = results,
 		.n_deliveries = s->n_jobs,
 	};
 	rec.exit_code = exit_status(&rec);
@@ -441,7 +439,7 @@ static int send_report(struct send *s)
 static void send_close(struct send *s)
 {
 	for (size_t i = 0; i < s->n_jobs; i++)
-		deliver_free(s->deliveries[i]);
+		deliver_free(s->jobs[i].delivery);
 	content_free(s->message.content);
 	cmd_site_close(&s->site);
 	arena_free(s->arena);
