@@ -32,4 +32,8 @@ MUST_USE bool os_file_stat(const char *path, struct os_file_id *out, struct erro
 MUST_USE bool
 os_file_read(const char *path, struct buf *out, struct os_file_id *id, struct error *e);
 
+/* Makes or replaces the file in one step, through a new file beside it: a reader sees the old
+ * content or the new, never a part. */
+MUST_USE bool os_file_write(const char *path, struct str text, struct error *e);
+
 #endif

@@ -1,0 +1,382 @@
+/* hopseal explain: the decision for a destination and why, by the code that delivery uses, without
+ * connecting. */
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/limits.h"
+#include "cmd/explain.h"
+#include "json/facts.h"
+#include "mail/nexthop.h"
+#include "os/os.h"
+
+enum {
+	EXPLAIN_REPORT_MAX = 64 * 1024 * 1024,
+	EXPLAIN_REFUSED = 1,     /* no host may be used under the policy */
+	EXPLAIN_CANNOT_TELL = 3, /* a lookup failed */
+};
+
+static const struct str explain_help = STR_INIT(
+	"usage: hopseal explain [-c DIR] [-o NAME=VALUE]... [options] NEXTHOP|ADDRESS\n"
+	"\n"
+	"Says which TLS level mail to a destination gets, and which line decides it, by the code\n"
+	"that delivery uses. Nothing is connected to; DNS and tables are asked.\n"
+	"\n"
+	"  NEXTHOP           example.com, example.com:587, [mx.example.com]:25 ...\n"
+	"  ADDRESS           user@example.com: transport_maps and relayhost are applied first\n"
+	"  -c DIR            read DIR/main.cf ($MAIL_CONFIG, else /etc/hopseal)\n"
+	"  -o NAME=VALUE     a parameter that overrides main.cf; may be repeated\n"
+	"      --host NAME   decide for this server name; no MX lookup\n"
+	"      --tls-required-no  the message says \"TLS-Required: No\" (RFC 8689)\n"
+	"      --lmtp        the destination is reached by LMTP\n"
+	"      --json        one JSON document\n"
+	"      --facts FILE  take all answers from FILE and ask nobody: same input, same output\n"
+	"      --record FILE write the answers that were used, for --facts\n"
+	"  -v                print configuration warnings too\n"
+	"  -h, --help\n"
+	"\n"
+	"Exit status: 0 at least one host may be used, 1 the policy forbids every host or the\n"
+	"address is refused, 3 a lookup failed, 64 usage, 65 bad facts, 66 no such file, 78 bad\n"
+	"configuration.\n");
+
+/* ---- one stepper at a time ---- */
+
+static void explain_done(void *arg, const struct error *e)
+{
+	struct explain *x = arg;
+
+	x->has_failed = e != NULL;
+	if (e)
+		x->error = *e;
+	net_loop_stop(x->site.deliver.loop);
+}
+
+static bool explain_run(struct explain *x, size_t (*step)(void *arg, struct fact_set facts,
+							  const struct question **asks))
+{
+	struct ask_stepper stepper = { step, explain_done, x };
+	struct ask_run *run = ask_run_new(x->site.deliver.ask, &stepper, x->facts);
+
+	net_loop_run(x->site.deliver.loop);
+	ask_run_free(run);
+	return !x->has_failed;
+}
+
+static size_t step_recipient(void *arg, struct fact_set facts, const struct question **asks)
+{
+	struct explain *x = arg;
+
+	x->recipient =
+		route_recipient_step(x->arena, x->site.deliver.route, x->options->subject, facts);
+	if (x->recipient.kind == ROUTE_DONE)
+		return 0;
+	*asks = x->recipient.u.ask.v;
+	return x->recipient.u.ask.n;
+}
+
+static size_t step_hosts(void *arg, struct fact_set facts, const struct question **asks)
+{
+	struct explain *x = arg;
+
+	/* seed 0: the order among equals is the same each time */
+	x->hosts = route_hosts_step(x->arena, x->site.deliver.route, x->protocol, x->nexthop, 0,
+				    facts);
+	if (x->hosts.kind == ROUTE_HOSTS_DONE)
+		return 0;
+	*asks = x->hosts.u.ask.v;
+	return x->hosts.u.ask.n;
+}
+
+static size_t step_policy(void *arg, struct fact_set facts, const struct question **asks)
+{
+	struct explain *x = arg;
+
+	x->policy = policy_step(x->arena, x->site.deliver.policy, &x->subject, facts);
+	*asks = &x->policy.u.ask;
+	return x->policy.kind == POLICY_ASK ? 1 : 0;
+}
+
+/* ---- the walk ---- */
+
+static void
+explain_decide(struct explain *x, struct explain_destination *d, struct str host, uint16_t port)
+{
+	struct explain_host *h = &d->host[d->n_hosts++];
+
+	x->subject = (struct policy_subject){
+		.nexthop = d->nexthop,
+		.host = host,
+		.port = port,
+		.has_tls_required_no = x->options->has_tls_required_no,
+	};
+	h->subject = x->subject;
+	h->is_decided = explain_run(x, step_policy);
+	if (h->is_decided)
+		h->decision = x->policy.u.decided;
+	else
+		h->error = arena_str(x->arena, error_text(&x->error));
+}
+
+static bool is_decided_already(const struct explain_destination *d, const struct route_candidate *c)
+{
+	for (size_t i = 0; i < d->n_hosts; i++)
+		if (str_ieq_ascii(d->host[i].subject.host, c->host) &&
+		    d->host[i].subject.port == c->port)
+			return true;
+	return false;
+}
+
+static void explain_look_up(struct explain *x, struct explain_destination *d)
+{
+	x->nexthop = d->nexthop;
+	d->is_looked_up = true;
+	if (!explain_run(x, step_hosts)) {
+		d->error = arena_str(x->arena, error_text(&x->error));
+		return;
+	}
+	d->hosts = x->hosts.u.done;
+	d->host = ARENA_ARRAY(x->arena, d->hosts.n, struct explain_host);
+	/* a host with several addresses is decided once */
+	for (size_t i = 0; i < d->hosts.n; i++)
+		if (!is_decided_already(d, &d->hosts.v[i]))
+			explain_decide(x, d, d->hosts.v[i].host, d->hosts.v[i].port);
+}
+
+static void explain_named_host(struct explain *x, struct explain_destination *d)
+{
+	struct nexthop n;
+	uint16_t port = nexthop_parse(d->nexthop, 25, true, &n) == NEXTHOP_OK ? n.port : 25;
+
+	d->host = ARENA_NEW(x->arena, struct explain_host);
+	explain_decide(x, d, str_of(x->options->host), port);
+}
+
+static void explain_destinations(struct explain *x, struct str nexthop)
+{
+	const struct str *each;
+
+	x->n_destinations = route_nexthops(x->arena, nexthop, &each);
+	x->destinations = ARENA_ARRAY(x->arena, x->n_destinations, struct explain_destination);
+	for (size_t i = 0; i < x->n_destinations; i++) {
+		struct explain_destination *d = &x->destinations[i];
+		d->nexthop = each[i];
+		if (x->options->host)
+			explain_named_host(x, d);
+		else
+			explain_look_up(x, d);
+	}
+}
+
+/* False: a lookup failed on the way to a next-hop. */
+static bool explain_all(struct explain *x)
+{
+	x->protocol = x->options->is_lmtp ? ROUTE_LMTP : ROUTE_SMTP;
+	if (!x->is_address) {
+		explain_destinations(x, x->options->subject);
+		return true;
+	}
+	if (!explain_run(x, step_recipient))
+		return false;
+	const struct route *r = &x->recipient.u.done;
+	if (r->kind != ROUTE_DELIVER)
+		return true;
+	x->protocol = r->protocol;
+	explain_destinations(x, r->nexthop);
+	return true;
+}
+
+static int explain_status(const struct explain *x)
+{
+	bool is_unknown = false;
+
+	if (x->is_address && x->recipient.u.done.kind != ROUTE_DELIVER)
+		return x->recipient.u.done.kind == ROUTE_DISCARD ? EX_OK : EXPLAIN_REFUSED;
+	for (size_t i = 0; i < x->n_destinations; i++) {
+		const struct explain_destination *d = &x->destinations[i];
+		is_unknown |= d->error.n > 0 || (d->is_looked_up && d->hosts.n == 0 &&
+						 d->hosts.failure.kind == OUTCOME_DEFERRED);
+		for (size_t k = 0; k < d->n_hosts; k++) {
+			const struct explain_host *h = &d->host[k];
+			if (h->is_decided && policy_decision_allows_host(&h->decision))
+				return EX_OK;
+			is_unknown |= !h->is_decided;
+		}
+	}
+	return is_unknown ? EXPLAIN_CANNOT_TELL : EXPLAIN_REFUSED;
+}
+
+static bool explain_record(const struct explain *x, struct error *e)
+{
+	struct buf out;
+	struct json j;
+
+	buf_init(&out, FACTS_FILE_MAX);
+	json_init(&j, &out, true);
+	fact_set_json(&j, fact_list_set(x->facts));
+	bool is_written = json_end(&j) ? os_file_write(x->options->record, buf_str(&out), e)
+				       : error_set(e, ERROR_LIMIT, "too many facts to record");
+	buf_fini(&out);
+	return is_written || error_prefix(e, "%s", x->options->record);
+}
+
+static int explain_report(const struct explain *x)
+{
+	int status = explain_status(x);
+	struct error e = { 0 };
+	struct buf out;
+	bool fits;
+
+	if (x->options->record && !explain_record(x, &e))
+		return cmd_fail(&e);
+	buf_init(&out, EXPLAIN_REPORT_MAX);
+	if (x->options->is_json) {
+		struct json j;
+		json_init(&j, &out, true);
+		explain_json(&j, x, status);
+		fits = json_end(&j);
+	} else {
+		fits = explain_text(&out, x);
+	}
+	CHECK(fits); /* bounded by limits.h: hosts, questions, traces */
+	if (!cmd_print(buf_str(&out)))
+		status = EX_IOERR;
+	buf_fini(&out);
+	return status;
+}
+
+/* ---- options ---- */
+
+enum { OPT_HOST = 256, OPT_JSON, OPT_FACTS, OPT_RECORD, OPT_NO_TLS, OPT_LMTP };
+
+static const struct option explain_long[] = {
+	{ "host", required_argument, NULL, OPT_HOST },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "facts", required_argument, NULL, OPT_FACTS },
+	{ "record", required_argument, NULL, OPT_RECORD },
+	{ "tls-required-no", no_argument, NULL, OPT_NO_TLS },
+	{ "lmtp", no_argument, NULL, OPT_LMTP },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+static int explain_option(struct explain_options *o, int c)
+{
+	switch (c) {
+	case 'c':
+		o->sources.config_dir = optarg;
+		return 0;
+	case 'o':
+		cmd_sources_override(&o->sources, optarg);
+		return 0;
+	case 'v':
+		o->is_verbose = true;
+		return 0;
+	case OPT_HOST:
+		o->host = optarg;
+		return 0;
+	case OPT_JSON:
+		o->is_json = true;
+		return 0;
+	case OPT_FACTS:
+		o->facts = optarg;
+		return 0;
+	case OPT_RECORD:
+		o->record = optarg;
+		return 0;
+	case OPT_NO_TLS:
+		o->has_tls_required_no = true;
+		return 0;
+	case OPT_LMTP:
+		o->is_lmtp = true;
+		return 0;
+	case 'h':
+		return cmd_print(explain_help) ? -1 : EX_IOERR;
+	default:
+		return cmd_usage("explain", "bad option");
+	}
+}
+
+static int explain_parse(struct explain_options *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:o:vh", explain_long, NULL)) != -1) {
+		int status = explain_option(o, c);
+		if (status != 0)
+			return status;
+	}
+	if (optind != argc - 1)
+		return cmd_usage("explain", "one next-hop or address is wanted");
+	o->subject = str_of(argv[optind]);
+	if (o->subject.n == 0 || o->subject.n > NEXTHOP_MAX)
+		return cmd_usage("explain", "\"%s\" is no next-hop and no address", argv[optind]);
+	return 0;
+}
+
+static bool explain_read_facts(struct explain *x, struct error *e)
+{
+	struct buf b;
+
+	x->recorded = fact_list_new(x->arena);
+	buf_init(&b, FACTS_FILE_MAX);
+	bool is_read = os_file_read(x->options->facts, &b, NULL, e) &&
+		       facts_read(buf_str(&b), x->recorded, e);
+	buf_fini(&b);
+	return is_read || error_prefix(e, "%s", x->options->facts);
+}
+
+static bool explain_open(struct explain *x, struct conf *conf, struct error *e)
+{
+	struct cmd_site_options so = { .conf = conf, .found = cmd_say_table_finding };
+
+	if (x->options->facts) {
+		if (!explain_read_facts(x, e)) {
+			conf_unref(conf);
+			return false;
+		}
+		so.is_offline = true;
+		so.facts = fact_list_set(x->recorded);
+	}
+	return cmd_site_open(&x->site, &so, e);
+}
+
+static int explain_configured(const struct explain_options *o, struct conf *conf)
+{
+	struct explain x = { .options = o, .arena = arena_new() };
+	struct error e = { 0 };
+	int status;
+
+	x.facts = fact_list_new(x.arena);
+	x.is_address = str_contains(o->subject, '@');
+	if (!explain_open(&x, conf, &e)) {
+		arena_free(x.arena);
+		return cmd_fail(&e);
+	}
+	if (explain_all(&x)) {
+		status = explain_report(&x);
+	} else {
+		status = cmd_fail(&x.error);
+		if (x.error.kind != ERROR_DATA)
+			status = EXPLAIN_CANNOT_TELL;
+	}
+	cmd_site_close(&x.site);
+	arena_free(x.arena);
+	return status;
+}
+
+int cmd_explain(int argc, char **argv)
+{
+	struct explain_options o = { 0 };
+	int status = explain_parse(&o, argc, argv);
+
+	if (status == 0) {
+		struct conf *conf =
+			cmd_configure(&o.sources, o.is_verbose ? CONF_NOTE : CONF_ERROR, &status);
+		if (conf)
+			status = explain_configured(&o, conf);
+	}
+	cmd_sources_fini(&o.sources);
+	return status < 0 ? EX_OK : status;
+}
