@@ -33,9 +33,10 @@ static struct str nexthop_part(struct str value)
 /* An entry without a next-hop sends mail to the recipient's own domain: the key says which. */
 static void routes_add_key(struct cmd_routes *r, struct str key)
 {
-	struct str local, domain = key;
+	struct str local, domain;
 
-	(void)str_rcut(key, '@', &local, &domain);
+	if (!str_rcut(key, '@', &local, &domain))
+		domain = key;
 	if (str_eq(domain, STR("*")) || str_has_prefix(domain, STR(".")))
 		r->has_any_domain = true;
 	else
