@@ -271,10 +271,9 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 	case SESSION_TLS_FAILED:
 		t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
 		t->is_judged = true;
-		deliver_host_trouble(d, OUTCOME_DEFERRED, STATUS(4, 7, 5),
-				     arena_fmt(d->arena,
-					       "cannot start TLS with " STR_FMT ": " STR_FMT,
-					       STR_ARG(peer), STR_ARG(end->outcome.reason)));
+		CHECK(!t->judgement.is_acceptable);
+		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status,
+				     t->judgement.reason);
 		return;
 	case SESSION_FAILED:
 		deliver_note_trouble(d, end->outcome.kind, end->outcome.status,

@@ -253,8 +253,12 @@ static bool session_move(struct session *s)
 	       session_give_content(s);
 }
 
+/* The engine's last word (QUIT, after a refusal) goes out; after trouble with TLS only its alert. */
 static void session_hang_up(struct session *s)
 {
+	while (s->stream && s->connected && s->end.kind != SESSION_TLS_FAILED &&
+	       session_give_output(s))
+		;
 	if (s->tls && s->tls_up) {
 		tls_session_close(s->tls);
 		(void)tls_session_step(s->tls);
