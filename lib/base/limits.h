@@ -37,6 +37,10 @@
 #define ROUTE_ASKS_MAX 256 /* questions that one step hands out at once */
 #define ASK_RUN_MAX 1024   /* questions that one stepper may ask, all its steps together */
 
+/* asking */
+#define ASK_ENTRIES_MAX 16384 /* questions in flight and answers kept */
+#define ASK_RUN_MAX 1024      /* questions for one destination */
+
 /* policy */
 #define POLICY_ASKS_MAX 64   /* questions one decision may ask; a parent walk asks one a label */
 #define POLICY_TRACE_MAX 128 /* steps of a trace */

@@ -15,13 +15,13 @@ struct tables; /* table/table.h */
 struct ask;
 
 /* Borrows all three, which must outlive it. */
-MUST_USE struct ask *
-ask_new(struct net_loop *l, const struct conf *conf, struct tables *tables, struct dns *dns);
+MUST_USE struct ask *ask_new(struct net_loop *l, struct tables *tables, struct dns *dns);
 /* Knows only `facts` (borrowed): a question that they do not answer ends a run with an error that
  * names it. Asks nobody, so that the same facts give the same result. */
 MUST_USE struct ask *ask_new_offline(struct net_loop *l, struct fact_set facts);
-void ask_free(
-	struct ask *k); /* everything asked must have been answered or cancelled; NULL is fine */
+/* Everything asked must have been answered or cancelled; NULL is fine. */
+void ask_free(struct ask *k);
+struct net_loop *ask_loop(const struct ask *k);
 
 /* The resolver as the configuration wants it (hopseal_dns_*, inet_protocols). */
 MUST_USE struct dns *ask_dns_new(struct net_loop *l, const struct conf *conf, struct error *e);

@@ -46,7 +46,7 @@ static bool site_open_lookups(struct cmd_site *s, const struct cmd_site_options 
 	s->dns = ask_dns_new(s->deliver.loop, s->conf, e);
 	if (!s->dns)
 		return false;
-	s->deliver.ask = ask_new(s->deliver.loop, s->conf, s->tables, s->dns);
+	s->deliver.ask = ask_new(s->deliver.loop, s->tables, s->dns);
 	return true;
 }
 

@@ -272,8 +272,7 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 		t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
 		t->is_judged = true;
 		CHECK(!t->judgement.is_acceptable);
-		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status,
-				     t->judgement.reason);
+		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
 		return;
 	case SESSION_FAILED:
 		deliver_note_trouble(d, end->outcome.kind, end->outcome.status,

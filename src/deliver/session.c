@@ -253,7 +253,7 @@ static bool session_move(struct session *s)
 	       session_give_content(s);
 }
 
-/* The engine's last word (QUIT, after a refusal) goes out; after trouble with TLS only its alert. */
+/* The engine's last word, a QUIT, goes out; after trouble with TLS only its alert. */
 static void session_hang_up(struct session *s)
 {
 	while (s->stream && s->connected && s->end.kind != SESSION_TLS_FAILED &&
