@@ -119,7 +119,7 @@ explain_decide(struct explain *x, struct explain_destination *d, struct str host
 		h->error = arena_str(x->arena, error_text(&x->error));
 }
 
-static bool is_decided_already(const struct explain_destination *d, const struct route_candidate *c)
+static bool is_decided_already(const struct explain_destination *d, const struct route_host *c)
 {
 	for (size_t i = 0; i < d->n_hosts; i++)
 		if (str_ieq_ascii(d->host[i].subject.host, c->host) &&

@@ -89,7 +89,7 @@ static bool add_route(struct buf *out, const struct route *r)
 	       add_where(out, &r->trace);
 }
 
-static bool add_candidate(struct buf *out, const struct route_candidate *c)
+static bool add_candidate(struct buf *out, const struct route_host *c)
 {
 	char text[NET_ENDPOINT_TEXT_MAX];
 	struct net_endpoint to = { c->address, c->port };

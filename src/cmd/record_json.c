@@ -83,7 +83,7 @@ static struct str try_kind_name(enum deliver_try_kind kind)
 	CHECK(!"a try of no kind");
 }
 
-static void put_candidate(struct json *j, const struct route_candidate *c)
+static void put_candidate(struct json *j, const struct route_host *c)
 {
 	char text[NET_ENDPOINT_TEXT_MAX];
 	struct net_endpoint to = { c->address, c->port };

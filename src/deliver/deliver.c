@@ -94,14 +94,17 @@ static void deliver_finish(struct deliver *d)
 /* "mx.example.com[192.0.2.1]:25", as Postfix names a host. */
 static struct str deliver_peer_name(struct deliver *d)
 {
-	const struct route_candidate *c = &d->try->candidate;
+	const struct route_host *c = &d->try->candidate;
 
+	if (c->socket.n > 0)
+		return arena_fmt(d->arena, STR_FMT "[" STR_FMT "]", STR_ARG(c->host),
+				 STR_ARG(c->socket));
 	return arena_fmt(d->arena, STR_FMT "[" STR_FMT "]:%u", STR_ARG(c->host),
 			 STR_ARG(address_text(d->arena, &c->address)), c->port);
 }
 
 /* A new try at the end of the list. Pointers into the list die here: only d->try is kept. */
-static void deliver_add_try(struct deliver *d, const struct route_candidate *c)
+static void deliver_add_try(struct deliver *d, const struct route_host *c)
 {
 	if (d->result.n_tries == d->tries_room) {
 		size_t room = d->tries_room ? d->tries_room * 2 : 8;
@@ -324,6 +327,7 @@ static void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 	t->kind = DELIVER_TRY_SESSION;
 	o.loop = d->site->loop;
 	o.to = (struct net_endpoint){ t->candidate.address, t->candidate.port };
+	o.socket = t->candidate.socket;
 	if (deliver_source_address(d->site->conf, t->candidate.address.family, &source))
 		o.source = &source;
 	o.tls = d->site->tls;

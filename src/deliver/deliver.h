@@ -42,7 +42,7 @@ enum deliver_try_kind {
 /* One host tried: the evidence. */
 struct deliver_try {
 	enum deliver_try_kind kind;
-	struct route_candidate candidate;
+	struct route_host candidate;
 	struct str nexthop; /* one of the next-hop's destinations: the table key */
 	struct policy_decision decision;
 	struct policy_subject subject;

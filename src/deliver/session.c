@@ -407,7 +407,9 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->deadline = s->started + o->connect_ms;
 	s->timer = net_timer_new(o->loop, session_on_timer, s);
 	session_set_timer(s);
-	s->stream = net_stream_connect(o->loop, &o->to, o->source, &stream_calls, s);
+	s->stream = o->socket.n > 0
+			    ? net_stream_connect_unix(o->loop, o->socket, &stream_calls, s)
+			    : net_stream_connect(o->loop, &o->to, o->source, &stream_calls, s);
 	return s;
 }
 

@@ -13,6 +13,7 @@
 struct session_options {
 	struct net_loop *loop;
 	struct net_endpoint to;
+	struct str socket;                 /* UNIX-domain socket instead of `to`; "": TCP */
 	const struct net_endpoint *source; /* smtp_bind_address; NULL: the kernel chooses */
 	struct smtp_client_options smtp;   /* is_tls_already: smtp_tls_wrappermode */
 	struct tls_client *tls;            /* may be NULL when no TLS is to be asked for */
