@@ -68,17 +68,6 @@ static void session_speak(struct session *s)
 	s->deadline = UINT64_MAX;
 }
 
-static void session_start_tls(struct session *s)
-{
-	struct error e = { 0 };
-
-	s->tls_started = session_now(s);
-	s->deadline = s->tls_started + s->tls_limit_ms;
-	s->tls = s->tls_client ? tls_client_session(s->tls_client, &s->demand, &e) : NULL;
-	if (!s->tls)
-		session_tls_failed(s, error_text(&e));
-}
-
 static void session_tls_is_up(struct session *s)
 {
 	s->tls_up = session_now(s);
@@ -106,6 +95,19 @@ static void session_step_tls(struct session *s)
 			session_tls_failed(s, tls_session_error(s->tls));
 		return;
 	}
+}
+
+static void session_start_tls(struct session *s)
+{
+	struct error e = { 0 };
+
+	s->tls_started = session_now(s);
+	s->deadline = s->tls_started + s->tls_limit_ms;
+	s->tls = s->tls_client ? tls_client_session(s->tls_client, &s->demand, &e) : NULL;
+	if (s->tls)
+		session_step_tls(s);
+	else
+		session_tls_failed(s, error_text(&e));
 }
 
 /* TLS said its last word and all it carried has been read: the engine learns how it ended, once.
@@ -304,8 +306,6 @@ static void session_on_connected(void *arg)
 	s->connected = session_now(s);
 	if (s->smtp_options.is_tls_already) {
 		session_start_tls(s);
-		if (s->tls)
-			session_step_tls(s);
 	} else {
 		session_speak(s);
 	}
