@@ -43,7 +43,7 @@ static void put_extensions(struct json *j, unsigned bits)
 	json_key(j, "extensions");
 	json_array(j);
 	for (unsigned bit = 1; bit <= SMTP_EXT_GARBLED; bit <<= 1)
-		if (bits & bit)
+		if (bits & bit && bit != SMTP_EXT_EHLO) /* all others come with it */
 			json_str(j, smtp_extension_name((enum smtp_extension)bit));
 	json_array_end(j);
 }
