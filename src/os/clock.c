@@ -31,6 +31,15 @@ int64_t os_utc_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+void os_sleep_ms(uint64_t ms)
+{
+	struct timespec left = { .tv_sec = (time_t)(ms / 1000),
+				 .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&left, &left) != 0)
+		CHECK(errno == EINTR);
+}
+
 void os_random(void *p, size_t n)
 {
 	char *at = p;

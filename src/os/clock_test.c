@@ -8,6 +8,8 @@ TEST(os_clocks)
 	ok(os_now_ms() >= now, "monotonic");
 	ok(os_utc_s() > 1700000000, "UTC is set");
 	ok(os_utc_ns() / 1000000000 - os_utc_s() <= 1, "one clock");
+	os_sleep_ms(20);
+	ok(os_now_ms() >= now + 20, "sleep");
 }
 
 TEST(os_random)

@@ -10,6 +10,8 @@ uint64_t os_now_ms(void); /* monotonic; the zero is anywhere */
 int64_t os_utc_s(void);   /* seconds since 1970, for records */
 int64_t os_utc_ns(void);  /* the same clock, to compare with os_file_id.mtime_ns */
 
+void os_sleep_ms(uint64_t ms); /* blocks the thread; not for loops */
+
 void os_random(void *p, size_t n); /* unpredictable octets; aborts when the system has none */
 
 /* Which file, and which version of it: two equal identities are the same content, unless somebody

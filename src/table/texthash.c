@@ -12,7 +12,8 @@
 #define QUIET_MS 1000         /* left alone for so long: nobody is writing any more */
 #define QUIET_RAGGED_MS 10000 /* the same for one that looks half written */
 #define THREAD_FROM_OCTETS (256 * 1024)
-#define FIRST_TRIES 3
+#define FIRST_PAUSE_MS 50 /* the first version is read again after so long, if it is young */
+#define FIRST_TRIES 40
 
 struct texthash {
 	const struct table_context *context;
@@ -184,22 +185,44 @@ static void texthash_refresh(void *table, uint64_t now_ms)
 	texthash_look(t, now_ms);
 }
 
-/* What is there at the start is read at once, whatever its age: configuration and tables are
- * often written just before a start. */
+/* True when nobody seems to be writing what was read, after a short pause if it is young. */
+static bool texthash_is_settled(const char *path, const struct texthash_load *l)
+{
+	int64_t age_ms = (os_utc_ns() - l->id.mtime_ns) / 1000000;
+	struct os_file_id now;
+	struct error e;
+
+	if (l->id.ino == 0)
+		return l->why_not.kind != ERROR_TEMP;
+	if (age_ms >= QUIET_MS || age_ms < 0)
+		return true;
+	os_sleep_ms(FIRST_PAUSE_MS);
+	return !l->is_ragged && os_file_stat(path, &now, &e) && os_file_id_eq(&now, &l->id);
+}
+
+/* Configuration and tables are often written just before a start, which may wait a moment but
+ * not for ever: in the end what is there is taken. */
+static struct texthash_load *texthash_load_first(const char *path, bool is_utf8)
+{
+	struct texthash_load *l = texthash_load_file(path, is_utf8);
+
+	for (int i = 1; i < FIRST_TRIES && !texthash_is_settled(path, l); i++) {
+		texthash_load_free(l);
+		l = texthash_load_file(path, is_utf8);
+	}
+	return l;
+}
+
 static void *texthash_open(const struct table_context *c, uint64_t now_ms, struct error *e)
 {
 	struct texthash *t = base_alloc(sizeof(*t));
-	struct texthash_load *l = NULL;
 
 	(void)e;
 	t->context = c;
 	t->arena = arena_new();
 	t->path = arena_str(t->arena, c->body);
 	t->next_check_ms = now_ms + CHECK_EVERY_MS;
-	for (int i = 0; i < FIRST_TRIES && (l == NULL || l->why_not.kind == ERROR_TEMP); i++) {
-		texthash_load_free(l);
-		l = texthash_load_file(t->path.p, c->options.is_utf8);
-	}
+	struct texthash_load *l = texthash_load_first(t->path.p, c->options.is_utf8);
 	texthash_adopt(t, l);
 	texthash_load_free(l);
 	return t;

@@ -4,6 +4,7 @@
 #include "table/table.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,10 +38,15 @@ static void write_file(const char *text, long age_s)
 	ok(utimensat(AT_FDCWD, env.path, at, 0) == 0, "utimensat");
 }
 
-static void open_env(const char *text)
+static void open_set(void)
 {
 	struct table_options o = { .is_utf8 = true, .found = hear };
 
+	env.set = table_set_new(STR("smtp_tls_per_site"), str_of(env.list), &o, env.now_ms);
+}
+
+static void make_folder(void)
+{
 	(void)snprintf(env.folder, sizeof(env.folder), "/tmp/hopseal-texthash-XXXXXX");
 	ok(mkdtemp(env.folder) != NULL, "folder");
 	(void)snprintf(env.path, sizeof(env.path), "%s/table", env.folder);
@@ -48,9 +54,14 @@ static void open_env(const char *text)
 	env.arena = arena_new();
 	env.heard = STR("");
 	env.now_ms = 1000000;
+}
+
+static void open_env(const char *text)
+{
+	make_folder();
 	if (text != NULL)
 		write_file(text, 100);
-	env.set = table_set_new(STR("smtp_tls_per_site"), str_of(env.list), &o, env.now_ms);
+	open_set();
 }
 
 static void close_env(void)
@@ -247,6 +258,34 @@ TEST(texthash_half_written)
 	close_env();
 }
 
+static void *write_slowly(void *arg)
+{
+	FILE *f = arg;
+
+	for (int i = 0; i < 4; i++) {
+		os_sleep_ms(20);
+		CHECK(fprintf(f, "l%d x\nm", i) > 0 && fflush(f) == 0);
+	}
+	os_sleep_ms(200);
+	CHECK(fputs(" y\n", f) >= 0 && fclose(f) == 0);
+	return NULL;
+}
+
+TEST(texthash_half_written_at_the_start)
+{
+	pthread_t writer;
+	FILE *f;
+
+	make_folder();
+	f = fopen(env.path, "w");
+	ok(f != NULL && fputs("k v\n", f) >= 0 && fflush(f) == 0, "write");
+	ok(pthread_create(&writer, NULL, write_slowly, f) == 0, "thread");
+	open_set();
+	ask_value("m", STR("y"), "waits for the rest");
+	ok(pthread_join(writer, NULL) == 0, "thread");
+	close_env();
+}
+
 TEST(texthash_broken_version)
 {
 	open_env("k v\n");
@@ -345,5 +384,6 @@ TEST(texthash_each)
 TEST_MAIN(RUN(texthash_lookup), RUN(texthash_findings), RUN(texthash_many_findings),
 	  RUN(texthash_duplicates), RUN(texthash_missing), RUN(texthash_not_a_file),
 	  RUN(texthash_change), RUN(texthash_replaced), RUN(texthash_too_young),
-	  RUN(texthash_from_the_future), RUN(texthash_half_written), RUN(texthash_broken_version),
+	  RUN(texthash_from_the_future), RUN(texthash_half_written),
+	  RUN(texthash_half_written_at_the_start), RUN(texthash_broken_version),
 	  RUN(texthash_removed), RUN(texthash_large), RUN(texthash_each))
