@@ -34,8 +34,10 @@
 #define ROUTE_MX_HOSTS_MAX 128  /* MX records looked at, in the order of preference */
 #define ROUTE_ADDRESSES_MAX 512 /* over all hosts of one next-hop */
 #define ROUTE_CNAME_HOPS_MAX 16
-#define ROUTE_ASKS_MAX 256 /* questions that one step hands out at once */
-#define ASK_RUN_MAX 1024   /* questions that one stepper may ask, all its steps together */
+#define ROUTE_ASKS_MAX 256       /* questions that one step hands out at once */
+#define DNS_RECORDS_MAX 512      /* of one answer */
+#define DNS_ANCHOR_LINE_MAX 8192 /* a line of a trust anchor file */
+#define ASK_RUN_MAX 1024         /* questions that one stepper may ask, all its steps together */
 
 /* asking */
 #define ASK_ENTRIES_MAX 16384 /* questions in flight and answers kept */
