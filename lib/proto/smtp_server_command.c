@@ -7,9 +7,9 @@
 unsigned smtp_server_announced(const struct smtp_server *s)
 {
 	/* RFC 3207 section 4.2; RFC 8689 section 2. */
-	unsigned not_now = s->is_tls ? SMTP_EXT_STARTTLS : SMTP_EXT_REQUIRETLS;
+	unsigned not_now = s->is_tls ? SMTP_EXT_STARTTLS | SMTP_EXT_GARBLED : SMTP_EXT_REQUIRETLS;
 
-	return s->o.extensions & ~not_now & ~(unsigned)(SMTP_EXT_EHLO | SMTP_EXT_GARBLED);
+	return s->o.extensions & ~not_now & ~(unsigned)SMTP_EXT_EHLO;
 }
 
 static bool is_esmtp(const struct smtp_server *s)

@@ -91,6 +91,8 @@ MUST_USE struct net_stream *net_stream_connect_unix(struct net_loop *l, struct s
 						    const struct net_stream_calls *calls,
 						    void *arg);
 void net_stream_free(struct net_stream *s); /* closes at once; what is queued is lost */
+/* Frees, and the peer sees a broken connection (TCP RST) instead of an end. */
+void net_stream_reset(struct net_stream *s);
 
 /* Frees, but what is queued goes out first; then our side is shut down and the peer's octets are
  * thrown away until it closes too, `linger_ms` at most. No calls come. */

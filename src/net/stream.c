@@ -265,6 +265,18 @@ void net_stream_free(struct net_stream *s)
 	stream_close(s);
 }
 
+void net_stream_reset(struct net_stream *s)
+{
+	bool is_tcp = s->uv.handle.type == UV_TCP;
+
+	s->loop->n_owned--;
+	s->state = CLOSING;
+	s->calls = &no_calls;
+	if (!is_tcp || uv_tcp_close_reset(&s->uv.tcp, on_closed) != 0)
+		uv_close(&s->uv.handle, on_closed);
+	uv_close((uv_handle_t *)&s->later, on_closed);
+}
+
 static void on_shutdown(uv_shutdown_t *req, int status)
 {
 	struct net_stream *s = req->data;

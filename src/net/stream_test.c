@@ -16,6 +16,7 @@ struct side {
 	struct net_stream *s;
 	struct str says; /* as soon as it is connected */
 	bool finishes;   /* after that */
+	bool resets;     /* or that */
 	bool echoes;
 	char free_in; /* c, r, e, d: frees itself in that call */
 	bool pauses;  /* after the first read, until the timer */
@@ -44,7 +45,10 @@ static void side_begin(struct side *d)
 {
 	if (d->says.n)
 		net_stream_write(d->s, d->says);
-	if (d->finishes) {
+	if (d->resets) {
+		net_stream_reset(d->s);
+		d->s = NULL;
+	} else if (d->finishes) {
 		net_stream_finish(d->s, 5000);
 		d->s = NULL;
 	}
@@ -344,6 +348,17 @@ TEST(last_words_before_a_reset)
 	free((void *)all.p);
 }
 
+TEST(reset)
+{
+	struct pair p = { .server.resets = true };
+
+	pair_open(&p);
+	net_loop_run(p.l);
+	ok(p.client.has_failed && !p.client.has_ended, "told as a failure and not as an end");
+	ok(p.client.failure.fault == NET_FAULT_RESET, "reset by the peer");
+	pair_close(&p);
+}
+
 TEST(unix_socket)
 {
 	struct pair p = { .client = { .says = STR_INIT("LHLO x\r\n") } };
@@ -415,4 +430,4 @@ TEST(linger_ends)
 TEST_MAIN(RUN(hello_and_goodbye), RUN(more_than_the_kernel_takes), RUN(drained_is_told),
 	  RUN(pause_and_resume), RUN(freed_in_every_call), RUN(refused), RUN(source_address),
 	  RUN(source_address_of_somebody_else), RUN(address_in_use), RUN(last_words_before_a_reset),
-	  RUN(unix_socket), RUN(linger_ends))
+	  RUN(reset), RUN(unix_socket), RUN(linger_ends))
