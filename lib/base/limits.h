@@ -37,7 +37,6 @@
 #define ROUTE_ASKS_MAX 256       /* questions that one step hands out at once */
 #define DNS_RECORDS_MAX 512      /* of one answer */
 #define DNS_ANCHOR_LINE_MAX 8192 /* a line of a trust anchor file */
-#define ASK_RUN_MAX 1024         /* questions that one stepper may ask, all its steps together */
 
 /* asking */
 #define ASK_ENTRIES_MAX 16384 /* questions in flight and answers kept */
