@@ -15,6 +15,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_options *o, uint64_
 	smtp_reply_reader_init(&c->reader);
 	buf_init(&c->output, SMTP_OUTPUT_MAX);
 	buf_init(&c->transcript, SMTP_TRANSCRIPT_MAX);
+	buf_init(&c->converted, MIME_DOWNGRADE_MAX(SMTP_CONTENT_PIECE_MAX));
 	smtp_session_wait(c, STAGE_GREETING, now);
 	return c;
 }
@@ -26,6 +27,8 @@ void smtp_client_free(struct smtp_client *c)
 	free(c->t.rcpts);
 	buf_fini(&c->output);
 	buf_fini(&c->transcript);
+	buf_fini(&c->converted);
+	mime_downgrade_free(c->downgrade);
 	smtp_reply_reader_fini(&c->reader);
 	arena_free(c->events);
 	arena_free(c->own);

@@ -47,7 +47,7 @@ struct smtp_mail {
 	struct str sender;     /* "" is the null reverse-path */
 	uint64_t size_octets;  /* of the content, for SIZE=; 0: unknown */
 	bool is_8bit;          /* the content has octets above 127 */
-	bool has_8bit_header;  /* its header section has, and no conversion can help there */
+	bool has_8bit_header;  /* its header section has: without 8BITMIME that is refused early */
 	bool is_smtputf8;      /* an address or the header section needs SMTPUTF8 (RFC 6531) */
 	struct str ret, envid; /* DSN RET= and ENVID=, "" for none */
 	const struct smtp_rcpt *rcpts;

@@ -11,6 +11,7 @@
 #define HOPSEAL_PROTO_SMTP_CLIENT_INSIDE_H
 
 #include "proto/content_out.h"
+#include "proto/mime_downgrade.h"
 #include "proto/smtp_client.h"
 #include "proto/smtp_reply.h"
 
@@ -80,7 +81,7 @@ struct smtp_client {
 	enum stage stage; /* in a transaction: of the reply that is awaited */
 	uint64_t deadline;
 	struct smtp_reply_reader reader;
-	struct buf output, transcript;
+	struct buf output, transcript, converted;
 	bool is_transcript_full;
 
 	bool is_tls, was_starttls_offered, needs_rset;
@@ -93,6 +94,7 @@ struct smtp_client {
 
 	struct transaction t;
 	struct content_out content;
+	struct mime_downgrade *downgrade; /* NULL: the message goes as it is */
 };
 
 /* smtp_client_session.c */

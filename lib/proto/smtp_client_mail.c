@@ -206,6 +206,26 @@ static bool lacks(const struct smtp_client *c, enum smtp_extension e)
 	return (c->extensions & (unsigned)e) == 0;
 }
 
+/* RFC 6152 section 3. */
+static bool must_downgrade(const struct smtp_client *c)
+{
+	return c->t.mail.is_8bit && lacks(c, SMTP_EXT_8BITMIME) && !c->o.no_downgrade;
+}
+
+static struct verdict cannot_convert(struct smtp_client *c, enum mime_downgrade_fault f)
+{
+	return smtp_verdict_local(STATUS(5, 6, 3),
+				  arena_fmt(c->events,
+					    "the server does not offer 8BITMIME, and " STR_FMT,
+					    STR_ARG(mime_downgrade_fault_text(f))));
+}
+
+static bool refuse_conversion(struct smtp_client *c, enum mime_downgrade_fault f)
+{
+	smtp_transaction_settle_rest(c, cannot_convert(c, f));
+	return true;
+}
+
 /* What this server cannot take whatever it would say to it. */
 static bool refuse_locally(struct smtp_client *c)
 {
@@ -224,16 +244,16 @@ static bool refuse_locally(struct smtp_client *c)
 	if (m->is_smtputf8 && lacks(c, SMTP_EXT_SMTPUTF8)) /* RFC 6531 section 3.2 */
 		return refuse(c, STATUS(5, 6, 7),
 			      STR("the message needs SMTPUTF8, which the server does not offer"));
-	if (m->is_8bit && lacks(c, SMTP_EXT_8BITMIME) && !c->o.no_downgrade)
-		return refuse(c, STATUS(5, 6, 3), /* RFC 6152 section 3 */
-			      STR("the message has 8-bit octets and the server does not offer "
-				  "8BITMIME"));
+	if (m->has_8bit_header && must_downgrade(c))
+		return refuse_conversion(c, MIME_DOWNGRADE_8BIT_HEADER);
 	return false;
 }
 
 static void set_up(struct smtp_client *c, const struct smtp_mail *m, enum stage first)
 {
 	CHECK(m->n_rcpts > 0 && m->n_rcpts <= SMTP_RECIPIENTS_MAX);
+	mime_downgrade_free(c->downgrade);
+	c->downgrade = NULL;
 	free(c->t.rcpts);
 	c->t = (struct transaction){ .mail = *m, .send = { first, 0 }, .await = { first, 0 } };
 	c->t.rcpts = base_alloc(m->n_rcpts);
@@ -295,6 +315,8 @@ static void take_data(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 		finish(c, true, now);
 	} else if (!c->t.is_refused && c->t.n_accepted > 0) {
 		content_out_init(&c->content, c->o.line_length_limit);
+		if (must_downgrade(c))
+			c->downgrade = mime_downgrade_new();
 		smtp_session_wait(c, STAGE_CONTENT, now);
 		smtp_event_add(c, (struct event_node){ .kind = SMTP_CLIENT_CONTENT });
 	} else if (c->o.dialect == SMTP_DIALECT_LMTP) { /* RFC 2033 section 4.2 */
@@ -363,16 +385,34 @@ void smtp_transaction_reply(struct smtp_client *c, struct smtp_reply r, uint64_t
 
 /* The message. */
 
+/* A message that cannot be converted after all has begun already: only the end of the session
+ * keeps half of it from being delivered. */
+static bool take_converted(struct smtp_client *c, enum mime_downgrade_fault f)
+{
+	if (f != MIME_DOWNGRADE_FINE) {
+		smtp_session_fail(c, cannot_convert(c, f));
+		return false;
+	}
+	CHECK(content_out_feed(&c->content, buf_str(&c->converted), &c->output));
+	buf_reset(&c->converted);
+	return true;
+}
+
 void smtp_transaction_content(struct smtp_client *c, struct str in, uint64_t now)
 {
 	CHECK(in.n <= SMTP_CONTENT_PIECE_MAX && !c->t.has_content_end);
-	CHECK(content_out_feed(&c->content, in, &c->output));
 	smtp_session_wait(c, STAGE_CONTENT, now);
+	if (c->downgrade)
+		(void)take_converted(c, mime_downgrade_feed(c->downgrade, in, &c->converted));
+	else
+		CHECK(content_out_feed(&c->content, in, &c->output));
 }
 
 void smtp_transaction_content_end(struct smtp_client *c, uint64_t now)
 {
 	c->t.has_content_end = true;
+	if (c->downgrade && !take_converted(c, mime_downgrade_end(c->downgrade, &c->converted)))
+		return;
 	CHECK(content_out_end(&c->content, &c->output));
 	smtp_wire_note(c, STR("C: "), STR("(the message)"));
 	smtp_wire_note(c, STR("C: "), STR("."));

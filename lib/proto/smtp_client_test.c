@@ -68,6 +68,9 @@ static const struct smtp_mail utf8 = {
 	.is_8bit = true, .is_smtputf8 = true, .rcpts = rcpts, .n_rcpts = 1
 };
 static const struct smtp_mail eight = { .is_8bit = true, .rcpts = rcpts, .n_rcpts = 1 };
+static const struct smtp_mail eight_in_header = {
+	.is_8bit = true, .has_8bit_header = true, .rcpts = rcpts, .n_rcpts = 1
+};
 static const struct smtp_mail injected = { .rcpts = bad_rcpts, .n_rcpts = 2 };
 
 #define HELLO "S 220 mx.example ESMTP\nC EHLO me.example\nS 250 mx.example\nE READY\n"
@@ -119,6 +122,23 @@ static const struct {
 	{ "no conversion wished: sent as it is", &no_downgrade, &eight,
 	  HELLO "! mail\nC MAIL FROM:<>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\nC DATA\n"
 		"S 354 go\nE CONTENT\n! content \xe4\n! end\nC \xe4\nC .\n" },
+	{ "8BITMIME offered: sent as it is", &plain, &eight,
+	  HELLO_PIPE "! mail\nC MAIL FROM:<> BODY=8BITMIME\nC RCPT TO:<a@x.example> NOTIFY=NEVER\n"
+		     "C DATA\nS 250 ok\nS 250 ok\nS 354 go\nE CONTENT\n! content \xe4\n! end\n"
+		     "C \xe4\nC .\n" },
+	{ "8BITMIME not offered: converted", &plain, &eight,
+	  HELLO "! mail\nC MAIL FROM:<>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\nC DATA\n"
+		"S 354 go\nE CONTENT\n! content X: y\n! content \n! content .\xe4\n! end\nC X: y\n"
+		"C MIME-Version: 1.0\nC Content-Type: text/plain; charset=unknown-8bit\n"
+		"C Content-Transfer-Encoding: quoted-printable\nC \nC ..=E4\nC .\nS 250 ok\n"
+		"E RCPT 0 delivered\nE DONE\n" },
+	{ "8BITMIME not offered and the header is known to be 8-bit", &plain, &eight_in_header,
+	  HELLO "! mail\nE RCPT 0 bounced 5.6.3 LOCAL | does not offer 8BITMIME, and a header\n"
+		"E DONE\n" },
+	{ "8BITMIME not offered and the header turns out to be 8-bit", &plain, &eight,
+	  HELLO "! mail\nC MAIL FROM:<>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\nC DATA\n"
+		"S 354 go\nE CONTENT\n! content X: \xe4\nE RCPT 0 bounced 5.6.3 LOCAL\n"
+		"E FAILED bounced 5.6.3 LOCAL\n" },
 	{ "an address cannot become a command", &plain, &injected,
 	  HELLO "! mail\nC MAIL FROM:<>\nE RCPT 0 bounced 5.1.3 LOCAL\nS 250 ok\n"
 		"C RCPT TO:<b@x.example>\nS 250 ok\nC DATA\n" },
