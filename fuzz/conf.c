@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str all = str_span((const char *)data, size), option = STR("relayhost = [x]");
 	struct conf_source sources[2] = { { STR("main.cf"), all }, { STR(""), option } };
-	struct conf_machine m = { STR("host.example") };
+	struct conf_machine m = { .hostname = STR("host.example") };
 	struct conf_findings found;
 	struct arena *a = arena_new();
 

@@ -43,9 +43,10 @@ struct conf_source {
 	struct str text;
 };
 
-/* Facts of the machine that defaults need (myhostname when not set). Borrowed. */
+/* Facts of the machine and the program that defaults need. Borrowed. */
 struct conf_machine {
-	struct str hostname; /* as gethostname(2) says */
+	struct str hostname;         /* as gethostname(2) says; for myhostname */
+	struct str config_directory; /* where main.cf was read */
 };
 
 struct conf; /* immutable; any number of threads may read */

@@ -78,8 +78,8 @@ static const struct {
 	  STR_INIT("m.x.y"), STR_INIT("x.y") },
 	{ "mydomain of a short myhostname", STR_INIT("a.b"), STR_INIT("myhostname = m"),
 	  STR_INIT("m"), STR_INIT("localdomain") },
-	{ "an odd name", STR_INIT("a$b.c"), STR_INIT(""), STR_INIT("localhost.localdomain"),
-	  STR_INIT("localdomain") },
+	{ "a $ stands for itself", STR_INIT("a$b.c"), STR_INIT(""), STR_INIT("a$b.c"),
+	  STR_INIT("c") },
 };
 
 TEST(the_name_of_the_machine)
@@ -88,11 +88,12 @@ TEST(the_name_of_the_machine)
 		struct arena *a = arena_new();
 		struct conf_findings found;
 		struct conf_source s = { STR("main.cf"), k->text };
-		struct conf_machine m = { k->hostname };
+		struct conf_machine m = { k->hostname, STR("/etc/$x") };
 		struct conf *c = conf_new(&s, 1, &m, a, &found);
 		ok(c != NULL, k->rule);
 		ok_str(conf_str(c, CONF_myhostname), k->myhostname, k->rule);
 		ok_str(conf_str(c, CONF_mydomain), k->mydomain, k->rule);
+		ok_str(conf_str(c, CONF_config_directory), STR("/etc/$x"), k->rule);
 		conf_unref(c);
 		arena_free(a);
 	}
@@ -110,7 +111,7 @@ TEST(the_command_line_wins)
 {
 	struct arena *a = arena_new();
 	struct conf_findings found;
-	struct conf_machine m = { STR("h.x") };
+	struct conf_machine m = { .hostname = STR("h.x") };
 	struct conf *c = conf_new(override_sources, ARRAY_LEN(override_sources), &m, a, &found);
 
 	ok(c && found.n == 0, "an override is no finding");
@@ -131,7 +132,7 @@ TEST(a_bad_override_is_an_error_without_a_line)
 	struct arena *a = arena_new();
 	struct conf_findings found;
 	struct conf_source s = { STR(""), STR("relayhost") };
-	struct conf_machine m = { STR("h.x") };
+	struct conf_machine m = { .hostname = STR("h.x") };
 
 	ok(conf_new(&s, 1, &m, a, &found) == NULL, "refused");
 	ok(found.n == 1 && found.v[0].file.n == 0 && found.v[0].line == 0, "nowhere");

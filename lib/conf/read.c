@@ -122,21 +122,39 @@ static void apply(struct conf_loader *l, const struct conf_definition *d)
 	s->source = d->at.source;
 }
 
-/* The machine's own name is no text of main.cf: "$" in it would be odd, but stands for itself. */
+/* A text that stands for itself in a value. */
+static struct str literal(struct arena *a, struct str s)
+{
+	char *p = arena_alloc(a, 2 * s.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '$')
+			p[n++] = '$';
+		p[n++] = s.p[i];
+	}
+	return str_span(p, n);
+}
+
+static struct str default_myhostname(struct conf_loader *l, struct str hostname)
+{
+	struct str name = literal(l->arena, hostname.n ? hostname : STR("localhost"));
+
+	if (str_contains(name, '.'))
+		return name;
+	return arena_fmt(l->arena, STR_FMT "%s", STR_ARG(name),
+			 l->names->slot[CONF_mydomain].is_set ? ".$mydomain" : ".localdomain");
+}
+
 static void apply_machine(struct conf_loader *l, const struct conf_machine *m)
 {
-	struct conf_slot *s = &l->names->slot[CONF_myhostname];
-	struct str name = m->hostname.n ? m->hostname : STR("localhost");
+	struct conf_slot *host = &l->names->slot[CONF_myhostname];
+	struct conf_slot *folder = &l->names->slot[CONF_config_directory];
 
-	if (s->is_set)
-		return;
-	if (str_contains(name, '.') || str_contains(name, '$'))
-		s->raw = arena_str(l->arena,
-				   str_contains(name, '$') ? STR("localhost.localdomain") : name);
-	else
-		s->raw = arena_fmt(l->arena, STR_FMT "%s", STR_ARG(name),
-				   l->names->slot[CONF_mydomain].is_set ? ".$mydomain"
-									: ".localdomain");
+	if (!host->is_set)
+		host->raw = default_myhostname(l, m->hostname);
+	if (!folder->is_set)
+		folder->raw = literal(l->arena, m->config_directory);
 }
 
 void conf_read(struct conf_loader *l, const struct conf_source *sources, size_t n,

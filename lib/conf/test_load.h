@@ -19,7 +19,7 @@ static inline struct test_load test_load(struct str text)
 	struct test_load t = { .arena = arena_new() };
 	struct str exact = test_exact(text);
 	struct conf_source s = { STR("main.cf"), exact };
-	struct conf_machine m = { STR("client.example.net") };
+	struct conf_machine m = { .hostname = STR("client.example.net") };
 
 	t.conf = conf_new(&s, 1, &m, t.arena, &t.found);
 	free((char *)exact.p);

@@ -128,7 +128,10 @@ struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
 		sources[i + 1].text = str_of(s->overrides[i]);
 	if (gethostname(hostname, sizeof(hostname) - 1) != 0)
 		hostname[0] = '\0';
-	struct conf_machine machine = { .hostname = str_of(hostname) };
+	struct conf_machine machine = {
+		.hostname = str_of(hostname),
+		.config_directory = str_of(cmd_config_dir(s)),
+	};
 	struct conf *c = conf_new(sources, s->n_overrides + 1, &machine, a, findings);
 	if (!c)
 		(void)error_set(e, ERROR_CONFIG, "%s: nothing is done under this configuration",
