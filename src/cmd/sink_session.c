@@ -7,15 +7,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-#include "os/os.h"
+#include "cmd/cmd.h"
+#include "cmd/sink_mail.h"
 
 #define IN_MAX (2 * TLS_READ_MAX)
 #define QUEUED_MAX (256 * 1024) /* on the stream, before the engine's output has to wait */
 #define LINGER_MS 500
-#define RECIPIENTS_SHOWN_MAX (64 * 1024) /* octets of the line that is printed */
 
 enum hold { HELD_NOT, HELD_FOR_EVENT, HELD_FOR_HANDSHAKE, HELD_FOR_TLS_UP, HELD_FOR_EVER };
 
@@ -44,11 +42,7 @@ struct cmd_sink_session {
 	const struct cmd_sink_rule *rule;
 	uint64_t held_until;
 
-	struct buf sender, recipients;
-	uint64_t n_octets;
-	bool has_content, is_kept;
-	struct cmd_maildir_message *message;
-	char trouble[256]; /* the maildir's, "" for none */
+	struct cmd_sink_mail mail;
 };
 
 static void log_line(const struct cmd_sink_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -66,28 +60,16 @@ static void log_line(const struct cmd_sink_session *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void transaction_end(struct cmd_sink_session *s)
-{
-	cmd_maildir_drop(s->message);
-	s->message = NULL;
-	s->has_content = s->is_kept = false;
-	s->trouble[0] = '\0';
-	s->n_octets = 0;
-	buf_reset(&s->recipients);
-}
-
 static void session_free(struct cmd_sink_session *s)
 {
 	struct cmd_sink *sink = s->sink;
 
-	transaction_end(s);
 	net_stream_free(s->stream);
 	net_timer_free(s->timer);
 	tls_session_free(s->tls);
 	smtp_server_free(s->engine);
 	buf_fini(&s->in);
-	buf_fini(&s->sender);
-	buf_fini(&s->recipients);
+	cmd_sink_mail_fini(&s->mail);
 	if (s->prev)
 		s->prev->next = s->next;
 	else
@@ -111,77 +93,41 @@ static void session_over(struct cmd_sink_session *s, enum cmd_sink_deed how)
 	s->is_over = true;
 }
 
-/* Maildir. */
+/* The message. */
 
-static void put(struct cmd_sink_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-static void put(struct cmd_sink_session *s, const char *fmt, ...)
+static struct str protocol_of(const struct cmd_sink_session *s)
 {
-	struct buf b;
-	va_list ap;
-
-	buf_init(&b, RECIPIENTS_SHOWN_MAX);
-	va_start(ap, fmt);
-	if (buf_vfmt(&b, fmt, ap))
-		cmd_maildir_write(s->message, buf_str(&b));
-	va_end(ap);
-	buf_fini(&b);
-}
-
-/* Trace lines: RFC 5321 section 4.4. */
-static void put_trace(struct cmd_sink_session *s)
-{
-	bool is_lmtp = s->sink->engine.dialect == SMTP_DIALECT_LMTP;
-	struct str rest = buf_str(&s->recipients), rcpt;
-	time_t now = (time_t)os_utc_s();
-	char date[64];
-	struct tm tm;
-
-	put(s, "Return-Path: <" STR_FMT ">\r\n", STR_ARG(buf_str(&s->sender)));
-	while (str_cut(rest, '\n', &rcpt, &rest))
-		put(s, "Delivered-To: " STR_FMT "\r\n", STR_ARG(rcpt));
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&now, &tm));
-	put(s, "Received: from " STR_FMT " (%s)\r\n\tby " STR_FMT " with %s%s; %s\r\n",
-	    STR_ARG(smtp_server_helo_name(s->engine)), s->peer, STR_ARG(s->sink->engine.hostname),
-	    is_lmtp                           ? "LMTP"
-	    : smtp_server_is_esmtp(s->engine) ? "ESMTP"
-					      : "SMTP",
-	    s->is_tls_up ? "S" : "", date);
+	if (s->sink->engine.dialect == SMTP_DIALECT_LMTP)
+		return s->is_tls_up ? STR("LMTPS") : STR("LMTP");
+	if (s->is_tls_up)
+		return STR("ESMTPS");
+	return smtp_server_is_esmtp(s->engine) ? STR("ESMTP") : STR("SMTP");
 }
 
 static void message_begin(struct cmd_sink_session *s)
 {
-	struct error e = { 0 };
+	struct cmd_sink_trace trace = {
+		.peer = str_of(s->peer),
+		.helo = smtp_server_helo_name(s->engine),
+		.hostname = s->sink->engine.hostname,
+		.protocol = protocol_of(s),
+	};
 
-	s->has_content = true;
-	if (!s->sink->maildir)
-		return;
-	s->message = cmd_maildir_begin(s->sink->maildir, &e);
-	if (s->message)
-		put_trace(s);
-	else
-		snprintf(s->trouble, sizeof(s->trouble), "%.255s", e.text);
-}
-
-static void message_content(struct cmd_sink_session *s, struct str octets)
-{
-	s->n_octets += octets.n;
-	if (s->message)
-		cmd_maildir_write(s->message, octets);
+	cmd_sink_mail_begin(&s->mail, s->sink->maildir, &trace);
 }
 
 static void print_message(const struct cmd_sink_session *s)
 {
 	struct arena *a = arena_new();
 	struct tls_peer p = s->is_tls_up ? tls_session_peer(s->tls, a) : (struct tls_peer){ 0 };
-	struct str rest = buf_str(&s->recipients), rcpt;
+	struct str rest = buf_str(&s->mail.recipients), rcpt;
 	const char *comma = "";
 
 	printf("received %llu from=<" STR_FMT "> to=", (unsigned long long)s->sink->n_messages,
-	       STR_ARG(buf_str(&s->sender)));
+	       STR_ARG(buf_str(&s->mail.sender)));
 	for (; str_cut(rest, '\n', &rcpt, &rest); comma = ",")
 		printf("%s<" STR_FMT ">", comma, STR_ARG(rcpt));
-	printf(" octets=%llu tls=%s", (unsigned long long)s->n_octets,
+	printf(" octets=%llu tls=%s", (unsigned long long)s->mail.n_octets,
 	       s->is_tls_up ? p.protocol.p : "none");
 	if (s->is_tls_up)
 		printf(" cipher=%s sni=%s", p.cipher.p, tls_session_sni(s->tls).p);
@@ -190,21 +136,15 @@ static void print_message(const struct cmd_sink_session *s)
 	arena_free(a);
 }
 
-/* False: it could not be kept, and `trouble` says why. */
+/* False: it could not be kept. */
 static bool message_keep(struct cmd_sink_session *s)
 {
-	struct error e = { 0 };
-
-	if (s->is_kept || s->trouble[0])
-		return s->is_kept;
-	if (s->message && !cmd_maildir_commit(s->message, &e))
-		snprintf(s->trouble, sizeof(s->trouble), "%.255s", e.text);
-	s->message = NULL;
-	if (s->trouble[0])
+	if (s->mail.is_kept) /* LMTP: for another recipient */
+		return true;
+	if (!cmd_sink_mail_keep(&s->mail))
 		return false;
-	s->is_kept = true;
 	s->sink->n_messages++;
-	s->sink->n_octets += s->n_octets;
+	s->sink->n_octets += s->mail.n_octets;
 	if (!s->sink->is_quiet)
 		print_message(s);
 	if (s->sink->changed)
@@ -224,16 +164,12 @@ static bool event_accept(struct cmd_sink_session *s, uint64_t now)
 {
 	const struct smtp_server_event *ev = &s->event;
 
-	if (ev->kind == SMTP_SERVER_MAIL) {
-		transaction_end(s);
-		buf_reset(&s->sender);
-		CHECK(buf_add(&s->sender, ev->mail.sender));
-	}
-	if (ev->kind == SMTP_SERVER_RCPT && buf_room(&s->recipients) > ev->rcpt.address.n)
-		CHECK(buf_add(&s->recipients, ev->rcpt.address) &&
-		      buf_add_char(&s->recipients, '\n'));
+	if (ev->kind == SMTP_SERVER_MAIL)
+		cmd_sink_mail_from(&s->mail, ev->mail.sender);
+	if (ev->kind == SMTP_SERVER_RCPT)
+		cmd_sink_mail_rcpt(&s->mail, ev->rcpt.address);
 	if (ev->kind == SMTP_SERVER_MESSAGE && !message_keep(s)) {
-		fprintf(stderr, "hopseal: sink: %s\n", s->trouble);
+		cmd_say("sink: %s", s->mail.trouble.text);
 		smtp_server_answer(s->engine,
 				   (struct smtp_reply){ 451, STATUS(4, 3, 0),
 							STR("The message cannot be stored") },
@@ -277,7 +213,7 @@ held_accept(struct cmd_sink_session *s, enum hold held, const struct cmd_sink_ru
 	switch (held) {
 	case HELD_FOR_EVENT:
 		if (s->event.kind == SMTP_SERVER_CONTENT)
-			message_content(s, s->event.content);
+			cmd_sink_mail_content(&s->mail, s->event.content);
 		else
 			event_answer(s, r, now);
 		return;
@@ -369,23 +305,12 @@ static const struct {
 	[SMTP_SERVER_QUIT] = { SINK_QUIT, "QUIT" },
 };
 
-/* The address of an accepted recipient. */
-static struct str recipient_at(const struct cmd_sink_session *s, size_t index)
-{
-	struct str rest = buf_str(&s->recipients), rcpt = STR("");
-
-	for (size_t i = 0; i <= index; i++)
-		if (!str_cut(rest, '\n', &rcpt, &rest))
-			return STR("");
-	return rcpt;
-}
-
 static struct str argument_of(const struct cmd_sink_session *s)
 {
 	const struct smtp_server_event *ev = &s->event;
 
 	if (ev->kind == SMTP_SERVER_MESSAGE && s->sink->engine.dialect == SMTP_DIALECT_LMTP)
-		return recipient_at(s, ev->index);
+		return cmd_sink_mail_rcpt_at(&s->mail, ev->index);
 	if (ev->kind == SMTP_SERVER_MAIL)
 		return ev->mail.sender;
 	if (ev->kind == SMTP_SERVER_RCPT)
@@ -436,18 +361,18 @@ static bool session_event(struct cmd_sink_session *s)
 		question(s);
 		return true;
 	case SMTP_SERVER_MESSAGE:
-		if (!s->has_content)
+		if (!s->mail.has_content)
 			message_begin(s);
 		question(s);
 		return true;
 	case SMTP_SERVER_CONTENT:
-		if (s->has_content)
-			message_content(s, s->event.content);
+		if (s->mail.has_content)
+			cmd_sink_mail_content(&s->mail, s->event.content);
 		else
 			first_content(s);
 		return true;
 	case SMTP_SERVER_DROP:
-		transaction_end(s);
+		cmd_sink_mail_reset(&s->mail);
 		return true;
 	case SMTP_SERVER_START_TLS:
 		s->wants_tls = true;
@@ -682,8 +607,7 @@ void cmd_sink_session_begin(struct cmd_sink *sink, struct net_stream *stream)
 	s->timer = net_timer_new(sink->loop, on_timer, s);
 	s->engine = smtp_server_new(&o, net_loop_now(sink->loop));
 	buf_init(&s->in, IN_MAX);
-	buf_init(&s->sender, SMTP_COMMAND_LINE_MAX);
-	buf_init(&s->recipients, RECIPIENTS_SHOWN_MAX);
+	cmd_sink_mail_init(&s->mail);
 	s->next = sink->sessions;
 	if (s->next)
 		s->next->prev = s;
