@@ -33,9 +33,9 @@ struct entry {
 	struct ask_query *waiting;
 	struct dns_query *dns; /* in flight, one of the two */
 	struct table_lookup *table;
-	uint64_t expires;          /* monotonic ms; counts when known */
-	bool is_known, is_missing; /* missing: offline, and not among the facts */
-	bool is_ready;             /* listed to be told */
+	uint64_t known_at, expires; /* monotonic ms; count when known */
+	bool is_known, is_missing;  /* missing: offline, and not among the facts */
+	bool is_ready;              /* listed to be told */
 };
 
 struct ask {
@@ -139,7 +139,8 @@ static void entry_set_known(struct entry *e)
 	e->is_known = true;
 	e->dns = NULL;
 	e->table = NULL;
-	e->expires = net_loop_now(e->ask->loop) + answer_lifetime_ms(e);
+	e->known_at = net_loop_now(e->ask->loop);
+	e->expires = e->known_at + answer_lifetime_ms(e);
 	entry_set_ready(e);
 }
 
@@ -250,12 +251,31 @@ void ask_cancel(struct ask_query *w)
 
 /* ---- telling ---- */
 
+static uint32_t ttl_left(uint32_t ttl, uint64_t age_s)
+{
+	return ttl > age_s ? ttl - (uint32_t)age_s : 0;
+}
+
+/* The answer as it is by now: its TTL has run since it came. */
+static struct answer entry_answer(const struct entry *e)
+{
+	uint64_t age_s = (net_loop_now(e->ask->loop) - e->known_at) / 1000;
+	struct answer answer = e->answer;
+
+	answer.ttl = ttl_left(answer.ttl, age_s);
+	for (size_t i = 0; i < ARRAY_LEN(answer.family); i++)
+		answer.family[i].ttl = ttl_left(answer.family[i].ttl, age_s);
+	return answer;
+}
+
 static void entry_tell(struct entry *e)
 {
+	struct answer answer = entry_answer(e);
+
 	while (e->waiting) {
 		struct ask_query w = *e->waiting;
 		ask_cancel(e->waiting);
-		w.answered(w.arg, e->is_missing ? NULL : &e->answer);
+		w.answered(w.arg, e->is_missing ? NULL : &answer);
 	}
 }
 
