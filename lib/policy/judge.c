@@ -97,6 +97,22 @@ refuse(struct policy_judgement *g, enum tls_result result, struct status status,
 	g->reason = reason;
 }
 
+static struct str
+no_tls_words(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen)
+{
+	struct str host = d->host;
+
+	if (seen->starttls_refusal.n)
+		return arena_fmt(a,
+				 "TLS is required, but host " STR_FMT
+				 " refused to start it: " STR_FMT,
+				 STR_ARG(host), STR_ARG(seen->starttls_refusal));
+	if (seen->is_offered)
+		return arena_fmt(a, "TLS is required, but host " STR_FMT " did not start it",
+				 STR_ARG(host));
+	return arena_fmt(a, "TLS is required, but was not offered by host " STR_FMT, STR_ARG(host));
+}
+
 /* No handshake took place, or none came to its end. */
 static void judge_without_tls(struct arena *a, const struct policy_decision *d,
 			      const struct tls_peer *seen, struct policy_judgement *g)
@@ -112,12 +128,7 @@ static void judge_without_tls(struct arena *a, const struct policy_decision *d,
 		accept(g);
 		return;
 	}
-	refuse(g, TLS_RESULT_STARTTLS_NOT_SUPPORTED, STATUS(4, 7, 4),
-	       seen->is_offered
-		       ? arena_fmt(a, "TLS is required, but host " STR_FMT " did not start it",
-				   STR_ARG(d->host))
-		       : arena_fmt(a, "TLS is required, but was not offered by host " STR_FMT,
-				   STR_ARG(d->host)));
+	refuse(g, TLS_RESULT_STARTTLS_NOT_SUPPORTED, STATUS(4, 7, 4), no_tls_words(a, d, seen));
 }
 
 /* The engine was told which versions may be used; a session that has another one is not what was

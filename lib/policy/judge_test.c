@@ -47,7 +47,8 @@ static struct tls_peer peer_of(enum peer kind)
 	case NO_STARTTLS:
 		return (struct tls_peer){ .is_offered = false };
 	case REFUSED:
-		return (struct tls_peer){ .is_offered = true };
+		return (struct tls_peer){ .is_offered = true,
+					  .starttls_refusal = STR("454 4.7.0 no") };
 	case HANDSHAKE_FAILED:
 		return (struct tls_peer){ .is_offered = true, .handshake_error = STR("no cipher") };
 	case SELF_SIGNED:

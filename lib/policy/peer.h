@@ -38,11 +38,12 @@ struct peer_certificate {
 };
 
 struct tls_peer {
-	bool is_offered;            /* EHLO announced STARTTLS */
-	bool is_tls;                /* handshake complete */
-	struct str handshake_error; /* it was tried and failed; "" otherwise */
-	struct str protocol;        /* "TLSv1.3" */
-	struct str cipher;          /* "TLS_AES_256_GCM_SHA384" */
+	bool is_offered;             /* EHLO announced STARTTLS */
+	bool is_tls;                 /* handshake complete */
+	struct str starttls_refusal; /* the reply to STARTTLS when it was refused; "" otherwise */
+	struct str handshake_error;  /* it was tried and failed; "" otherwise */
+	struct str protocol;         /* "TLSv1.3" */
+	struct str cipher;           /* "TLS_AES_256_GCM_SHA384" */
 	unsigned cipher_bits;
 	struct str sni_sent;
 	bool is_resumed;

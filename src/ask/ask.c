@@ -171,6 +171,7 @@ static void entry_ask_tables(struct entry *e)
 	*q = (struct table_query){
 		.arena = e->arena,
 		.key = e->question.name,
+		.is_partial = e->question.is_partial,
 		.now_ms = net_loop_now(e->ask->loop),
 		.answered = entry_answered,
 		.arg = e,

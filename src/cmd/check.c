@@ -74,7 +74,9 @@ static void check_table_found(void *arg, const struct table_finding *t)
 	struct check *c = arg;
 	struct str where = t->file.n > 0 ? STR_NONE : t->source;
 	struct conf_finding f = {
-		.severity = t->is_error ? CONF_ERROR : CONF_WARNING,
+		.severity = t->is_error  ? CONF_ERROR
+			    : t->is_news ? CONF_NOTE
+					 : CONF_WARNING,
 		.code = arena_fmt(c->arena, "table-" STR_FMT, STR_ARG(t->code)),
 		.param = arena_str(c->arena, t->param),
 		.file = arena_str(c->arena, t->file),

@@ -9,7 +9,7 @@ static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_
 
 void cmd_say_table_finding(void *arg, const struct table_finding *f)
 {
-	const char *severity = f->is_error ? "error" : "warning";
+	const char *severity = f->is_error ? "error" : f->is_news ? "note" : "warning";
 
 	(void)arg;
 	if (f->file.n > 0 && f->line > 0)

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "proto/smtp_reply.h"
+
 enum {
 	SESSION_QUEUE_MAX =
 		256 * 1024,       /* octets waiting for the socket before the content pauses */
@@ -446,6 +448,10 @@ struct tls_peer session_peer(const struct session *s, struct arena *a)
 
 	p.is_offered = s->smtp_options.is_tls_already ||
 		       (s->smtp && smtp_client_was_starttls_offered(s->smtp));
+	struct smtp_reply refusal =
+		s->smtp ? smtp_client_starttls_reply(s->smtp) : (struct smtp_reply){ 0 };
+	if (refusal.code >= 400)
+		p.starttls_refusal = smtp_reply_one_line(a, refusal);
 	if (s->tls_error.n > 0)
 		p.handshake_error = arena_str(a, s->tls_error);
 	return p;
