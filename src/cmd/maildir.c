@@ -11,6 +11,7 @@
 
 #define PATH_SIZE 4096
 #define NAME_SIZE 128
+#define FILE_PATH_SIZE (PATH_SIZE + sizeof("/tmp/") + NAME_SIZE)
 
 struct cmd_maildir {
 	char path[PATH_SIZE];
@@ -31,16 +32,16 @@ static bool make_folder(const char *path, struct error *e)
 	return error_set(e, ERROR_IO, "%s: %s", path, strerror(errno));
 }
 
-static void path_in(const struct cmd_maildir *m, const char *folder, const char *name,
-		    char out[PATH_SIZE + NAME_SIZE])
+static void
+path_in(const struct cmd_maildir *m, const char *folder, const char *name, char out[FILE_PATH_SIZE])
 {
-	snprintf(out, PATH_SIZE + NAME_SIZE, "%s/%s%s%s", m->path, folder, *name ? "/" : "", name);
+	snprintf(out, FILE_PATH_SIZE, "%s/%s%s%s", m->path, folder, *name ? "/" : "", name);
 }
 
 struct cmd_maildir *cmd_maildir_open(const char *path, struct error *e)
 {
 	static const char *const folders[] = { "tmp", "new", "cur" };
-	char folder[PATH_SIZE + NAME_SIZE];
+	char folder[FILE_PATH_SIZE];
 	struct cmd_maildir *m;
 
 	if (strlen(path) >= PATH_SIZE) {
@@ -69,7 +70,7 @@ void cmd_maildir_close(struct cmd_maildir *m)
 struct cmd_maildir_message *cmd_maildir_begin(struct cmd_maildir *m, struct error *e)
 {
 	struct cmd_maildir_message *msg = base_alloc(sizeof(*msg));
-	char path[PATH_SIZE + NAME_SIZE];
+	char path[FILE_PATH_SIZE];
 
 	msg->maildir = m;
 	snprintf(msg->name, sizeof(msg->name), "%lld.P%ldQ%lu.hopseal-sink", (long long)os_utc_s(),
@@ -98,7 +99,7 @@ void cmd_maildir_write(struct cmd_maildir_message *msg, struct str octets)
 
 static void message_free(struct cmd_maildir_message *msg)
 {
-	char path[PATH_SIZE + NAME_SIZE];
+	char path[FILE_PATH_SIZE];
 
 	if (msg->f)
 		fclose(msg->f);
@@ -109,7 +110,7 @@ static void message_free(struct cmd_maildir_message *msg)
 
 bool cmd_maildir_commit(struct cmd_maildir_message *msg, struct error *e)
 {
-	char from[PATH_SIZE + NAME_SIZE], to[PATH_SIZE + NAME_SIZE];
+	char from[FILE_PATH_SIZE], to[FILE_PATH_SIZE];
 	bool is_ok;
 
 	if (msg->has_cr)
