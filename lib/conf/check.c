@@ -35,6 +35,8 @@ static const struct word_rule word_rules[] = {
 	{ CONF_smtp_dns_resolver_options, true, true, "res_defnames res_dnsrch" },
 	{ CONF_smtp_tls_security_level, false, true,
 	  "none may encrypt fingerprint dane dane-only verify secure" },
+	{ CONF_lmtp_tls_security_level, false, true,
+	  "none may encrypt fingerprint dane dane-only verify secure" },
 	{ CONF_smtp_tls_dane_insecure_mx_policy, false, false, "may encrypt dane" },
 };
 
@@ -181,6 +183,14 @@ static void report_deprecated(struct checker *k, enum conf_id id)
 		     STR_ARG(s->name));
 }
 
+/* TLS to LMTP servers follows the smtp_ parameters: a level that need not be kept may differ. */
+static bool is_lmtp_level_mandatory(const struct checker *k)
+{
+	struct str level = slot_at(k, CONF_lmtp_tls_security_level)->expanded;
+
+	return level.n && !is_word_of(STR("none may"), level);
+}
+
 static void check_param(struct checker *k, enum conf_id id)
 {
 	const struct conf_slot *s = slot_at(k, id);
@@ -188,6 +198,10 @@ static void check_param(struct checker *k, enum conf_id id)
 
 	if (!s->is_set)
 		return;
+	if (id == CONF_lmtp_tls_security_level && is_lmtp_level_mandatory(k)) {
+		report_refused(k, s);
+		return;
+	}
 	switch (p->state) {
 	case CONF_STATE_USED:
 		break;

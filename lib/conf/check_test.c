@@ -47,6 +47,12 @@ static const struct {
 		   "warning not-honoured 2 fallback_relay\n") },
 	{ "neglect could weaken TLS", STR_INIT("smtp_tls_policy_maps = hash:/x\n"),
 	  STR_INIT("error not-supported 1 smtp_tls_policy_maps\n") },
+	{ "LMTP takes the level of SMTP", STR_INIT("lmtp_tls_security_level = Encrypt\n"),
+	  STR_INIT("error not-supported 1 lmtp_tls_security_level\n") },
+	{ "a level of LMTP that asks for nothing", STR_INIT("lmtp_tls_security_level = may\n"),
+	  STR_INIT("warning not-honoured 1 lmtp_tls_security_level\n") },
+	{ "LMTP's own tables", STR_INIT("lmtp_tls_policy_maps = hash:/x\nlmtp_enforce_tls = no\n"),
+	  STR_INIT("error not-supported 1 lmtp_tls_policy_maps\n") },
 	{ "no table, no policy", STR_INIT("smtp_tls_policy_maps =\n"), STR_INIT("") },
 	{ "two tables", STR_INIT("smtp_tls_policy_maps = hash:/x\nsmtp_tls_per_site = hash:/y\n"),
 	  STR_INIT("error not-supported 1 smtp_tls_policy_maps\n"
