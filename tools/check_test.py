@@ -73,6 +73,23 @@ class DocsTest(Check):
         self.fails("man/hopseal.cf.5: stale", "gen_docs", self.tree, "--check")
 
 
+class ParamsTest(Check):
+    def setUp(self):
+        super().setUp()
+        self.write("lib/conf/params.def", 'PARAM(a, STR, "", 0, 0, USED, TLS,\n      "A.")\n'
+                   'PARAM(b, STR,\n      "x "\n      "y",\n      0, 0, OLD, TLS,\n      "B.")\n'
+                   'PARAM(c, STR, "", 0, 0, LATER, TLS,\n      "C.")\n')
+
+    def test_all_are_read(self):
+        self.write("src/cmd/x.c", "f(CONF_a, CONF_b);\n")
+        self.passes("check_params", self.tree)
+
+    def test_one_is_not(self):
+        self.write("src/cmd/x.c", "f(CONF_a);\n")
+        self.write("src/cmd/x_test.c", "f(CONF_b);\n")
+        self.fails("b claims to be honoured", "check_params", self.tree)
+
+
 class LayersTest(Check):
     def tree_with(self, path, line, layers=LAYERS):
         self.write("tools/layers", layers)
