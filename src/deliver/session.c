@@ -57,9 +57,10 @@ session_over(struct session *s, enum session_end_kind kind, struct status status
 	s->end.outcome.reason = arena_str(s->arena, reason);
 }
 
+/* The reason is what tells a failed handshake from one that was never tried. */
 static void session_tls_failed(struct session *s, struct str why)
 {
-	s->tls_error = arena_str(s->arena, why);
+	s->tls_error = arena_str(s->arena, why.n ? why : STR("the handshake did not succeed"));
 	session_over(s, SESSION_TLS_FAILED, STATUS(4, 7, 5), s->tls_error);
 }
 

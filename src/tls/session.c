@@ -177,7 +177,11 @@ static bool session_may_wait(struct tls_session *s, int result)
 	case SSL_ERROR_WANT_WRITE:
 		return true;
 	case SSL_ERROR_ZERO_RETURN:
-		s->state = TLS_STATE_CLOSED;
+		if (s->was_up)
+			s->state = TLS_STATE_CLOSED;
+		else
+			session_end(s, TLS_STATE_FAILED,
+				    "the peer said goodbye during the handshake");
 		return false;
 	default:
 		session_fail(s);

@@ -286,6 +286,7 @@ static const struct {
 	{ "application data first", STR_INIT("\x17\x03\x03\0\x05hello") },
 	{ "an alert first", STR_INIT("\x15\x03\x03\0\x02\x02\x28") },
 	{ "an unknown message", STR_INIT("\x16\x03\x03\0\x04\x63\0\0\0") },
+	{ "a goodbye instead of a handshake", STR_INIT("\x15\x03\x03\x00\x02\x01\x00") },
 };
 
 static void feed_garbage(struct tls_session *s, struct str octets, size_t piece, const char *rule)
