@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "conf/expand.h"
 #include "conf/value.h"
+#include "mail/nexthop.h"
 
 struct checker {
 	struct conf_collector *out;
@@ -84,6 +85,24 @@ static void check_words(struct checker *k, const struct word_rule *r)
 	}
 	if (!r->may_be_empty && r->is_list && n == 0 && s->expanded.n)
 		reject_word(k, r, s->expanded);
+}
+
+/* The names of this machine go into EHLO and into addresses. */
+static void check_hostname(struct checker *k, enum conf_id id)
+{
+	const struct conf_slot *s = slot_at(k, id);
+	bool is_utf8_ok = str_ieq_ascii(slot_at(k, CONF_smtputf8_enable)->expanded, STR("yes"));
+	struct conf_finding what = {
+		.severity = CONF_ERROR,
+		.code = STR("bad-value"),
+		.param = s->name,
+		.remedy = STR("set myhostname to the full name of this machine"),
+	};
+
+	if (s->progress == CONF_DONE && !domain_is_hostname_utf8(s->expanded, is_utf8_ok))
+		conf_collect(k->out, conf_place_of(s), &what,
+			     STR_FMT ": \"" STR_FMT "\" is not a host name", STR_ARG(s->name),
+			     STR_ARG(str_first(s->expanded, 60)));
 }
 
 /* Parameters whose state has a say. */
@@ -352,6 +371,8 @@ void conf_check(struct conf_collector *c, const struct conf_names *t)
 	note_tables(&k);
 	for (size_t i = 0; i < ARRAY_LEN(word_rules); i++)
 		check_words(&k, &word_rules[i]);
+	check_hostname(&k, CONF_myhostname);
+	check_hostname(&k, CONF_mydomain);
 	for (unsigned i = 0; i < CONF_COUNT; i++)
 		check_param(&k, (enum conf_id)i);
 	for (size_t i = CONF_COUNT; i < t->n; i++)

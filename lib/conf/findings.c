@@ -1,5 +1,6 @@
 #include "conf/findings.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -13,7 +14,8 @@ struct conf_finding_item {
 
 struct conf_place conf_place_of(const struct conf_slot *s)
 {
-	return (struct conf_place){ s->file, s->line, s->source };
+	/* what no line says comes last */
+	return (struct conf_place){ s->file, s->line, s->is_set ? s->source : UINT_MAX };
 }
 
 void conf_collector_init(struct conf_collector *c, struct arena *a)
