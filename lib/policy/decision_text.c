@@ -32,11 +32,11 @@ static bool put_row(struct buf *out, const char *label, struct str text)
 	return buf_fmt(out, "%-*s", LABEL, label) && put_wrapped(out, text, LABEL, LABEL);
 }
 
-/* "file, line 3", or the table's name when there is no file. */
+/* "file:3", or the table's name when there is no file. */
 static bool put_place(struct buf *out, const struct trace_step *s)
 {
 	if (s->file.n && s->line)
-		return buf_fmt(out, STR_FMT ", line %u", STR_ARG(s->file), s->line);
+		return buf_fmt(out, STR_FMT ":%u", STR_ARG(s->file), s->line);
 	return buf_add(out, s->file.n ? s->file : s->source);
 }
 
