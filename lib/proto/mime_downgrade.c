@@ -137,17 +137,15 @@ static void take_piece(struct mime_downgrade *d, struct mime_piece p)
 		take_delimiter(d, l, p);
 		return;
 	}
-	if (d->is_in_header) {
-		bool is_taken = mime_header_piece(d, p);
-		if (is_message_begun(d))
-			mime_header_begin(d, true, false);
-		if (is_taken)
-			return;
-	}
-	if (d->is_in_header) /* the line that ended one header section begins the next */
-		take_piece(d, p);
-	else
+	if (!d->is_in_header) {
 		mime_body_piece(d, p);
+		return;
+	}
+	bool is_taken = mime_header_piece(d, p);
+	if (is_message_begun(d))
+		mime_header_begin(d, true, false);
+	if (!is_taken) /* the line that ended the header section may be anything */
+		take_piece(d, p);
 }
 
 static void take_line(struct mime_downgrade *d, struct str text, struct str end, bool is_last)

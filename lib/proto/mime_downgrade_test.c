@@ -62,6 +62,9 @@ static const struct {
 	{ "a part without body or blank line",
 	  STR_INIT(MULTI("b") "\n--b\n--b\n" T E8 "--b\nX: y\n--b--\n"),
 	  STR_INIT(MULTI("b") "\n--b\n--b\n" T QP "--b\nX: y\n--b--\n") },
+	{ "a delimiter ends the header section that names it",
+	  STR_INIT(MULTI("b") "--b\n" T E8 "\n" AE "\n"),
+	  STR_INIT(MULTI("b") "\n--b\n" T QP "\n" AE_QP "\n") },
 	{ "margins", STR_INIT(MULTI("b") "\n" AE "\n--b " AE "\n\nx\n--b--\n" AE "\n"),
 	  STR_INIT(MULTI("b") "\n??\n--b ??\n\nx\n--b--\n??\n") },
 	{ "boundary quoted, folded, with escapes",
@@ -118,6 +121,13 @@ static const struct {
 			  "123456789 12345" AE "67\n"),
 	  STR_INIT(V T QP "\n123456789 123456789 123456789 123456789 123456789 123456789 "
 			  "123456789 12345=\n" AE_QP "67\n") },
+	{ "a soft line end makes no boundary",
+	  STR_INIT(MULTI("b") "\n--b\n" T E8
+			      "\n\xc3\xa4 23456789 123456789 123456789 123456789 123456789 "
+			      "123456789 123456789--b\n--b--\n"),
+	  STR_INIT(MULTI("b") "\n--b\n" T QP
+			      "\n=C3=A4 23456789 123456789 123456789 123456789 123456789 "
+			      "123456789 123456789=\n=2D-b\n--b--\n") },
 	{ "a bare CR is quoted", STR_INIT(V T E8 "\na\rb\r\r\n"),
 	  STR_INIT(V T QP "\na=0Db=0D\r\n") },
 	{ "tab at a line's end", STR_INIT(V T E8 "\n\t\n \t \n"),

@@ -48,6 +48,7 @@ static struct str take_quoted(struct str *rest, bool *has_escapes)
 	struct str s = *rest;
 	size_t n = 0;
 
+	*has_escapes = false;
 	while (n < s.n && s.p[n] != '"') {
 		*has_escapes = *has_escapes || s.p[n] == '\\';
 		n += s.p[n] == '\\' ? 2 : 1;

@@ -7,12 +7,15 @@ void mime_qp_init(struct mime_qp *q)
 	*q = (struct mime_qp){ .column = 0 };
 }
 
+/* A soft line end must not make a line that looks like a multipart's boundary. */
 static bool put(struct mime_qp *q, struct str s, struct buf *out)
 {
 	if (q->column + s.n > LINE_MAX_OCTETS - 1) {
 		if (!buf_add(out, STR("=\n")))
 			return false;
 		q->column = 0;
+		if (s.p[0] == '-')
+			s = STR("=2D");
 	}
 	q->column += s.n;
 	return buf_add(out, s);
