@@ -4,6 +4,7 @@
 #include "mail/domain.h"
 #include "mail/mailbox.h"
 #include "mail/nexthop.h"
+#include "route/local_part.h"
 #include "route/walk.h"
 
 struct route_recipient {
@@ -34,24 +35,6 @@ route_refuse_lookup(struct route_walk *w, struct route *r, enum conf_id id)
 			    arena_fmt(w->a, "the lookup in " STR_FMT " failed: " STR_FMT,
 				      STR_ARG(conf_name(id)),
 				      STR_ARG(w->trace[w->n_trace - 1].text)));
-}
-
-/* The local part as it is meant: RFC 5321 section 4.1.2, Quoted-string. */
-static struct str route_dequote(struct arena *a, struct str local)
-{
-	char *p, *end;
-
-	if (!str_contains(local, '"') && !str_contains(local, '\\'))
-		return local;
-	p = end = arena_alloc(a, local.n + 1);
-	for (size_t i = 0; i < local.n; i++) {
-		if (local.p[i] == '"')
-			continue;
-		if (local.p[i] == '\\' && i + 1 < local.n)
-			i++;
-		*end++ = local.p[i];
-	}
-	return str_span(p, (size_t)(end - p));
 }
 
 static enum route_progress
@@ -226,26 +209,6 @@ static void route_take_entry(struct route *r, struct str value)
 		r->nexthop = nexthop;
 }
 
-/* A local part without its extension; false when it has none. recipient_delimiter in postconf(5):
- * any of its octets delimits, but not in front, and some names are never taken apart. */
-static bool route_strip_extension(const struct route_walk *w, struct str local, struct str *base)
-{
-	struct str delimiters = conf_str(w->cfg->conf, CONF_recipient_delimiter);
-	size_t i = 0;
-
-	if (str_ieq_ascii(local, STR("postmaster")) || str_ieq_ascii(local, STR("mailer-daemon")) ||
-	    str_ieq_ascii(local, STR("double-bounce")))
-		return false;
-	if (str_contains(delimiters, '-') &&
-	    (str_ihas_prefix_ascii(local, STR("owner-")) ||
-	     (local.n > 8 && str_ieq_ascii(str_from(local, local.n - 8), STR("-request")))))
-		return false;
-	while (i < local.n && !str_contains(delimiters, local.p[i]))
-		i++;
-	*base = str_first(local, i);
-	return i > 0 && i < local.n;
-}
-
 static enum route_progress route_try_key(struct route_walk *w, struct route *r, struct str key,
 					 bool is_partial, bool *is_found)
 {
@@ -266,18 +229,36 @@ static enum route_progress route_try_key(struct route_walk *w, struct route *r, 
 	return ROUTE_GO_ON;
 }
 
+/* Both ways to write a local part: quoted where it must be, and bare as older tables have it. */
+static enum route_progress route_try_local(struct route_walk *w, struct route *r,
+					   const struct route_recipient *rcpt, struct str local,
+					   bool *is_found)
+{
+	struct str forms[] = { route_quote(w->a, local), local };
+	bool is_partial = local.n < rcpt->local.n;
+	enum route_progress p = ROUTE_GO_ON;
+
+	*is_found = false;
+	for (size_t i = 0; i < 2 && p == ROUTE_GO_ON && !*is_found; i++) {
+		if (i == 1 && str_eq(forms[0], forms[1]))
+			break;
+		p = route_try_key(w, r,
+				  arena_fmt(w->a, STR_FMT "@" STR_FMT, STR_ARG(forms[i]),
+					    STR_ARG(rcpt->domain)),
+				  is_partial, is_found);
+	}
+	return p;
+}
+
 static enum route_progress route_try_address(struct route_walk *w, struct route *r,
 					     const struct route_recipient *rcpt, bool *is_found)
 {
-	struct str key =
-		arena_fmt(w->a, STR_FMT "@" STR_FMT, STR_ARG(rcpt->local), STR_ARG(rcpt->domain));
-	struct str base;
-	enum route_progress p = route_try_key(w, r, key, false, is_found);
+	struct str delimiters = conf_str(w->cfg->conf, CONF_recipient_delimiter), base;
+	enum route_progress p = route_try_local(w, r, rcpt, rcpt->local, is_found);
 
-	if (p != ROUTE_GO_ON || *is_found || !route_strip_extension(w, rcpt->local, &base))
+	if (p != ROUTE_GO_ON || *is_found || !route_strip_extension(rcpt->local, delimiters, &base))
 		return p;
-	key = arena_fmt(w->a, STR_FMT "@" STR_FMT, STR_ARG(base), STR_ARG(rcpt->domain));
-	return route_try_key(w, r, key, true, is_found);
+	return route_try_local(w, r, rcpt, base, is_found);
 }
 
 /* The domain, then each parent: ".example.com", or "example.com" when transport_maps is listed in
@@ -317,10 +298,11 @@ static void route_take_error(struct route *r, enum outcome_kind kind, uint8_t cl
 	struct status status = STATUS(class, 0, 0);
 	int first = text.n && ascii_is_digit(text.p[0]) ? text.p[0] - '0' : 0;
 
+	if (str_eq(text, r->domain)) /* a parameter that names no next-hop */
+		text = STR("");
 	if (!status_parse(text, first * 100, &status, &text))
-		text = r->nexthop;
+		text = str_trim(text);
 	status.class = class;
-	text = str_trim(text);
 	route_refuse(r, kind, status, text.n ? text : STR("the address is undeliverable"));
 }
 
