@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "os/os.h"
 
-static void say(const char *fmt, va_list ap)
+static void PRINTF_LIKE(1, 0) say(const char *fmt, va_list ap)
 {
 	flockfile(stderr);
 	(void)fputs("hopseal: ", stderr);

@@ -43,6 +43,12 @@ static uint64_t session_now(struct session *s)
 	return net_loop_now(s->loop);
 }
 
+/* A limit of 0 is none, as in Postfix. */
+static uint64_t session_after(uint64_t from, uint64_t limit_ms)
+{
+	return limit_ms > 0 ? from + limit_ms : UINT64_MAX;
+}
+
 static void
 session_over(struct session *s, enum session_end_kind kind, struct status status, struct str reason)
 {
@@ -105,7 +111,7 @@ static void session_start_tls(struct session *s)
 	struct error e = { 0 };
 
 	s->tls_started = session_now(s);
-	s->deadline = s->tls_started + s->tls_limit_ms;
+	s->deadline = session_after(s->tls_started, s->tls_limit_ms);
 	s->tls = s->tls_client ? tls_client_session(s->tls_client, &s->demand, &e) : NULL;
 	if (s->tls)
 		session_step_tls(s);
@@ -407,7 +413,7 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->demand.exclusions = arena_str(s->arena, o->demand.exclusions);
 	s->demand.sni = arena_str(s->arena, o->demand.sni);
 	s->started = session_now(s);
-	s->deadline = s->started + o->connect_ms;
+	s->deadline = session_after(s->started, o->connect_ms);
 	s->timer = net_timer_new(o->loop, session_on_timer, s);
 	session_set_timer(s);
 	s->stream = o->socket.n > 0

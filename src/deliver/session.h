@@ -18,7 +18,7 @@ struct session_options {
 	struct smtp_client_options smtp;   /* is_tls_already: smtp_tls_wrappermode */
 	struct tls_client *tls;            /* may be NULL when no TLS is to be asked for */
 	struct tls_demand demand;
-	uint64_t connect_ms, tls_ms; /* smtp_connect_timeout, smtp_starttls_timeout */
+	uint64_t connect_ms, tls_ms; /* smtp_connect_timeout, smtp_starttls_timeout; 0: no limit */
 };
 
 enum session_end_kind {

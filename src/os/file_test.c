@@ -115,11 +115,26 @@ TEST(os_file_id_changes)
 	ok(!os_file_id_eq(&before, &after), "same size, other version");
 }
 
+TEST(os_file_write_replaces_whole)
+{
+	struct error e;
+	struct buf b;
+
+	file_write("old content", 11);
+	ok(os_file_write(path, STR("new"), &e), "write");
+	buf_init(&b, 100);
+	ok(os_file_read(path, &b, NULL, &e), "read");
+	ok_str(buf_str(&b), STR("new"), "content");
+	buf_fini(&b);
+	ok(!os_file_write("/nonexistent/x", STR("new"), &e), "no such folder");
+	ok_str(error_text(&e), STR("No such file or directory"), "the system's words");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(os_file_read_whole), RUN(os_file_read_limit), RUN(os_file_read_from_a_pipe),
-		RUN(os_file_missing),    RUN(os_file_id_changes),
+		RUN(os_file_missing),    RUN(os_file_id_changes), RUN(os_file_write_replaces_whole),
 	};
 	return cmocka_run_group_tests(tests, file_setup, file_teardown);
 }
