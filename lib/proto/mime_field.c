@@ -81,7 +81,7 @@ static struct str take_value(struct str *rest, bool *has_escapes)
 /* Past the next ";" outside quotes. */
 static bool next_parameter(struct str *rest)
 {
-	bool ignored;
+	bool ignored = false;
 
 	while (rest->n > 0 && rest->p[0] != ';') {
 		if (rest->p[0] == '"') {
