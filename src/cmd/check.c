@@ -222,12 +222,22 @@ static bool add_finding(struct buf *out, const struct conf_finding *f)
 	return fits;
 }
 
+/* "1 error", "2 warnings" */
+static bool
+add_count(struct buf *out, const struct check *c, enum conf_severity severity, const char *after)
+{
+	size_t n = check_count(c, severity);
+
+	return buf_fmt(out, "%zu %s%s%s", n, severity_names[severity], n == 1 ? "" : "s", after);
+}
+
 static bool check_text(struct buf *out, const struct check *c)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (!add_finding(out, &c->found[i]))
 			return false;
-	return true;
+	return add_count(out, c, CONF_ERROR, ", ") && add_count(out, c, CONF_WARNING, ", ") &&
+	       add_count(out, c, CONF_NOTE, "\n");
 }
 
 static int check_report(const struct check *c)
@@ -288,7 +298,7 @@ static int check_option(struct check *c, int opt)
 	case 'h':
 		return cmd_print(check_help) ? -1 : EX_IOERR;
 	default:
-		return cmd_usage("check", "bad option");
+		CHECK(!"an option of no use");
 	}
 }
 
@@ -296,8 +306,10 @@ static int check_parse(struct check *c, int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "c:o:h", check_long, NULL)) != -1) {
-		int status = check_option(c, opt);
+	opterr = 0; /* cmd_bad_option says it */
+	while ((opt = getopt_long(argc, argv, ":c:o:h", check_long, NULL)) != -1) {
+		int status = cmd_is_bad_option(opt) ? cmd_bad_option("check", opt, argv)
+						    : check_option(c, opt);
 		if (status != 0)
 			return status;
 	}

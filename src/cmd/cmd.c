@@ -1,6 +1,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,29 @@ int cmd_usage(const char *command, const char *fmt, ...)
 	va_end(ap);
 	cmd_say("try \"hopseal %s --help\"", command);
 	return EX_USAGE;
+}
+
+bool cmd_is_bad_option(int c)
+{
+	return c == '?' || c == ':';
+}
+
+bool cmd_option_error(int c, char *const *argv, struct error *e)
+{
+	bool is_letter = optopt > 0 && optopt < 256; /* in "-xv", argv does not tell which */
+	const char letter[] = { '-', (char)optopt, '\0' };
+	const char *name = is_letter ? letter : argv[optind - 1];
+
+	return error_set(e, ERROR_USAGE, c == ':' ? "option %s needs a value" : "no option %s",
+			 name);
+}
+
+int cmd_bad_option(const char *command, int c, char *const *argv)
+{
+	struct error e = { 0 };
+
+	(void)cmd_option_error(c, argv, &e);
+	return cmd_usage(command, "%s", e.text);
 }
 
 int cmd_exit_code(enum error_kind kind)

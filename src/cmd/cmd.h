@@ -18,6 +18,11 @@ int cmd_sink(int argc, char **argv);
 void cmd_say(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The same, and "hopseal COMMAND --help" as advice; gives EX_USAGE. */
 MUST_USE int cmd_usage(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* What getopt_long() gives with opterr = 0 and ":" before the letters: an option that is not known,
+ * or lacks its value. The first says so as cmd_usage() does; the second fills *e, gives false. */
+bool cmd_is_bad_option(int c);
+MUST_USE int cmd_bad_option(const char *command, int c, char *const *argv);
+bool cmd_option_error(int c, char *const *argv, struct error *e);
 /* Says *e and gives the exit code of its kind (sysexits). */
 MUST_USE int cmd_fail(const struct error *e);
 int cmd_exit_code(enum error_kind kind);

@@ -187,21 +187,35 @@ static bool explain_all(struct explain *x)
 	return true;
 }
 
+/* The status codes of a failed table or DNS lookup, and of nothing else here. */
+static bool is_lookup_failure(struct status s)
+{
+	return s.class == 4 &&
+	       ((s.subject == 3 && s.detail == 0) || (s.subject == 4 && s.detail == 3));
+}
+
+static int explain_route_status(const struct route *r)
+{
+	if (r->kind == ROUTE_DISCARD)
+		return EX_OK;
+	return is_lookup_failure(r->outcome.status) ? EXPLAIN_CANNOT_TELL : EXPLAIN_REFUSED;
+}
+
 static int explain_status(const struct explain *x)
 {
 	bool is_unknown = false;
 
 	if (x->is_address && x->recipient.u.done.kind != ROUTE_DELIVER)
-		return x->recipient.u.done.kind == ROUTE_DISCARD ? EX_OK : EXPLAIN_REFUSED;
+		return explain_route_status(&x->recipient.u.done);
 	for (size_t i = 0; i < x->n_destinations; i++) {
 		const struct explain_destination *d = &x->destinations[i];
 		is_unknown |= d->error.n > 0 || (d->is_looked_up && d->hosts.n == 0 &&
-						 d->hosts.failure.kind == OUTCOME_DEFERRED);
+						 is_lookup_failure(d->hosts.failure.status));
 		for (size_t k = 0; k < d->n_hosts; k++) {
 			const struct explain_host *h = &d->host[k];
 			if (h->is_decided && policy_decision_allows_host(&h->decision))
 				return EX_OK;
-			is_unknown |= !h->is_decided;
+			is_unknown |= !h->is_decided || is_lookup_failure(h->decision.error.status);
 		}
 	}
 	return is_unknown ? EXPLAIN_CANNOT_TELL : EXPLAIN_REFUSED;
@@ -294,7 +308,7 @@ static int explain_option(struct explain_options *o, int c)
 	case 'h':
 		return cmd_print(explain_help) ? -1 : EX_IOERR;
 	default:
-		return cmd_usage("explain", "bad option");
+		CHECK(!"an option of no use");
 	}
 }
 
@@ -302,8 +316,10 @@ static int explain_parse(struct explain_options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:o:vh", explain_long, NULL)) != -1) {
-		int status = explain_option(o, c);
+	opterr = 0; /* cmd_bad_option says it */
+	while ((c = getopt_long(argc, argv, ":c:o:vh", explain_long, NULL)) != -1) {
+		int status = cmd_is_bad_option(c) ? cmd_bad_option("explain", c, argv)
+						  : explain_option(o, c);
 		if (status != 0)
 			return status;
 	}

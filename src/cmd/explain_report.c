@@ -105,12 +105,11 @@ static bool add_candidate(struct buf *out, const struct route_host *c)
 
 static bool add_lookup(struct buf *out, const struct explain_destination *d)
 {
+	if (!d->is_looked_up) /* the decision names the next-hop */
+		return true;
 	bool fits = buf_fmt(out, "next-hop " STR_FMT "\n", STR_ARG(d->nexthop));
-
 	if (d->error.n > 0)
 		return fits && buf_fmt(out, "  not looked up: " STR_FMT "\n", STR_ARG(d->error));
-	if (!d->is_looked_up)
-		return fits;
 	if (d->hosts.n == 0)
 		return fits &&
 		       buf_fmt(out, "  no host: " STR_FMT "\n", STR_ARG(d->hosts.failure.reason));
@@ -125,7 +124,7 @@ static bool add_destination(struct buf *out, const struct explain_destination *d
 
 	for (size_t i = 0; i < d->n_hosts && fits; i++) {
 		const struct explain_host *h = &d->host[i];
-		fits = buf_add_char(out, '\n') &&
+		fits = (buf_str(out).n == 0 || buf_add_char(out, '\n')) &&
 		       (h->is_decided ? policy_decision_text(out, &h->decision, &h->subject)
 				      : buf_fmt(out, STR_FMT ": not decided: " STR_FMT "\n",
 						STR_ARG(h->subject.host), STR_ARG(h->error)));

@@ -19,12 +19,22 @@ static bool add_wanted(struct buf *out, const struct policy_decision *d)
 	return buf_fmt(out, " (" STR_FMT ")\n", STR_ARG(s->text));
 }
 
+static bool is_named_before(const struct tls_peer *p, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (str_eq(p->names[i].text, p->names[at].text))
+			return true;
+	return false;
+}
+
+/* Once each: the common name tends to be there as a DNS name too. */
 static bool add_names(struct buf *out, const struct tls_peer *p)
 {
 	bool fits = true;
 
 	for (size_t i = 0; i < p->n_names && fits; i++)
-		fits = buf_fmt(out, "%s" STR_FMT, i == 0 ? "  names   " : ", ",
+		fits = is_named_before(p, i) ||
+		       buf_fmt(out, "%s" STR_FMT, i == 0 ? "  names   " : ", ",
 			       STR_ARG(p->names[i].text));
 	return fits && (p->n_names == 0 || buf_add_char(out, '\n'));
 }

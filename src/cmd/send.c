@@ -164,7 +164,7 @@ static int send_option(struct send_options *o, int c)
 	case 'h':
 		return cmd_print(send_help) ? -1 : EX_IOERR;
 	default:
-		return cmd_usage("send", "bad option");
+		CHECK(!"an option of no use");
 	}
 }
 
@@ -172,9 +172,10 @@ static int send_parse(struct send_options *o, int argc, char **argv)
 {
 	int c;
 
-	opterr = 1;
-	while ((c = getopt_long(argc, argv, "c:o:f:vh", send_long, NULL)) != -1) {
-		int status = send_option(o, c);
+	opterr = 0; /* cmd_bad_option says it */
+	while ((c = getopt_long(argc, argv, ":c:o:f:vh", send_long, NULL)) != -1) {
+		int status =
+			cmd_is_bad_option(c) ? cmd_bad_option("send", c, argv) : send_option(o, c);
 		if (status != 0)
 			return status;
 	}

@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 
+#include "cmd/cmd.h"
 #include "cmd/sink_versions.h"
 #include "os/os.h"
 
@@ -216,10 +217,8 @@ bool cmd_sink_options_take(struct cmd_sink_options *o, int argc, char **argv, st
 
 	opterr = 0;
 	while ((code = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (code == ':')
-			return error_set(e, ERROR_USAGE, "%s needs a value", argv[optind - 1]);
-		if (code == '?')
-			return error_set(e, ERROR_USAGE, "no option %s", argv[optind - 1]);
+		if (cmd_is_bad_option(code))
+			return cmd_option_error(code, argv, e);
 		if (!take_option(o, code, optarg, e))
 			return false;
 	}
