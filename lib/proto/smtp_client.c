@@ -132,6 +132,7 @@ void smtp_client_tls_up(struct smtp_client *c, uint64_t now)
 		return;
 	CHECK(c->stage == STAGE_TLS && !c->first);
 	c->is_tls = true;
+	c->hello_name = STR_NONE;
 	smtp_session_hello(c, now);
 }
 
@@ -174,6 +175,15 @@ void smtp_client_content_end(struct smtp_client *c, uint64_t now)
 	smtp_transaction_content_end(c, now);
 }
 
+void smtp_client_content_failed(struct smtp_client *c, struct str why, uint64_t now)
+{
+	(void)now;
+	if (c->stage == STAGE_OVER)
+		return;
+	CHECK(c->stage == STAGE_CONTENT);
+	smtp_session_fail(c, smtp_verdict_unreadable(c, why));
+}
+
 bool smtp_client_wants_content(const struct smtp_client *c)
 {
 	return c->stage == STAGE_CONTENT && buf_len(&c->output) < SMTP_CONTENT_AHEAD_MAX;
@@ -187,6 +197,11 @@ struct smtp_client_event smtp_client_next(struct smtp_client *c)
 struct str smtp_client_greeting(const struct smtp_client *c)
 {
 	return c->greeting;
+}
+
+struct str smtp_client_hello_name(const struct smtp_client *c)
+{
+	return c->hello_name;
 }
 
 unsigned smtp_client_extensions(const struct smtp_client *c)

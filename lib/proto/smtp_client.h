@@ -69,7 +69,8 @@ enum smtp_client_event_kind {
 	/* The transaction is over, the session usable for another _mail (or _quit). */
 	SMTP_CLIENT_DONE,
 	/* The session is over before QUIT; `outcome` says why. Recipients without an outcome so
-	 * far have got their RCPT events before this one. */
+	 * far have got their RCPT events before this one. What smtp_client_output still has may
+	 * be written, if that can be done at once; then close the wire. */
 	SMTP_CLIENT_FAILED,
 	/* QUIT is done: close the wire. */
 	SMTP_CLIENT_CLOSED,
@@ -125,6 +126,8 @@ void smtp_client_quit(struct smtp_client *c, uint64_t now);
  * smtp_client_wants_content. */
 void smtp_client_content(struct smtp_client *c, struct str in, uint64_t now);
 void smtp_client_content_end(struct smtp_client *c, uint64_t now);
+/* The message cannot be read on: the session ends, the recipients are deferred with 4.3.0. */
+void smtp_client_content_failed(struct smtp_client *c, struct str why, uint64_t now);
 /* False: not asked for, or enough output is waiting. */
 bool smtp_client_wants_content(const struct smtp_client *c);
 
@@ -132,6 +135,8 @@ struct smtp_client_event smtp_client_next(struct smtp_client *c);
 
 /* What the peer said, for records. */
 struct str smtp_client_greeting(const struct smtp_client *c); /* text of the 220 */
+/* The name that the reply to EHLO or HELO begins with: ours, when mail loops back. */
+struct str smtp_client_hello_name(const struct smtp_client *c);
 unsigned smtp_client_extensions(const struct smtp_client *c); /* smtp_extension bits */
 uint64_t smtp_client_size_limit(const struct smtp_client *c); /* SIZE=, 0: unknown */
 

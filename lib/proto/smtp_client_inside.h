@@ -3,6 +3,7 @@
  *	smtp_client.c          the door: octets, time, events
  *	smtp_client_session.c  greeting, EHLO, STARTTLS, QUIT, and the end of a session
  *	smtp_client_mail.c     a transaction
+ *	smtp_client_refuse.c   what need not be sent to be known to fail
  *	smtp_client_verdict.c  outcomes with their reasons, and the queue of events
  *	smtp_client_wire.c     command lines, the transcript
  */
@@ -87,7 +88,7 @@ struct smtp_client {
 	bool is_tls, was_starttls_offered, needs_rset;
 	unsigned extensions;
 	uint64_t size_limit;
-	struct str greeting;
+	struct str greeting, hello_name;
 	struct smtp_reply starttls_reply;
 
 	struct verdict end; /* STAGE_OVER by failure: why */
@@ -116,6 +117,11 @@ void smtp_transaction_settle_rest(struct smtp_client *c, struct verdict v);
 void smtp_transaction_content(struct smtp_client *c, struct str in, uint64_t now);
 void smtp_transaction_content_end(struct smtp_client *c, uint64_t now);
 
+/* smtp_client_refuse.c */
+/* True: every recipient of the transaction has its outcome, without a command. */
+bool smtp_transaction_refuse(struct smtp_client *c);
+bool smtp_transaction_must_downgrade(const struct smtp_client *c);
+
 /* smtp_client_verdict.c */
 struct verdict smtp_verdict_reply(struct smtp_client *c, struct smtp_reply r);
 struct verdict smtp_verdict_soften(struct verdict v); /* a bounce becomes a deferral */
@@ -124,11 +130,17 @@ struct verdict smtp_verdict_lost(struct smtp_client *c, struct str why);
 struct verdict smtp_verdict_protocol(struct smtp_client *c, struct str what);
 struct verdict smtp_verdict_injection(struct smtp_client *c);
 struct verdict smtp_verdict_local(struct status s, struct str reason);
+struct verdict smtp_verdict_inconvertible(struct smtp_client *c, enum mime_downgrade_fault f);
+struct verdict smtp_verdict_unreadable(struct smtp_client *c, struct str why);
 void smtp_event_add(struct smtp_client *c, struct event_node n);
 struct smtp_client_event smtp_event_take(struct smtp_client *c);
 void smtp_event_forget(struct smtp_client *c); /* those that wait */
 
 /* smtp_client_wire.c */
+/* Whether it can stand between "<" and ">", or behind "=", and nowhere else: no text that came in
+ * with a message may become a parameter or a command. */
+bool smtp_wire_is_path(struct str address);
+bool smtp_wire_is_value(struct str s);
 void smtp_wire_command(struct smtp_client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void smtp_wire_note_reply(struct smtp_client *c, int code, struct str text);
 void smtp_wire_note(struct smtp_client *c, struct str mark, struct str what);

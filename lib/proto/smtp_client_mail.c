@@ -167,86 +167,21 @@ static void go_on(struct smtp_client *c, uint64_t now)
 		finish(c, true, now);
 }
 
-/* Before the first command. */
-
-static bool is_harmless(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 127)
-			return false;
-	return s.n <= SMTP_COMMAND_LINE_MAX / 4;
-}
+/* The beginning. */
 
 /* No address may ever become a command of its own. */
 static void refuse_bad_recipients(struct smtp_client *c)
 {
 	for (size_t i = 0; i < c->t.mail.n_rcpts; i++) {
 		const struct smtp_rcpt *r = &c->t.mail.rcpts[i];
-		if (!is_harmless(r->address) || !is_harmless(r->notify) || !is_harmless(r->orcpt))
+		if (r->address.n == 0 || !smtp_wire_is_path(r->address) ||
+		    !smtp_wire_is_value(r->notify) || !smtp_wire_is_value(r->orcpt))
 			settle(c, i,
-			       smtp_verdict_local(STATUS(5, 1, 3),
-						  STR("the recipient address or a parameter of it "
-						      "has control octets or is too long")));
+			       smtp_verdict_local(
+				       STATUS(5, 1, 3),
+				       STR("the recipient address or a parameter of it cannot "
+					   "be sent")));
 	}
-}
-
-static bool refuse(struct smtp_client *c, struct status s, struct str reason)
-{
-	smtp_transaction_settle_rest(c, smtp_verdict_local(s, reason));
-	return true;
-}
-
-static bool is_too_big(const struct smtp_client *c)
-{
-	return c->size_limit > 0 && c->t.mail.size_octets > c->size_limit;
-}
-
-static bool lacks(const struct smtp_client *c, enum smtp_extension e)
-{
-	return (c->extensions & (unsigned)e) == 0;
-}
-
-/* RFC 6152 section 3. */
-static bool must_downgrade(const struct smtp_client *c)
-{
-	return c->t.mail.is_8bit && lacks(c, SMTP_EXT_8BITMIME) && !c->o.no_downgrade;
-}
-
-static struct verdict cannot_convert(struct smtp_client *c, enum mime_downgrade_fault f)
-{
-	return smtp_verdict_local(STATUS(5, 6, 3),
-				  arena_fmt(c->events,
-					    "the server does not offer 8BITMIME, and " STR_FMT,
-					    STR_ARG(mime_downgrade_fault_text(f))));
-}
-
-static bool refuse_conversion(struct smtp_client *c, enum mime_downgrade_fault f)
-{
-	smtp_transaction_settle_rest(c, cannot_convert(c, f));
-	return true;
-}
-
-/* What this server cannot take whatever it would say to it. */
-static bool refuse_locally(struct smtp_client *c)
-{
-	const struct smtp_mail *m = &c->t.mail;
-
-	if (!is_harmless(m->sender) || !is_harmless(m->ret) || !is_harmless(m->envid))
-		return refuse(c, STATUS(5, 1, 7),
-			      STR("the sender address or a parameter of it has "
-				  "control octets or is too long"));
-	if (is_too_big(c)) /* RFC 1870 section 6.1 */
-		return refuse(c, STATUS(5, 3, 4),
-			      arena_fmt(c->events,
-					"the message has %llu octets and the server takes %llu",
-					(unsigned long long)m->size_octets,
-					(unsigned long long)c->size_limit));
-	if (m->is_smtputf8 && lacks(c, SMTP_EXT_SMTPUTF8)) /* RFC 6531 section 3.2 */
-		return refuse(c, STATUS(5, 6, 7),
-			      STR("the message needs SMTPUTF8, which the server does not offer"));
-	if (m->has_8bit_header && must_downgrade(c))
-		return refuse_conversion(c, MIME_DOWNGRADE_8BIT_HEADER);
-	return false;
 }
 
 static void set_up(struct smtp_client *c, const struct smtp_mail *m, enum stage first)
@@ -272,7 +207,7 @@ void smtp_transaction_begin(struct smtp_client *c, const struct smtp_mail *m, ui
 {
 	set_up(c, m, c->needs_rset ? STAGE_RSET : STAGE_MAIL);
 	c->stage = c->t.send.stage;
-	if (!refuse_locally(c))
+	if (!smtp_transaction_refuse(c))
 		refuse_bad_recipients(c);
 	if (c->t.is_refused || first_rcpt_from(&c->t, 0).stage == STAGE_DATA)
 		finish(c, c->needs_rset, now);
@@ -315,7 +250,7 @@ static void take_data(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 		finish(c, true, now);
 	} else if (!c->t.is_refused && c->t.n_accepted > 0) {
 		content_out_init(&c->content, c->o.line_length_limit);
-		if (must_downgrade(c))
+		if (smtp_transaction_must_downgrade(c))
 			c->downgrade = mime_downgrade_new();
 		smtp_session_wait(c, STAGE_CONTENT, now);
 		smtp_event_add(c, (struct event_node){ .kind = SMTP_CLIENT_CONTENT });
@@ -390,7 +325,7 @@ void smtp_transaction_reply(struct smtp_client *c, struct smtp_reply r, uint64_t
 static bool take_converted(struct smtp_client *c, enum mime_downgrade_fault f)
 {
 	if (f != MIME_DOWNGRADE_FINE) {
-		smtp_session_fail(c, cannot_convert(c, f));
+		smtp_session_fail(c, smtp_verdict_inconvertible(c, f));
 		return false;
 	}
 	CHECK(content_out_feed(&c->content, buf_str(&c->converted), &c->output));

@@ -190,6 +190,15 @@ static void take_ehlo_lines(struct smtp_client *c, struct str text)
 		c->was_starttls_offered = (c->extensions & SMTP_EXT_STARTTLS) != 0;
 }
 
+/* RFC 5321 section 4.1.1.1: the reply begins with the server's name. */
+static void take_hello_name(struct smtp_client *c, struct str text)
+{
+	struct str name = STR_NONE;
+
+	if (str_token(&text, STR(" \t\n"), &name))
+		c->hello_name = arena_str(c->own, name);
+}
+
 static void become_ready(struct smtp_client *c, uint64_t now)
 {
 	smtp_session_wait(c, STAGE_IDLE, now);
@@ -212,6 +221,7 @@ static void take_ehlo(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 		smtp_session_fail(c, smtp_verdict_reply(c, r));
 		return;
 	}
+	take_hello_name(c, r.text);
 	if (c->stage == STAGE_EHLO)
 		take_ehlo_lines(c, r.text);
 	if (!wants_starttls(c)) {

@@ -4,7 +4,8 @@
  *	C text     the engine has written exactly this line
  *	E event    what smtp_client_next gives: READY, RCPT 0 bounced 5.1.1, FAILED deferred;
  *	           each word is looked for in a rendering of the event, and what follows " | "
- *	! action   mail, quit, tls_up, end, eof, lost, tick (to the deadline), content TEXT
+ *	! action   mail, quit, tls_up, content TEXT, end, unreadable, eof, lost, tick (to the
+ *	           deadline)
  *
  * Every script runs twice: lines that follow each other in one piece, and octet by octet. */
 
@@ -53,6 +54,8 @@ static const struct smtp_rcpt rcpts[] = {
 static const struct smtp_rcpt bad_rcpts[] = {
 	{ .address = STR_INIT("a@x.example>\r\nDATA") },
 	{ .address = STR_INIT("b@x.example") },
+	{ .address = STR_INIT("c@x.example> NOTIFY=NEVER") },
+	{ .address = STR_INIT("d@x.example"), .orcpt = STR_INIT("x;y RET=FULL") },
 };
 
 static const struct smtp_mail one = {
@@ -71,7 +74,7 @@ static const struct smtp_mail eight = { .is_8bit = true, .rcpts = rcpts, .n_rcpt
 static const struct smtp_mail eight_in_header = {
 	.is_8bit = true, .has_8bit_header = true, .rcpts = rcpts, .n_rcpts = 1
 };
-static const struct smtp_mail injected = { .rcpts = bad_rcpts, .n_rcpts = 2 };
+static const struct smtp_mail injected = { .rcpts = bad_rcpts, .n_rcpts = 4 };
 
 #define HELLO "S 220 mx.example ESMTP\nC EHLO me.example\nS 250 mx.example\nE READY\n"
 #define HELLO_PIPE                                                                                 \
@@ -139,8 +142,9 @@ static const struct {
 	  HELLO "! mail\nC MAIL FROM:<>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\nC DATA\n"
 		"S 354 go\nE CONTENT\n! content X: \xe4\nE RCPT 0 bounced 5.6.3 LOCAL\n"
 		"E FAILED bounced 5.6.3 LOCAL\n" },
-	{ "an address cannot become a command", &plain, &injected,
-	  HELLO "! mail\nC MAIL FROM:<>\nE RCPT 0 bounced 5.1.3 LOCAL\nS 250 ok\n"
+	{ "an address can become neither a command nor a parameter", &plain, &injected,
+	  HELLO "! mail\nC MAIL FROM:<>\nE RCPT 0 bounced 5.1.3 LOCAL\n"
+		"E RCPT 2 bounced 5.1.3 LOCAL\nE RCPT 3 bounced 5.1.3 LOCAL\nS 250 ok\n"
 		"C RCPT TO:<b@x.example>\nS 250 ok\nC DATA\n" },
 
 	{ "MAIL refused under PIPELINING, DATA refused too", &plain, &three,
@@ -190,6 +194,10 @@ static const struct {
 	  HELLO "! mail\nC MAIL FROM:<s@me.example>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\n"
 		"C DATA\nS 354 go\nE CONTENT\n! content x\nC x\nS 552 5.3.4 too big\n"
 		"E RCPT 0 bounced 5.3.4 | before the end\nE FAILED bounced 5.3.4\n" },
+	{ "the message cannot be read on", &plain, &one,
+	  HELLO "! mail\nC MAIL FROM:<s@me.example>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\n"
+		"C DATA\nS 354 go\nE CONTENT\n! content x\n! unreadable\nE RCPT 0 deferred 4.3.0 "
+		"LOCAL known | cannot be read: I/O error\nE FAILED deferred 4.3.0\n" },
 	{ "250 before the end of the message is no delivery", &plain, &one,
 	  HELLO "! mail\nC MAIL FROM:<s@me.example>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\n"
 		"C DATA\nS 354 go\nS 250 kept\nE CONTENT\nE RCPT 0 deferred 4.5.0 PROTOCOL\n"
@@ -403,6 +411,8 @@ static void act(struct run *r, struct str what)
 		smtp_client_tls_up(r->c, r->now);
 	else if (str_eq(what, STR("end")))
 		smtp_client_content_end(r->c, r->now);
+	else if (str_eq(what, STR("unreadable")))
+		smtp_client_content_failed(r->c, STR("I/O error"), r->now);
 	else if (str_eq(what, STR("eof")))
 		smtp_client_read_end(r->c, r->now);
 	else if (str_eq(what, STR("lost")))
@@ -491,6 +501,7 @@ TEST(records)
 	smtp_client_read(c, STR("220 mx ESMTP\r\n"), 0);
 	smtp_client_read(c, STR("250-mx\r\n250-SIZE 77\r\n250 STARTTLS\r\n"), 0);
 	ok_str(smtp_client_greeting(c), STR("mx ESMTP"), "greeting");
+	ok_str(smtp_client_hello_name(c), STR("mx"), "name");
 	ok(smtp_client_was_starttls_offered(c), "offered");
 	ok(smtp_client_size_limit(c) == 77, "size");
 	smtp_client_read(c, STR("454 4.7.0 no\r\n"), 0);

@@ -112,6 +112,27 @@ struct verdict smtp_verdict_local(struct status s, struct str reason)
 	};
 }
 
+struct verdict smtp_verdict_inconvertible(struct smtp_client *c, enum mime_downgrade_fault f)
+{
+	return smtp_verdict_local(STATUS(5, 6, 3),
+				  arena_fmt(c->events,
+					    "the server does not offer 8BITMIME, and " STR_FMT,
+					    STR_ARG(mime_downgrade_fault_text(f))));
+}
+
+struct verdict smtp_verdict_unreadable(struct smtp_client *c, struct str why)
+{
+	struct verdict v =
+		deferral(c, STATUS(4, 3, 0),
+			 arena_fmt(c->events, "the message cannot be read: " STR_FMT,
+				   STR_ARG(smtp_reply_harmless(c->events,
+							       str_first(why, SMTP_REASON_MAX)))),
+			 SMTP_CAUSE_LOCAL);
+
+	v.may_try_next_host = false;
+	return v;
+}
+
 void smtp_event_add(struct smtp_client *c, struct event_node n)
 {
 	struct event_node *copy = ARENA_NEW(c->events, struct event_node);

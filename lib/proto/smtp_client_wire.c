@@ -2,6 +2,8 @@
 
 #include "proto/smtp_client_inside.h"
 
+#include "mail/mailbox.h"
+
 static void transcript_line(struct smtp_client *c, struct str mark, struct str what)
 {
 	static const size_t note = 16; /* room for the last line */
@@ -31,6 +33,21 @@ void smtp_wire_note_reply(struct smtp_client *c, int code, struct str text)
 		transcript_line(c, STR("S: "),
 				arena_fmt(c->events, "%d-" STR_FMT, code, STR_ARG(line)));
 	transcript_line(c, STR("S: "), arena_fmt(c->events, "%d " STR_FMT, code, STR_ARG(rest)));
+}
+
+bool smtp_wire_is_path(struct str address)
+{
+	struct mailbox ignored;
+
+	return mailbox_parse(address, &ignored);
+}
+
+bool smtp_wire_is_value(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 127)
+			return false;
+	return s.n <= SMTP_COMMAND_LINE_MAX / 4;
 }
 
 void smtp_wire_command(struct smtp_client *c, const char *fmt, ...)

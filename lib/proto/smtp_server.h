@@ -66,7 +66,7 @@ enum smtp_server_event_kind {
 struct smtp_server_event {
 	enum smtp_server_event_kind kind;
 	enum smtp_verb verb;
-	/* All spans live until the question is answered; content until the next call. */
+	/* Spans live until the question is answered; content until the next smtp_server_next. */
 	struct str argument;
 	struct smtp_command_mail mail;
 	struct smtp_command_rcpt rcpt;
