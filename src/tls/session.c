@@ -155,6 +155,7 @@ static void session_end(struct tls_session *s, enum tls_state state, const char 
 static void session_fail(struct tls_session *s)
 {
 	char text[256];
+	bool is_tls;
 
 	if (is_unexpected_end(s)) {
 		session_end(s, s->was_up ? TLS_STATE_TRUNCATED : TLS_STATE_FAILED,
@@ -162,8 +163,11 @@ static void session_fail(struct tls_session *s)
 				      : "the peer closed the connection during the handshake");
 		return;
 	}
+	is_tls = s->was_up || ERR_GET_REASON(ERR_peek_error()) != SSL_R_WRONG_VERSION_NUMBER;
 	tls_queue_text(text, sizeof(text));
 	session_end(s, TLS_STATE_FAILED, text);
+	if (!is_tls)
+		snprintf(s->error, sizeof(s->error), "what the peer sent is not TLS: %s", text);
 	if (s->alert_sent >= 0)
 		snprintf(s->error, sizeof(s->error), "%s (we sent alert \"%s\")", text,
 			 SSL_alert_desc_string_long(s->alert_sent));

@@ -289,6 +289,20 @@ static const struct {
 	{ "a goodbye instead of a handshake", STR_INIT("\x15\x03\x03\x00\x02\x01\x00") },
 };
 
+TEST(an_answer_in_the_clear)
+{
+	struct tls_client *c = trusting_client();
+	struct error e = { 0 };
+	struct tls_session *s = tls_client_session(c, &any_demand, &e);
+
+	tls_session_step(s);
+	tls_session_network_in(s, STR("454 TLS not available\r\n"));
+	ok(tls_session_step(s) == TLS_STATE_FAILED, "failed");
+	ok(says(tls_session_error(s), "is not TLS"), tls_session_error(s).p);
+	tls_session_free(s);
+	tls_client_free(c);
+}
+
 static void feed_garbage(struct tls_session *s, struct str octets, size_t piece, const char *rule)
 {
 	struct str rest = octets;
@@ -487,13 +501,21 @@ TEST(state_names)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(in_every_split),           RUN(versions),
-		RUN(ciphers_below_tls13),      RUN(demands_that_cannot_be_met),
-		RUN(end_without_close_notify), RUN(a_record_cut_in_two_is_not_delivered),
-		RUN(garbage_from_the_network), RUN(damage_in_every_octet),
-		RUN(ports_have_limits),        RUN(a_flood_is_cut),
-		RUN(server_name_is_sent),      RUN(contexts_are_shared),
-		RUN(client_certificate),       RUN(state_names),
+		RUN(in_every_split),
+		RUN(versions),
+		RUN(ciphers_below_tls13),
+		RUN(demands_that_cannot_be_met),
+		RUN(end_without_close_notify),
+		RUN(a_record_cut_in_two_is_not_delivered),
+		RUN(an_answer_in_the_clear),
+		RUN(garbage_from_the_network),
+		RUN(damage_in_every_octet),
+		RUN(ports_have_limits),
+		RUN(a_flood_is_cut),
+		RUN(server_name_is_sent),
+		RUN(contexts_are_shared),
+		RUN(client_certificate),
+		RUN(state_names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
