@@ -1,18 +1,15 @@
 """src/dns against the signed tree: what is secure, insecure, bogus, absent, or not to be had."""
 
 import json
-import os
-import pathlib
 import subprocess
 import time
 
 import pytest
 
 from lab import dns as lab_dns
+from lab import hopseal as lab_hopseal
 
-PROBE = pathlib.Path(
-    os.environ.get("DNS_PROBE", pathlib.Path(__file__).parents[2] / "build/tests/dns_probe")
-).resolve()
+PROBE = lab_hopseal.program().parents[1] / "tests/dns_probe"
 
 
 @pytest.fixture(name="probe")
