@@ -1,34 +1,60 @@
 #include "mail/message_scan.h"
 
+bool message_field_cut(struct str line, struct str *name, struct str *value)
+{
+	if (!str_cut(line, ':', name, value))
+		return false;
+	while (name->n > 0 && (name->p[name->n - 1] == ' ' || name->p[name->n - 1] == '\t'))
+		name->n--;
+	for (size_t i = 0; i < name->n; i++)
+		if (name->p[i] <= ' ' || name->p[i] > '~')
+			return false;
+	return name->n > 0;
+}
+
 void message_scan_init(struct message_scan *m)
 {
 	*m = (struct message_scan){ .is_line_empty = true, .is_header_utf8 = true };
 }
 
+static bool message_scan_cut(const struct message_scan *m, struct str *name, struct str *value)
+{
+	return message_field_cut(str_span(m->field, m->field_n), name, value);
+}
+
 /* "TLS-Required: No"; any other value, or a second field, makes the request void. */
-static void message_scan_header(struct message_scan *m)
+static void message_scan_field_end(struct message_scan *m)
 {
 	struct str name, value;
 
-	if (!str_cut(str_span(m->line, m->line_n), ':', &name, &value) ||
-	    !str_ieq_ascii(str_trim(name), STR("TLS-Required")))
-		return;
-	m->n_tls_required++;
-	m->has_tls_required_no =
-		m->n_tls_required == 1 && str_ieq_ascii(str_trim(value), STR("No"));
+	if (message_scan_cut(m, &name, &value) && str_ieq_ascii(name, STR("TLS-Required"))) {
+		m->n_tls_required++;
+		m->has_tls_required_no = m->n_tls_required == 1 && !m->is_field_cut &&
+					 str_ieq_ascii(str_trim(value), STR("No"));
+	}
+	m->field_n = 0;
+	m->is_field_cut = false;
+}
+
+/* The header section ends at an empty line, and at a line that is no field: what looks like a field
+ * below is text, and text must not lower the policy. */
+static void message_scan_header_line_end(struct message_scan *m)
+{
+	struct str name, value;
+
+	if (m->is_line_empty)
+		message_scan_field_end(m);
+	m->is_in_body = m->is_line_empty || (!m->is_folded && !message_scan_cut(m, &name, &value));
+	m->has_8bit_header |= m->is_line_8bit && !m->is_in_body;
+	m->is_line_8bit = false;
+	m->is_line_empty = true;
 }
 
 static void message_scan_line_end(struct message_scan *m)
 {
 	m->size_octets += 2;
-	if (m->is_in_body)
-		return;
-	if (m->is_line_empty)
-		m->is_in_body = true;
-	else
-		message_scan_header(m);
-	m->line_n = 0;
-	m->is_line_empty = true;
+	if (!m->is_in_body)
+		message_scan_header_line_end(m);
 }
 
 /* UTF-8 state machine over the header section; RFC 3629 section 3. */
@@ -59,6 +85,15 @@ static void message_scan_utf8(struct message_scan *m, unsigned char u)
 	}
 }
 
+/* A blank in front continues the field before, if there is one. */
+static void message_scan_line_begin(struct message_scan *m, char first)
+{
+	m->is_line_empty = false;
+	m->is_folded = m->field_n > 0 && (first == ' ' || first == '\t');
+	if (!m->is_folded)
+		message_scan_field_end(m);
+}
+
 static void message_scan_octet(struct message_scan *m, char c)
 {
 	unsigned char u = (unsigned char)c;
@@ -68,12 +103,14 @@ static void message_scan_octet(struct message_scan *m, char c)
 	m->has_nul |= u == 0;
 	if (m->is_in_body)
 		return;
-	m->has_8bit_header |= u > 127;
+	if (m->is_line_empty)
+		message_scan_line_begin(m, c);
+	m->is_line_8bit |= u > 127;
 	message_scan_utf8(m, u);
-	m->is_line_empty = false;
-	/* a folded line goes on with the one before it, which was looked at already */
-	if (m->line_n < sizeof(m->line))
-		m->line[m->line_n++] = c;
+	if (m->field_n < sizeof(m->field))
+		m->field[m->field_n++] = c;
+	else
+		m->is_field_cut = true;
 }
 
 void message_scan_feed(struct message_scan *m, struct str in)
@@ -101,5 +138,7 @@ void message_scan_end(struct message_scan *m)
 	if (m->utf8_left > 0)
 		m->is_header_utf8 = false;
 	if (!m->is_in_body && !m->is_line_empty)
-		message_scan_header(m);
+		message_scan_header_line_end(m);
+	if (!m->is_in_body)
+		message_scan_field_end(m);
 }

@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-#define MESSAGE_SCAN_LINE_MAX 128 /* as much of a header line as is looked at */
+#define MESSAGE_SCAN_FIELD_MAX 128 /* as much of a header field as is looked at */
 
 struct message_scan {
 	/* the answers, final after message_scan_end */
@@ -18,15 +18,21 @@ struct message_scan {
 	bool has_tls_required_no; /* one TLS-Required field, saying No: RFC 8689 section 3 */
 
 	/* private */
-	bool is_in_body, is_after_cr, is_line_empty;
+	bool is_in_body, is_after_cr, is_line_empty, is_line_8bit;
+	bool is_folded;    /* this line goes on with the field of the one before */
+	bool is_field_cut; /* there is more of the field than `field` holds */
 	unsigned n_tls_required, utf8_left;
 	uint32_t utf8_code, utf8_min;
-	size_t line_n;
-	char line[MESSAGE_SCAN_LINE_MAX];
+	size_t field_n;
+	char field[MESSAGE_SCAN_FIELD_MAX]; /* unfolded; RFC 5322 section 2.2.3 */
 };
 
 void message_scan_init(struct message_scan *m);
 void message_scan_feed(struct message_scan *m, struct str in);
 void message_scan_end(struct message_scan *m);
+
+/* Takes the front of a header field apart; RFC 5322 section 2.2, its section 4.5 for blanks before
+ * the colon. False: this line is no field. */
+MUST_USE bool message_field_cut(struct str line, struct str *name, struct str *value);
 
 #endif

@@ -1,6 +1,8 @@
 #include "base/test.h"
 #include "mail/message_scan.h"
 
+#define BLANKS "                                                            "
+
 static const struct {
 	const char *rule;
 	struct str text;
@@ -43,6 +45,24 @@ static const struct {
 	{ "TLS-Required in the body means nothing",
 	  STR_INIT("A: b\n\nTLS-Required: No\n"),
 	  { .size_octets = 26, .is_header_utf8 = true } },
+	{ "a folded line is no field of its own",
+	  STR_INIT("Subject: x\n TLS-Required: No\n\n"),
+	  { .size_octets = 33, .is_header_utf8 = true } },
+	{ "a value may be folded",
+	  STR_INIT("TLS-Required:\n\tNo\nA: b\n\n"),
+	  { .size_octets = 28, .has_tls_required_no = true, .is_header_utf8 = true } },
+	{ "a value that goes on in the next line is not No",
+	  STR_INIT("TLS-Required: No\n , not really\n\n"),
+	  { .size_octets = 35, .is_header_utf8 = true } },
+	{ "a value that goes on behind many blanks is not No",
+	  STR_INIT("TLS-Required: No" BLANKS BLANKS "x\n\n"),
+	  { .size_octets = 16 + 2 * 60 + 5, .is_header_utf8 = true } },
+	{ "a line that is no field ends the header section",
+	  STR_INIT("hello, \xff\nTLS-Required: No\n\n"),
+	  { .size_octets = 30, .is_8bit = true, .is_header_utf8 = false } },
+	{ "a continuation of nothing ends it, too",
+	  STR_INIT(" a: b\nTLS-Required: No\n\n"),
+	  { .size_octets = 27, .is_header_utf8 = true } },
 	{ "a header without line end",
 	  STR_INIT("TLS-Required: No"),
 	  { .size_octets = 16, .has_tls_required_no = true, .is_header_utf8 = true } },

@@ -1,6 +1,7 @@
 /* A header section: passed on, all but the encoding field, which is held until the type is known
  * or, where it says 7bit, until the body has shown whether that is true. */
 
+#include "mail/message_scan.h"
 #include "proto/mime_downgrade_inside.h"
 
 void mime_header_begin(struct mime_downgrade *d, bool is_of_message, bool is_default_message)
@@ -35,21 +36,6 @@ static void put(struct mime_downgrade *d, struct str s)
 }
 
 /* Fields. */
-
-/* RFC 5322 section 2.2; blanks before the colon are its section 4.5. */
-static bool is_field(struct str line, struct str *name)
-{
-	struct str rest;
-
-	if (!str_cut(line, ':', name, &rest))
-		return false;
-	while (name->n > 0 && (name->p[name->n - 1] == ' ' || name->p[name->n - 1] == '\t'))
-		name->n--;
-	for (size_t i = 0; i < name->n; i++)
-		if (name->p[i] <= ' ' || name->p[i] > '~')
-			return false;
-	return name->n > 0;
-}
 
 static struct str field_value(const struct mime_downgrade *d)
 {
@@ -151,14 +137,14 @@ static void add_to_field(struct mime_downgrade *d, struct mime_piece p)
 
 bool mime_header_piece(struct mime_downgrade *d, struct mime_piece p)
 {
-	struct str name;
+	struct str name, value;
 	bool is_folded = p.text.n > 0 && (p.text.p[0] == ' ' || p.text.p[0] == '\t');
 
 	if (!p.is_first || (is_folded && d->field_kind != FIELD_NONE)) {
 		add_to_field(d, p);
 		return true;
 	}
-	if (is_field(p.text, &name)) {
+	if (message_field_cut(p.text, &name, &value)) {
 		begin_field(d, name);
 		add_to_field(d, p);
 		return true;
