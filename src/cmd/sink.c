@@ -29,20 +29,34 @@ static void on_accepted(void *arg, struct net_stream *s)
 	cmd_sink_session_begin(&r->sink, s);
 }
 
+static struct net_listener *
+open_listener(struct run *r, const struct cmd_sink_place *place, struct error *e)
+{
+	if (place->path.n > 0)
+		return net_listener_new_unix(r->sink.loop, place->path, on_accepted, r, e);
+	return net_listener_new(r->sink.loop, &place->at, on_accepted, r, e);
+}
+
+static void print_listener(const struct cmd_sink_place *place, const struct net_listener *n)
+{
+	struct net_endpoint at = net_listener_endpoint(n);
+	char text[NET_ENDPOINT_TEXT_MAX];
+
+	if (place->path.n > 0)
+		printf("listening on unix:" STR_FMT "\n", STR_ARG(place->path));
+	else
+		printf("listening on %s\n", net_endpoint_text(&at, text).p);
+}
+
 static bool open_listeners(struct run *r, struct error *e)
 {
-	char text[NET_ENDPOINT_TEXT_MAX];
-	struct net_endpoint at;
-
 	for (size_t i = 0; i < r->o.n; i++) {
-		r->listeners[i] = net_listener_new(r->sink.loop, &r->o.at[i], on_accepted, r, e);
+		r->listeners[i] = open_listener(r, &r->o.places[i], e);
 		if (!r->listeners[i])
 			return false;
 	}
-	for (size_t i = 0; i < r->o.n; i++) {
-		at = net_listener_endpoint(r->listeners[i]);
-		printf("listening on %s\n", net_endpoint_text(&at, text).p);
-	}
+	for (size_t i = 0; i < r->o.n; i++)
+		print_listener(&r->o.places[i], r->listeners[i]);
 	return fflush(stdout) == 0 || error_set(e, ERROR_IO, "writing to standard output");
 }
 

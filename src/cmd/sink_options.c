@@ -14,9 +14,9 @@ const char cmd_sink_help[] =
 	"usage: hopseal sink [options]\n\n"
 	"Receives mail and keeps, counts or refuses it as it is told, to try out what\n"
 	"senders do. For demonstrations and tests; it relays nothing.\n\n"
-	"  --listen ADDRESS:PORT   where to listen, also several times; port 0 takes a free\n"
-	"                          one. Each is told as \"listening on ADDRESS:PORT\" on\n"
-	"                          standard output. Default: 127.0.0.1:0\n"
+	"  --listen ADDRESS:PORT   where to listen, also several times (default 127.0.0.1:0);\n"
+	"  --listen unix:PATH      port 0 takes a free one. Each is told as \"listening on\n"
+	"                          ADDRESS:PORT\" on standard output\n"
 	"  --hostname NAME         in the greeting (default: localhost)\n"
 	"  --lmtp                  speak LMTP (RFC 2033) instead of SMTP\n"
 	"  --size OCTETS           the largest message; 0: any (default)\n"
@@ -33,7 +33,8 @@ const char cmd_sink_help[] =
 	"\nWhat becomes of messages\n"
 	"  --maildir DIR           each becomes a file in DIR/new\n"
 	"  --count                 only the number is told, at the end\n"
-	"  --quiet                 no line \"received ...\" for each message\n"
+	"  --quiet                 no line \"received ...\" on standard output for each\n"
+	"                          message; read them, or a full pipe stops the sink\n"
 	"  --log                   each step of each session on standard error\n"
 	"\nTrouble to order\n"
 	"  --reply RULE            one rule, also several times\n"
@@ -106,12 +107,18 @@ static const struct option options[] = {
 
 static bool take_listen(struct cmd_sink_options *o, const char *text, struct error *e)
 {
+	struct str where = str_of(text);
+	struct cmd_sink_place *place = &o->places[o->n];
+
 	if (o->n == CMD_SINK_LISTENERS_MAX)
 		return error_set(e, ERROR_USAGE, "more than %d times --listen",
 				 CMD_SINK_LISTENERS_MAX);
-	return net_endpoint_parse(str_of(text), &o->at[o->n++]) ||
-	       error_set(e, ERROR_USAGE,
-			 "--listen %s: say 127.0.0.1:2525 or [::1]:0, an address and a port", text);
+	o->n++;
+	if (str_has_prefix(where, STR("unix:")))
+		place->path = str_from(where, 5);
+	return place->path.n > 0 || net_endpoint_parse(where, &place->at) ||
+	       error_set(e, ERROR_USAGE, "--listen %s: say 127.0.0.1:2525, [::1]:0 or unix:PATH",
+			 text);
 }
 
 static bool take_without(struct cmd_sink_options *o, const char *keyword, struct error *e)
@@ -135,8 +142,11 @@ static bool take_script(struct cmd_sink_options *o, const char *path, struct err
 	bool is_ok;
 
 	buf_init(&text, SCRIPT_FILE_MAX);
-	is_ok = os_file_read(path, &text, NULL, e) &&
-		cmd_sink_script_add_lines(o->script, buf_str(&text), e);
+	is_ok = os_file_read(path, &text, NULL, e);
+	if (is_ok && !cmd_sink_script_add_lines(o->script, buf_str(&text), e)) {
+		e->kind = ERROR_DATA;
+		is_ok = false;
+	}
 	buf_fini(&text);
 	return is_ok || error_prefix(e, "%s", path);
 }

@@ -11,7 +11,10 @@
 #define CMD_SINK_LISTENERS_MAX 32
 
 struct cmd_sink_options {
-	struct net_endpoint at[CMD_SINK_LISTENERS_MAX];
+	struct cmd_sink_place {
+		struct str path; /* of a UNIX-domain socket; "": none, then `at` */
+		struct net_endpoint at;
+	} places[CMD_SINK_LISTENERS_MAX];
 	size_t n;
 	struct smtp_server_options engine;
 	struct tls_server_options tls;

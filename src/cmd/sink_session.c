@@ -604,6 +604,8 @@ void cmd_sink_session_begin(struct cmd_sink *sink, struct net_stream *stream)
 	s->stream = stream;
 	if (net_stream_peer(stream, &peer))
 		net_endpoint_text(&peer, s->peer);
+	else
+		snprintf(s->peer, sizeof(s->peer), "unix");
 	s->timer = net_timer_new(sink->loop, on_timer, s);
 	s->engine = smtp_server_new(&o, net_loop_now(sink->loop));
 	buf_init(&s->in, IN_MAX);

@@ -65,6 +65,15 @@ bool net_endpoint_of(const union net_sockaddr *sa, struct net_endpoint *out)
 	return sa->any.sa_family == AF_INET;
 }
 
+bool net_socket_path(struct str path, char out[NET_PATH_MAX])
+{
+	if (path.n == 0 || path.n >= NET_PATH_MAX || str_contains(path, '\0'))
+		return false;
+	memcpy(out, path.p, path.n);
+	out[path.n] = '\0';
+	return true;
+}
+
 static enum net_fault fault_of(int uv_error)
 {
 	switch (uv_error) {

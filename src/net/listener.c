@@ -7,7 +7,12 @@
 #define BACKLOG 511
 
 struct net_listener {
-	uv_tcp_t uv;
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} uv;
 	struct net_loop *loop;
 	void (*accepted)(void *arg, struct net_stream *s);
 	void *arg;
@@ -28,6 +33,18 @@ static void on_connection(uv_stream_t *uv, int status)
 		n->accepted(n->arg, s);
 }
 
+static struct net_listener *
+listener_new(struct net_loop *l, void (*accepted)(void *arg, struct net_stream *s), void *arg)
+{
+	struct net_listener *n = base_alloc(sizeof(*n));
+
+	n->loop = l;
+	n->accepted = accepted;
+	n->arg = arg;
+	l->n_owned++;
+	return n;
+}
+
 static int listener_open(struct net_listener *n, const struct net_endpoint *at)
 {
 	union net_sockaddr sa;
@@ -35,11 +52,11 @@ static int listener_open(struct net_listener *n, const struct net_endpoint *at)
 	int r;
 
 	net_sockaddr_of(at, &sa);
-	r = uv_tcp_bind(&n->uv, &sa.any, sa.any.sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+	r = uv_tcp_bind(&n->uv.tcp, &sa.any, sa.any.sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
 	if (r == 0)
-		r = uv_listen((uv_stream_t *)&n->uv, BACKLOG, on_connection);
+		r = uv_listen(&n->uv.stream, BACKLOG, on_connection);
 	if (r == 0)
-		r = uv_tcp_getsockname(&n->uv, &sa.any, &length);
+		r = uv_tcp_getsockname(&n->uv.tcp, &sa.any, &length);
 	if (r == 0)
 		CHECK(net_endpoint_of(&sa, &n->at));
 	return r;
@@ -49,15 +66,11 @@ struct net_listener *net_listener_new(struct net_loop *l, const struct net_endpo
 				      void (*accepted)(void *arg, struct net_stream *s), void *arg,
 				      struct error *e)
 {
-	struct net_listener *n = base_alloc(sizeof(*n));
+	struct net_listener *n = listener_new(l, accepted, arg);
 	char text[NET_ENDPOINT_TEXT_MAX];
 	int r;
 
-	n->loop = l;
-	n->accepted = accepted;
-	n->arg = arg;
-	CHECK(uv_tcp_init(&l->uv, &n->uv) == 0);
-	l->n_owned++;
+	CHECK(uv_tcp_init(&l->uv, &n->uv.tcp) == 0);
 	r = listener_open(n, at);
 	if (r == 0)
 		return n;
@@ -67,12 +80,33 @@ struct net_listener *net_listener_new(struct net_loop *l, const struct net_endpo
 	return NULL;
 }
 
+struct net_listener *net_listener_new_unix(struct net_loop *l, struct str path,
+					   void (*accepted)(void *arg, struct net_stream *s),
+					   void *arg, struct error *e)
+{
+	struct net_listener *n = listener_new(l, accepted, arg);
+	char z[NET_PATH_MAX];
+	int r = net_socket_path(path, z) ? 0 : UV_ENAMETOOLONG;
+
+	CHECK(uv_pipe_init(&l->uv, &n->uv.pipe, 0) == 0);
+	if (r == 0)
+		r = uv_pipe_bind(&n->uv.pipe, z);
+	if (r == 0)
+		r = uv_listen(&n->uv.stream, BACKLOG, on_connection);
+	if (r == 0)
+		return n;
+	error_set(e, ERROR_NOT_HERE, "cannot listen on " STR_FMT ": %s",
+		  STR_ARG(str_first(path, 200)), uv_strerror(r));
+	net_listener_free(n);
+	return NULL;
+}
+
 void net_listener_free(struct net_listener *n)
 {
 	if (!n)
 		return;
 	n->loop->n_owned--;
-	uv_close((uv_handle_t *)&n->uv, on_closed);
+	uv_close(&n->uv.handle, on_closed);
 }
 
 struct net_endpoint net_listener_endpoint(const struct net_listener *n)

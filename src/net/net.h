@@ -119,8 +119,14 @@ struct net_listener;
 MUST_USE struct net_listener *net_listener_new(struct net_loop *l, const struct net_endpoint *at,
 					       void (*accepted)(void *arg, struct net_stream *s),
 					       void *arg, struct error *e);
+/* On a UNIX-domain socket, which must not exist and is removed by net_listener_free. */
+MUST_USE struct net_listener *
+net_listener_new_unix(struct net_loop *l, struct str path,
+		      void (*accepted)(void *arg, struct net_stream *s), void *arg,
+		      struct error *e);
 void net_listener_free(struct net_listener *n);
-struct net_endpoint net_listener_endpoint(const struct net_listener *n); /* with the port chosen */
+/* With the port chosen; all zero for a UNIX-domain socket. */
+struct net_endpoint net_listener_endpoint(const struct net_listener *n);
 
 /* Calls when the foreign descriptor is readable (level triggered). It stays the caller's: free the
  * watch before closing it. */

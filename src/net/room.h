@@ -3,6 +3,8 @@
 #ifndef HOPSEAL_NET_ROOM_H
 #define HOPSEAL_NET_ROOM_H
 
+#include <sys/un.h>
+
 #include <uv.h>
 
 #include "net/net.h"
@@ -31,6 +33,10 @@ union net_sockaddr {
 
 void net_sockaddr_of(const struct net_endpoint *e, union net_sockaddr *out);
 MUST_USE bool net_endpoint_of(const union net_sockaddr *sa, struct net_endpoint *out);
+
+/* A path as the system takes it; false when it cannot be that of a socket. */
+#define NET_PATH_MAX sizeof(((struct sockaddr_un *)NULL)->sun_path)
+MUST_USE bool net_socket_path(struct str path, char out[NET_PATH_MAX]);
 
 /* An accepted stream without calls, or NULL. */
 MUST_USE struct net_stream *net_stream_accept(struct net_loop *l, uv_stream_t *listener);

@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #define LAST_WORDS_MS 100
 
@@ -227,17 +226,15 @@ struct net_stream *net_stream_connect_unix(struct net_loop *l, struct str path,
 					   const struct net_stream_calls *calls, void *arg)
 {
 	struct net_stream *s = stream_new(l, calls, arg);
-	char z[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	char z[NET_PATH_MAX];
 
 	s->connect.data = s;
 	CHECK(uv_pipe_init(&l->uv, &s->uv.pipe, 0) == 0);
 	s->uv.handle.data = s;
-	if (path.n == 0 || path.n >= sizeof(z) || str_contains(path, '\0')) {
+	if (!net_socket_path(path, z)) {
 		stream_fail(s, UV_ENAMETOOLONG);
 		return s;
 	}
-	memcpy(z, path.p, path.n);
-	z[path.n] = '\0';
 	uv_pipe_connect(&s->connect, &s->uv.pipe, z, on_connect);
 	return s;
 }
@@ -245,14 +242,17 @@ struct net_stream *net_stream_connect_unix(struct net_loop *l, struct str path,
 struct net_stream *net_stream_accept(struct net_loop *l, uv_stream_t *listener)
 {
 	struct net_stream *s = stream_new(l, &no_calls, NULL);
+	bool is_tcp = listener->type == UV_TCP;
 
-	CHECK(uv_tcp_init(&l->uv, &s->uv.tcp) == 0);
+	CHECK((is_tcp ? uv_tcp_init(&l->uv, &s->uv.tcp) : uv_pipe_init(&l->uv, &s->uv.pipe, 0)) ==
+	      0);
 	s->uv.handle.data = s;
 	if (uv_accept(listener, &s->uv.stream) != 0) {
 		net_stream_free(s);
 		return NULL;
 	}
-	uv_tcp_nodelay(&s->uv.tcp, 1);
+	if (is_tcp)
+		uv_tcp_nodelay(&s->uv.tcp, 1);
 	s->state = OPEN;
 	return s;
 }

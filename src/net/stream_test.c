@@ -359,6 +359,43 @@ TEST(reset)
 	pair_close(&p);
 }
 
+static void on_accepted_unix(void *arg, struct net_stream *s)
+{
+	struct pair *p = arg;
+	struct net_endpoint none;
+
+	ok(!net_stream_peer(s, &none), "no endpoint");
+	p->server.s = s;
+	net_stream_set_calls(s, &side_calls, &p->server);
+	net_listener_free(p->n);
+	p->n = NULL;
+	side_begin(&p->server);
+}
+
+TEST(unix_listener)
+{
+	struct pair p = { .server = { .says = STR_INIT("220 x\r\n"), .finishes = true } };
+	char path[64], too_long[200];
+	struct error e = { 0 };
+
+	memset(too_long, 'x', sizeof(too_long));
+	snprintf(path, sizeof(path), "net_listen.%ld", (long)getpid());
+	p.l = net_loop_new();
+	buf_init(&p.client.got, BIG);
+	buf_init(&p.server.got, BIG);
+	p.n = net_listener_new_unix(p.l, str_of(path), on_accepted_unix, &p, &e);
+	ok(p.n != NULL, e.text);
+	ok(!net_listener_new_unix(p.l, str_of(path), on_accepted_unix, &p, &e), "taken");
+	ok(str_search(error_text(&e), str_of(path), &(size_t){ 0 }), e.text);
+	ok(!net_listener_new_unix(p.l, str_span(too_long, 200), on_accepted_unix, &p, &e),
+	   "a path that no socket can have");
+	p.client.s = net_stream_connect_unix(p.l, str_of(path), &side_calls, &p.client);
+	net_loop_run(p.l);
+	ok_str(buf_str(&p.client.got), STR("220 x\r\n"), "read");
+	ok(access(path, F_OK) != 0, "the socket is removed");
+	pair_close(&p);
+}
+
 TEST(unix_socket)
 {
 	struct pair p = { .client = { .says = STR_INIT("LHLO x\r\n") } };
@@ -430,4 +467,4 @@ TEST(linger_ends)
 TEST_MAIN(RUN(hello_and_goodbye), RUN(more_than_the_kernel_takes), RUN(drained_is_told),
 	  RUN(pause_and_resume), RUN(freed_in_every_call), RUN(refused), RUN(source_address),
 	  RUN(source_address_of_somebody_else), RUN(address_in_use), RUN(last_words_before_a_reset),
-	  RUN(reset), RUN(unix_socket), RUN(linger_ends))
+	  RUN(reset), RUN(unix_listener), RUN(unix_socket), RUN(linger_ends))
