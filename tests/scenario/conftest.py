@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from lab import ca as lab_ca  # noqa: E402
 from lab import dns as lab_dns  # noqa: E402
 from lab import dnsfault, hopseal as lab_hopseal, netns, peers  # noqa: E402
+from lab import postfix_client as lab_postfix_client  # noqa: E402
 from lab import sink as lab_sink, zones  # noqa: E402
 
 
@@ -92,3 +93,14 @@ def aiosmtpd(tree, ca):
     """aiosmtpd as the MX host of aiosmtpd.example; gives what it received."""
     with peers.aiosmtpd(zones.AIOSMTPD, ca.cert("valid", "mx.aiosmtpd.example")) as received:
         yield received
+
+
+@pytest.fixture(scope="session")
+def postfix_client(network, ca, tmp_path_factory):
+    """Postfix as the sender."""
+    try:
+        folder = tmp_path_factory.mktemp("postfix_client")
+        with lab_postfix_client.postfix_client(folder, ca) as client:
+            yield client
+    except peers.Unavailable as e:
+        pytest.skip(str(e))

@@ -14,6 +14,9 @@ MESSAGE = b"From: alice@client.example\r\nSubject: hello\r\n\r\nA line.\r\n"
 # Tables are written below the configuration folder; TABLES stands for that folder.
 TABLES = "TABLES"
 
+# What `send` exits with: sysexits(3).
+DELIVERED, BOUNCED, DEFERRED = 0, 69, 75
+
 
 def program():
     """The binary that $HOPSEAL names, or the one of the usual build folder."""
@@ -37,6 +40,45 @@ class Result:
             return json.loads(self.out)
         except ValueError as e:
             raise AssertionError(f"not JSON: {e}\n{self}") from e
+
+    def rcpt(self, address=None):
+        """The record of one recipient of a send; of the only one when none is named."""
+        found = [r for r in self.json["recipients"] if address in (None, r["recipient"])]
+        assert len(found) == 1, f"{len(found)} recipients\n{self}"
+        return found[0]
+
+    @property
+    def fate(self):
+        """(outcome, status) of the only recipient of a send."""
+        r = self.rcpt()
+        return r["outcome"], r["status"]
+
+    @property
+    def reason(self):
+        """Why, in the words of the outcome of the only recipient of a send."""
+        return self.rcpt()["reason"]
+
+    @property
+    def tries(self):
+        """The hosts that a send tried, in order, whatever the delivery."""
+        return [t for d in self.json["deliveries"] for t in d["tries"]]
+
+    def facts(self, kind, name):
+        """The answers to one question in the facts of a send or explain."""
+        sets = [d["facts"] for d in self.json.get("deliveries", [])] or [self.json["facts"]]
+        return [
+            f["answer"]
+            for facts in sets
+            for f in facts
+            if (f["question"]["kind"], f["question"]["name"]) == (kind, name)
+        ]
+
+    @property
+    def decision(self):
+        """The only decision of an explain."""
+        made = [d for each in self.json["destinations"] for d in each["decisions"]]
+        assert len(made) == 1, f"{len(made)} decisions\n{self}"
+        return made[0]
 
     def __str__(self):
         return f"{' '.join(map(str, self.argv))}\nexit {self.code}\n{self.out}\n{self.err}"

@@ -203,7 +203,7 @@ UNPACKED = {
 def fetch_all():
     """Unpacks what is missing into .work/; to be called where there is a network. What cannot be
     had now is Unavailable later."""
-    if os.geteuid() != 0:
+    if not netns.has_many_users():
         return
     for name in UNPACKED:
         with contextlib.suppress(Unavailable):
@@ -282,7 +282,7 @@ def opensmtpd(folder, address, cert, domain):
     work with OpenSSL 3: OpenSMTPD issue 1171): a real receiver of the kind that level may has to
     live with.
     """
-    package, top = unpacked("opensmtpd"), prepare_elsewhere(folder, ["opensmtpd", "opensmtpq"])
+    top, package = prepare_elsewhere(folder, ["opensmtpd", "opensmtpq"]), unpacked("opensmtpd")
     (top / "spool/smtpd").mkdir(mode=0o711)
     (top / "varlib/opensmtpd/empty").mkdir(parents=True)
     shutil.copytree(package / "usr/libexec/opensmtpd", top / "libexec/opensmtpd")
@@ -338,7 +338,7 @@ inbox:
 @contextlib.contextmanager
 def exim(folder, address, cert, domain):
     """Exim (with GnuTLS, the other TLS library) on port 25 of `address`; gives the maildir."""
-    package, top = unpacked("exim"), prepare_elsewhere(folder, ["Debian-exim"])
+    top, package = prepare_elsewhere(folder, ["Debian-exim"]), unpacked("exim")
     entry = next(x for x in (top / "passwd").read_text().split("\n") if "Debian-exim:" in x)
     uid = int(entry.split(":")[2])
     for path in (top / "spool/exim", top / "varlog", top / "mail"):

@@ -4,8 +4,9 @@ A Sink listens on one address. What it does differently from a well-behaved rece
 `script`, a dict from a stage to an action. Stages: "banner", each command verb ("EHLO", "MAIL",
 "RCPT", "DATA", ...), "tls" (the handshake), "body" (while the message comes), "dot" (the reply to
 the message); a verb may be asked for only inside TLS with "tls:EHLO". Actions: a string (a reply,
-sent with CRLF), octets (sent raw), STALL, DROP, RESET, Slow, Last, or a list of actions of which
-each session takes the next one, the last for ever. `rcpt` gives single recipients their replies.
+sent with CRLF), octets (sent raw), STALL, DEAF, DROP, RESET, Slow, Last, or a list of actions of
+which each session takes the next one, the last for ever. `rcpt` gives single recipients their
+replies.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import time
 from dataclasses import dataclass, field
 
 STALL = object()  # says nothing more until the peer leaves
+DEAF = object()  # the same, and reads nothing
 DROP = object()  # closes the connection
 RESET = object()  # closes it with a TCP reset
 
@@ -211,6 +213,23 @@ def _context(config, cert):
     return context
 
 
+@contextlib.contextmanager
+def full_backlog(address, port=25):
+    """An address whose connection requests are dropped silently: the queue of its listener is
+    full, and nobody accepts."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        time.sleep(0.05)
+        yield
+
+
 class _Conversation:
     """One session, from the banner to the end."""
 
@@ -336,6 +355,9 @@ class _Conversation:
     def _do(self, action):
         if action is STALL:
             self._stall()
+        elif action is DEAF:
+            self.sink._stop.wait(120)
+            raise _Gone("stopped")
         elif action is DROP:
             raise _Gone("dropped")
         elif action is RESET:

@@ -53,7 +53,8 @@ ZONES = [
     ),
     Zone(
         "many.example",
-        [f"@ MX {i} mx{i}" for i in range(10, 22)] + [f"mx{i} A 192.0.2.{i}" for i in range(10, 22)],
+        [f"@ MX {i} mx{i}" for i in range(10, 22)]
+        + [f"mx{i} A 192.0.2.{i}" for i in range(10, 22)],
     ),
     Zone("deadfirst.example", ["@ MX 10 mx1", "@ MX 20 mx2", f"mx1 A {NOBODY}", f"mx2 A {MX2}"]),
     # Destinations without (usable) MX hosts.

@@ -1,0 +1,132 @@
+"""Debian's Postfix as the sender: what it makes of a receiver is what Hopseal is measured by.
+
+It runs with host names from an /etc/hosts of its own (a mount namespace), so it needs no resolver.
+A next-hop is a name in brackets with a port; the port stands for the policy, since the table key
+is the next-hop.
+"""
+
+import contextlib
+import pathlib
+import re
+import shutil
+import smtplib
+import subprocess
+
+from lab import netns, peers, process
+
+ADDRESS = "192.0.2.50"
+HOST = "mx1.good.example"
+PORTS = {"NONE": 2501, "MAY": 2502, "MUST_NOPEERMATCH": 2503, "MUST": 2504, "no entry": 2505}
+
+MAIN = """compatibility_level = 3.6
+queue_directory = {dir}/queue
+data_directory = {dir}/data
+daemon_directory = /usr/lib/postfix/sbin
+command_directory = /usr/sbin
+maillog_file = {dir}/log/maillog
+maillog_file_prefixes = {dir}
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = gateway.example
+mydestination =
+inet_interfaces = {address}
+smtp_bind_address = 192.0.2.51
+inet_protocols = ipv4
+mynetworks = 192.0.2.0/24
+alias_maps =
+alias_database =
+smtpd_peername_lookup = no
+message_size_limit = 209715200
+mailbox_size_limit = 0
+default_destination_concurrency_failed_cohort_limit = 0
+transport_maps = texthash:{dir}/etc/transport
+smtp_host_lookup = native
+smtp_tls_CAfile = {ca}
+smtp_tls_per_site = texthash:{dir}/etc/per_site
+smtp_tls_loglevel = 1
+smtp_connect_timeout = 1s
+smtp_helo_timeout = 1s
+smtp_starttls_timeout = 1s
+smtp_mail_timeout = 1s
+smtp_rcpt_timeout = 1s
+smtp_data_init_timeout = 1s
+smtp_data_xfer_timeout = 1s
+smtp_data_done_timeout = 1s
+smtp_quit_timeout = 1s
+"""
+
+MASTER = peers.POSTFIX_MASTER + """smtp unix - - n - - smtp
+relay unix - - n - - smtp
+discard unix - - n - - discard
+flush unix n - n 1000? 0 flush
+"""
+
+STATUS = re.compile(r" (\w+): to=<([^>]*)>.* dsn=([\d.]+), status=(\w+) \((.*?)\)?$", re.MULTILINE)
+
+
+class Client:
+    """A running Postfix; send() gives (outcome, DSN status, reason)."""
+
+    def __init__(self, top):
+        self.log = top / "log/maillog"
+
+    def send(self, policy, message=b"Subject: s\r\n\r\nx\r\n", users=("bob",)):
+        """Sends to the sink that listens on the policy's port; waits for each recipient's fate."""
+        to = [f"{user}@{domain_of(policy)}" for user in users]
+        with smtplib.SMTP(ADDRESS, 25, timeout=10) as client:
+            client.helo("x.example")
+            client.mail("alice@client.example")
+            for each in to:
+                client.rcpt(each)
+            reply = client.data(message)[1].decode()
+        queue_id = reply.rsplit(" ", 1)[-1]
+        seen = {}
+
+        def all_known():
+            for found in STATUS.finditer(self.log.read_text(errors="replace")):
+                if found[1] == queue_id:
+                    seen[found[2]] = (WORDS[found[4]], found[3], found[5])
+            return set(seen) == set(to)
+
+        process.wait_until(all_known, f"fate of {queue_id}", 15, log=self.log)
+        return [seen[each] for each in to]
+
+
+def domain_of(policy):
+    """The recipient domain whose next-hop has that policy."""
+    return policy.lower().replace("_", "-").replace(" ", "-") + ".client.example"
+
+
+WORDS = {"sent": "delivered", "deferred": "deferred", "bounced": "bounced"}
+
+
+@contextlib.contextmanager
+def postfix_client(folder, ca):
+    """A Client for the length of the block."""
+    if not netns.has_many_users():
+        raise peers.Unavailable("Postfix needs root with its users")
+    top = pathlib.Path(folder)
+    for name in ("etc", "queue", "data", "log"):
+        (top / name).mkdir(parents=True)
+    shutil.chown(top / "data", "postfix")
+    peers.open_to_all(top)
+    (top / "etc/main.cf").write_text(MAIN.format(dir=top, address=ADDRESS, ca=ca.root))
+    (top / "etc/master.cf").write_text(MASTER)
+    (top / "etc/hosts").write_text(f"127.0.0.1 localhost\n192.0.2.11 {HOST}\n")
+    transport, per_site = "", ""
+    for policy, port in PORTS.items():
+        transport += f"{domain_of(policy)} smtp:[{HOST}]:{port}\n"
+        per_site += f"[{HOST}]:{port} {policy}\n" if policy != "no entry" else ""
+    (top / "etc/transport").write_text(transport)
+    (top / "etc/per_site").write_text(per_site)
+    command = ["/usr/sbin/postfix", "-c", str(top / "etc")]
+    script = 'set -e; mount --make-rprivate /; mount --bind "$1" /etc/hosts; shift; exec "$@"'
+    argv = ["unshare", "-m", "sh", "-c", script, "sh", str(top / "etc/hosts"), *command, "start-fg"]
+    subprocess.run([*command, "check"], capture_output=True, check=True)
+    with process.daemon(argv, top / "log/out") as child:
+        up = lambda: process.accepts(ADDRESS, 25)
+        process.wait_until(up, "postfix", daemon=child, log=top / "log/maillog")
+        try:
+            yield Client(top)
+        finally:
+            subprocess.run([*command, "stop"], capture_output=True, check=False)

@@ -1,0 +1,100 @@
+"""check: what is wrong with a configuration, before any mail meets it."""
+
+import pytest
+
+
+def codes(result, severity=None):
+    return [f["code"] for f in result.json["findings"] if severity in (None, f["severity"])]
+
+
+def finding(result, word):
+    """The only finding that has `word` in its text or parameter."""
+    found = [f for f in result.json["findings"] if word in f["text"] + f["parameter"]]
+    assert len(found) == 1, f"{word}: {len(found)} findings\n{result}"
+    return found[0]
+
+
+def test_a_good_configuration_has_no_errors(hopseal):
+    result = hopseal.per_site({"good.example": "MUST"}, relayhost="[mail.example]:587").check()
+    assert result.code == 0 and result.json["errors"] == 0, result
+
+
+def test_deprecated_table_is_named_with_its_remedy(hopseal):
+    result = hopseal.per_site({"good.example": "MUST"}).check()
+    found = [f for f in result.json["findings"] if f["parameter"] == "smtp_tls_per_site"]
+    assert any(f["remedy"] for f in found), result
+
+
+def test_unknown_name_with_the_nearest_known(hopseal):
+    result = hopseal.configure(smtp_tls_persite="texthash:x").check()
+    f = finding(result, "smtp_tls_persite")
+    assert f["severity"] == "warning" and "smtp_tls_per_site" in f["text"] + f["remedy"]
+    assert f["file"].endswith("main.cf") and f["line"] > 0 and result.code == 0
+
+
+@pytest.mark.parametrize(
+    "name, value", [("smtp_tls_loglevel", "1"), ("smtp_fallback_relay", "[x.example]")]
+)
+def test_not_honoured_is_listed(hopseal, name, value):
+    result = hopseal.configure(**{name: value}).check()
+    assert "not honoured" in finding(result, name)["text"], result
+
+
+def test_what_would_change_routing_is_louder(hopseal):
+    loud = hopseal.configure(smtp_fallback_relay="[x.example]").check()
+    quiet = hopseal.configure(smtp_tls_loglevel="1").check()
+    order = ["note", "warning", "error"]
+    assert order.index(finding(loud, "smtp_fallback_relay")["severity"]) > order.index(
+        finding(quiet, "smtp_tls_loglevel")["severity"]
+    )
+
+
+def test_policy_maps_are_refused_while_they_are_not_honoured(hopseal):
+    result = hopseal.configure(smtp_tls_policy_maps="inline:{a=none}").check()
+    assert result.code == 78, result
+
+
+@pytest.mark.parametrize(
+    "table, relayhost, word",
+    [
+        ({"mx.good.example": "MUST"}, "[mx.good.example]:587", "mx.good.example"),
+        ({"[other.example]:25": "MUST"}, "[mail.example]:587", "[other.example]:25"),
+    ],
+)
+def test_keys_that_do_not_do_what_they_look_like(hopseal, table, relayhost, word):
+    result = hopseal.per_site(table, relayhost=relayhost).check()
+    f = [x for x in result.json["findings"] if word in x["text"]]
+    assert f and f[0]["line"] == 1 and f[0]["file"].endswith("per_site"), result
+    assert f[0]["remedy"], result
+
+
+def test_unknown_keyword_in_a_table(hopseal):
+    result = hopseal.per_site({"a.example": "MUST", "b.example": "MUSTARD"}).check()
+    f = finding(result, "MUSTARD")
+    assert f["line"] == 2 and f["file"].endswith("per_site"), result
+
+
+def test_missing_table_is_an_error(hopseal):
+    result = hopseal.configure(smtp_tls_per_site="texthash:TABLES/nowhere").check()
+    assert result.code == 78 and "nowhere" in result.out, result
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_chain_files", "hopseal_dns_trust_anchor_file"],
+)
+def test_missing_file_is_an_error(hopseal, name):
+    result = hopseal.configure(**{name: "/nonexistent/x"}).check()
+    assert result.code == 78 and "/nonexistent/x" in result.out, result
+
+
+def test_text_for_people_has_the_same_findings(hopseal):
+    hopseal.configure(smtp_tls_persite="x")
+    out = hopseal.run("check").out
+    assert "main.cf:" in out and "smtp_tls_persite" in out and "smtp_tls_per_site" in out
+
+
+def test_a_reload_reads_the_new_table(hopseal, sink):
+    sink()
+    assert hopseal.per_site({"good.example": "MUST"}).send("b@good.example").code == 75
+    assert hopseal.per_site({"good.example": "NONE"}).send("b@good.example").code == 0
