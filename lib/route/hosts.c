@@ -111,15 +111,20 @@ static enum route_progress route_read_nexthop(struct route_search *s, struct str
 	return ROUTE_GO_ON;
 }
 
+struct str route_table_key(enum route_protocol protocol, struct str nexthop)
+{
+	if (protocol == ROUTE_LMTP && str_has_prefix(nexthop, STR("inet:")))
+		return str_from(nexthop, 5);
+	return nexthop;
+}
+
 static enum route_progress route_walk_hosts(struct route_search *s)
 {
 	struct str text = s->nh.text;
 
 	if (s->protocol == ROUTE_LMTP && str_has_prefix(text, STR("unix:")))
 		return route_walk_socket(s, str_from(text, 5));
-	if (s->protocol == ROUTE_LMTP && str_has_prefix(text, STR("inet:")))
-		text = str_from(text, 5);
-	if (route_read_nexthop(s, text) == ROUTE_OVER)
+	if (route_read_nexthop(s, route_table_key(s->protocol, text)) == ROUTE_OVER)
 		return ROUTE_OVER;
 	if (s->nh.is_address)
 		return route_walk_literal(s);

@@ -308,6 +308,8 @@ TEST(lmtp)
 	h = world_hosts(&w, ROUTE_LMTP, "unix:lmtp", 1);
 	ok(h.n == 0 && h.failure.kind == OUTCOME_DEFERRED, "relative path");
 	world_free(&w);
+	ok_str(route_table_key(ROUTE_LMTP, STR("inet:h.example")), STR("h.example"), "LMTP's key");
+	ok_str(route_table_key(ROUTE_SMTP, STR("inet:25")), STR("inet:25"), "SMTP has no prefix");
 }
 
 /* 200 MX records: the best ROUTE_MX_HOSTS_MAX of them, and an end. */

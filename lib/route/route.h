@@ -79,6 +79,9 @@ struct route_step route_recipient_step(struct arena *a, const struct route_confi
  * turn and is the table key of its hosts. At least one; spans borrow from `nexthop`. */
 size_t route_nexthops(struct arena *a, struct str nexthop, const struct str **out);
 
+/* One of them as a table key: as it is, without the "inet:" that LMTP may put in front. */
+struct str route_table_key(enum route_protocol protocol, struct str nexthop);
+
 /* One address to connect to. */
 struct route_host {
 	struct str host; /* the server's name in policy, TLS and logs; a bare address for one */

@@ -106,7 +106,7 @@ explain_decide(struct explain *x, struct explain_destination *d, struct str host
 	struct explain_host *h = &d->host[d->n_hosts++];
 
 	x->subject = (struct policy_subject){
-		.nexthop = d->nexthop,
+		.nexthop = route_table_key(x->protocol, d->nexthop),
 		.host = host,
 		.port = port,
 		.has_tls_required_no = x->options->has_tls_required_no,

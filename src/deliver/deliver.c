@@ -119,7 +119,8 @@ static void deliver_add_try(struct deliver *d, const struct route_host *c)
 		.candidate = *c,
 		.nexthop = d->nexthops[d->nexthop - 1],
 		.subject = {
-			.nexthop = d->nexthops[d->nexthop - 1],
+			.nexthop = route_table_key(d->result.protocol,
+						   d->nexthops[d->nexthop - 1]),
 			.host = c->host,
 			.port = c->port,
 			.has_tls_required_no = d->message.has_tls_required_no,
