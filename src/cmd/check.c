@@ -130,6 +130,20 @@ static void check_tables(struct check *c, const struct conf *conf)
 
 /* ---- what delivery would open ---- */
 
+static void check_add_tls_warning(struct check *c, struct str text)
+{
+	struct conf_finding f = {
+		.severity = CONF_WARNING,
+		.code = STR("tls-ca-path"),
+		.param = STR("smtp_tls_CApath"),
+		.text = arena_str(c->arena, text),
+		.remedy = STR("no CA is trusted from there: correct the path, or remove it"),
+	};
+
+	if (text.n > 0)
+		check_add(c, &f);
+}
+
 static void check_openings(struct check *c, const struct conf *conf)
 {
 	struct error e = { 0 };
@@ -145,7 +159,9 @@ static void check_openings(struct check *c, const struct conf *conf)
 	if (!dns)
 		check_add_error(c, "dns", &e);
 	struct tls_client *tls = deliver_tls_new(conf, &e);
-	if (!tls)
+	if (tls)
+		check_add_tls_warning(c, tls_client_warning(tls));
+	else
 		check_add_error(c, "tls", &e);
 	tls_client_free(tls);
 	dns_free(dns);

@@ -217,7 +217,7 @@ static bool check_address(struct str address, const char *what, struct error *e)
 {
 	struct mailbox m;
 
-	if (address.n > SMTP_PATH_MAX || !mailbox_parse(address, &m))
+	if (address.n == 0 || address.n > SMTP_PATH_MAX || !mailbox_parse(address, &m))
 		return error_set(e, ERROR_USAGE, "%s <" STR_FMT ">: not a mail address", what,
 				 STR_ARG(address));
 	return true;

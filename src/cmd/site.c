@@ -64,6 +64,14 @@ site_open_steppers(struct cmd_site *s, const struct cmd_site_options *o, struct 
 	return s->deliver.policy != NULL;
 }
 
+/* A file that main.cf names and that is missing or broken is a fault of main.cf. */
+static bool site_blame_configuration(struct error *e)
+{
+	if (e->kind == ERROR_NO_INPUT || e->kind == ERROR_DATA)
+		e->kind = ERROR_CONFIG;
+	return false;
+}
+
 bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o, struct error *e)
 {
 	*s = (struct cmd_site){ .conf = o->conf, .is_offline = o->is_offline };
@@ -73,13 +81,18 @@ bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o, struct 
 	if (site_open_lookups(s, o, e) && site_open_steppers(s, o, e))
 		return true;
 	cmd_site_close(s);
-	return false;
+	return site_blame_configuration(e);
 }
 
 bool cmd_site_open_tls(struct cmd_site *s, struct error *e)
 {
 	s->deliver.tls = deliver_tls_new(s->conf, e);
-	return s->deliver.tls != NULL;
+	if (!s->deliver.tls)
+		return site_blame_configuration(e);
+	struct str warning = tls_client_warning(s->deliver.tls);
+	if (warning.n > 0)
+		cmd_say("warning: " STR_FMT, STR_ARG(warning));
+	return true;
 }
 
 void cmd_site_close(struct cmd_site *s)
