@@ -79,9 +79,14 @@ def test_missing_table_is_an_error(hopseal):
     assert result.code == 78 and "nowhere" in result.out, result
 
 
+def test_missing_ca_folder_is_a_warning(hopseal):
+    result = hopseal.configure(smtp_tls_CApath="/nonexistent/x").check()
+    f = finding(result, "/nonexistent/x")
+    assert result.code == 0 and (f["severity"], f["parameter"]) == ("warning", "smtp_tls_CApath")
+
+
 @pytest.mark.parametrize(
-    "name",
-    ["smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_chain_files", "hopseal_dns_trust_anchor_file"],
+    "name", ["smtp_tls_CAfile", "smtp_tls_chain_files", "hopseal_dns_trust_anchor_file"]
 )
 def test_missing_file_is_an_error(hopseal, name):
     result = hopseal.configure(**{name: "/nonexistent/x"}).check()

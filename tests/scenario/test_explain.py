@@ -120,7 +120,7 @@ def test_unknown_keyword(hopseal):
 def test_text_names_the_line(hopseal):
     hopseal.per_site({"good.example": "MUST"})
     result = hopseal.run("explain", "good.example")
-    assert "verify" in result.out and "per_site, line 1)" in result.out
+    assert "verify" in result.out and "per_site:1" in result.out
     assert max(map(len, result.out.replace(str(hopseal.dir), "").split("\n"))) <= 110
 
 

@@ -78,15 +78,22 @@ def test_unknown_table_type(hopseal, sink):
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_chain_files", "hopseal_dns_trust_anchor_file"],
+    "name", ["smtp_tls_CAfile", "smtp_tls_chain_files", "hopseal_dns_trust_anchor_file"]
 )
 def test_missing_file_is_named(hopseal, sink, ca, name):
     s = sink(cert=ca.cert("valid", "mx1.good.example"))
     hopseal.per_site({"good.example": "MUST"}, **{name: "/nonexistent/file.pem"})
     result = hopseal.send("bob@good.example")
-    assert result.code in (CONFIG, DEFERRED), result
-    assert "/nonexistent/file.pem" in result.out + result.err, result
+    assert result.code == CONFIG and "/nonexistent/file.pem" in result.err, result
+    assert s.sessions == []
+
+
+def test_missing_ca_folder_trusts_nobody(hopseal, sink, ca):
+    s = sink(cert=ca.cert("valid", "mx1.good.example"))
+    no_ca = {"smtp_tls_CAfile": None, "smtp_tls_CApath": "/nonexistent/folder"}
+    hopseal.per_site({"good.example": "MUST"}, **no_ca)
+    result = hopseal.send("bob@good.example")
+    assert result.fate == ("deferred", "4.7.5") and "/nonexistent/folder" in result.err, result
     assert s.messages == []
 
 
@@ -97,9 +104,8 @@ def test_broken_pem_is_named(hopseal, sink, ca, name, tmp_path):
     bad.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     hopseal.per_site({"good.example": "MUST"}, **{name: bad})
     result = hopseal.send("bob@good.example")
-    assert result.code in (CONFIG, DEFERRED), result
-    assert "broken.pem" in result.out + result.err, result
-    assert s.messages == []
+    assert result.code == CONFIG and "broken.pem" in result.err, result
+    assert s.sessions == []
 
 
 @pytest.mark.parametrize(

@@ -237,12 +237,6 @@ def test_backup_mx_sends_to_better_hosts_only(hopseal, sink):
     assert len(s.messages) == 1 and me.sessions == []
 
 
-def test_host_that_calls_itself_by_our_name(hopseal, sink):
-    sink(name="gateway.example")
-    result = hopseal.send("bob@good.example")
-    assert result.fate == ("bounced", "5.4.6"), result
-
-
 def test_alias_of_a_domain(hopseal, sink):
     s = sink()
     result = hopseal.per_site({"domain.alias.example": "NONE"}).send("bob@domain.alias.example")

@@ -136,9 +136,11 @@ def test_sink_limits_the_version(sink, ca):
 
 def talk(sink, *lines, timeout=2.0):
     """Sends lines after the banner and returns all that came before the end or the time-out."""
-    with socket.create_connection((sink.address, sink.port), timeout=timeout) as s:
+    with socket.socket() as s:
+        s.settimeout(timeout)
         got = b""
         try:
+            s.connect((sink.address, sink.port))
             got += s.recv(65536)
             for line in lines:
                 s.sendall(line.encode() + b"\r\n")

@@ -210,3 +210,25 @@ def test_override_on_the_command_line(hopseal, sink):
     s = sink(zones.MX2)
     result = hopseal.send("bob@good.example", options=("-o", "relayhost=[192.0.2.12]"))
     assert result.code == DELIVERED and len(s.messages) == 1, result
+
+
+def test_lmtp_over_a_unix_socket(hopseal, sink, tmp_path):
+    s = sink(str(tmp_path / "lmtp"), lmtp=True)
+    transport(hopseal, {"nomx.example": f"lmtp:unix:{tmp_path}/lmtp"})
+    result = hopseal.send("a@nomx.example")
+    assert result.code == DELIVERED and len(s.messages) == 1, result
+
+
+def test_lmtp_next_hop_is_the_table_key_without_inet(hopseal, sink, ca):
+    s = sink(port=2424, lmtp=True, cert=ca.cert("valid", "mx1.good.example"))
+    table = {"transport": "nomx.example lmtp:inet:[mx1.good.example]:2424\n"}
+    table["per_site"] = "[mx1.good.example]:2424 MUST\n"
+    hopseal.configure(
+        table,
+        transport_maps="texthash:TABLES/transport",
+        smtp_tls_per_site="texthash:TABLES/per_site",
+    )
+    result = hopseal.send("a@nomx.example")
+    assert result.code == DELIVERED and s.messages[0].tls, result
+    told = hopseal.explain("a@nomx.example")
+    assert told.decision == result.tries[0]["decision"]

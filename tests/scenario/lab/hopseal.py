@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ def program():
     return pathlib.Path(named).resolve() if named else TREE / "build/src/hopseal"
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """What one run gave."""
 
@@ -79,6 +80,11 @@ class Result:
         made = [d for each in self.json["destinations"] for d in each["decisions"]]
         assert len(made) == 1, f"{len(made)} decisions\n{self}"
         return made[0]
+
+    def __repr__(self):
+        """For failed assertions: the outcomes first, for pytest cuts what is long."""
+        fates = re.findall(r'"(?:outcome|status|reason)": "(.*)"', self.out)
+        return f"exit {self.code}, {fates[:6]}\n{self}"
 
     def __str__(self):
         return f"{' '.join(map(str, self.argv))}\nexit {self.code}\n{self.out}\n{self.err}"

@@ -106,9 +106,15 @@ class Sink:
         self._taken = {}
         self._open = set()
         self._stop = threading.Event()
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.create_server((address, port), family=family, backlog=64)
-        self.address, self.port = self._listener.getsockname()[:2]
+        if address.startswith("/"):
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(address)
+            self._listener.listen(64)
+            self.address, self.port = address, None
+        else:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            self._listener = socket.create_server((address, port), family=family, backlog=64)
+            self.address, self.port = self._listener.getsockname()[:2]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -172,7 +178,8 @@ class Sink:
 
     def _serve(self, conn, session):
         conn.settimeout(120)
-        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if conn.family != socket.AF_UNIX:
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             _Conversation(self, conn, session).run()
             session.ended = "quit"
