@@ -86,6 +86,11 @@ static const struct {
 			      "\n" AE "\n--a\n" T "\n--x\n--a--\n"),
 	  STR_INIT(MULTI("a") "\n--a\nContent-Type: multipart/mixed; boundary=x\n\n--x\n" T QP
 			      "\n" AE_QP "\n--a\n" T "\n--x\n--a--\n") },
+	{ "of two boundaries that fit the longer one is meant",
+	  STR_INIT(MULTI("ab") "\n--ab\nContent-Type: multipart/mixed; boundary=a\n\n--a\n\n"
+			       "x\n--ab--\n--a\n" T E8 "\n" AE "\n"),
+	  STR_INIT(MULTI("ab") "\n--ab\nContent-Type: multipart/mixed; boundary=a\n\n--a\n\n"
+			       "x\n--ab--\n--a\n" T E8 "\n??\n") },
 	{ "message/rfc822",
 	  STR_INIT(V "Content-Type: message/rfc822\n" E8 "\nSubject: x\n" E8 "\n" AE "\n"),
 	  STR_INIT(V "Content-Type: message/rfc822\n" E7 "\nSubject: x\n" V UNKNOWN QP "\n" AE_QP

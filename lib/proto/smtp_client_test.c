@@ -250,6 +250,14 @@ static const struct {
 	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250-PIPELINING\nS 250 STARTTLS\nC STARTTLS\n"
 	  "S 220 go\nE START_TLS\n! tls_up\nC EHLO me.example\nS 250-x\nS 250 STARTTLS\nE READY\n"
 	  "! quit\nC QUIT\n" },
+	{ "what was announced before TLS is forgotten", &with_tls, &one,
+	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250-PIPELINING\nS 250-SIZE 10\nS 250 STARTTLS\n"
+	  "C STARTTLS\nS 220 go\nE START_TLS\n! tls_up\nC EHLO me.example\nS 250-x\nS 250 DSN\n"
+	  "E READY\n! mail\nC MAIL FROM:<s@me.example>\n" },
+	{ "and if EHLO is refused inside TLS as well", &with_tls, &one,
+	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250-PIPELINING\nS 250-SIZE 10\nS 250 STARTTLS\n"
+	  "C STARTTLS\nS 220 go\nE START_TLS\n! tls_up\nC EHLO me.example\nS 502 no\n"
+	  "C HELO me.example\nS 250 x\nE READY\n! mail\nC MAIL FROM:<s@me.example>\n" },
 	{ "STARTTLS not offered", &with_tls, NULL,
 	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 XXXXXXXA\nE READY\n" },
 	{ "STARTTLS refused", &with_tls, NULL,
