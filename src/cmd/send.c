@@ -245,6 +245,7 @@ static bool send_envelope(struct send *s, struct error *e)
 	m->age_s = (uint64_t)o->age_s;
 	m->content = s->message.content;
 	m->is_8bit = s->message.scan.is_8bit;
+	m->has_8bit_header = s->message.scan.has_8bit_header;
 	m->is_smtputf8 = conf_bool(s->site.conf, CONF_smtputf8_enable) &&
 			 (is_utf8_address || !is_ascii(m->sender) ||
 			  (s->message.scan.has_8bit_header && s->message.scan.is_header_utf8));

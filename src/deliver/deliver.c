@@ -186,6 +186,7 @@ static void deliver_send(struct deliver *d)
 		.sender = d->message.sender,
 		.size_octets = d->message.size_octets,
 		.is_8bit = d->message.is_8bit,
+		.has_8bit_header = d->message.has_8bit_header,
 		.is_smtputf8 = d->message.is_smtputf8,
 		.ret = d->message.ret,
 		.envid = d->message.envid,

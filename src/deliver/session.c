@@ -181,7 +181,7 @@ static bool session_give_output(struct session *s)
 static void session_content_failed(struct session *s, struct error *e)
 {
 	s->wants_content = false;
-	smtp_client_lost(s->smtp, error_text(e), session_now(s));
+	smtp_client_content_failed(s->smtp, error_text(e), session_now(s));
 }
 
 /* One piece of the message. True when one was given. */
