@@ -16,9 +16,8 @@ enum { CHECK_REPORT_MAX = 64 * 1024 * 1024 };
 static const struct str check_help = STR_INIT(
 	"usage: hopseal check [-c DIR] [-o NAME=VALUE]... [--json]\n"
 	"\n"
-	"Validates main.cf, the tables that it names and the files that TLS and DNS need, and "
-	"points\n"
-	"at entries that do not do what they look like. Nothing is connected to.\n"
+	"Validates main.cf, the tables that it names and the files that TLS and DNS need, and\n"
+	"points at entries that do not do what they look like. Nothing is connected to.\n"
 	"\n"
 	"  -c DIR            read DIR/main.cf ($MAIL_CONFIG, else /etc/hopseal)\n"
 	"  -o NAME=VALUE     a parameter that overrides main.cf; may be repeated\n"

@@ -37,9 +37,9 @@ static const struct str explain_help = STR_INIT(
 	"  -v                print configuration warnings too\n"
 	"  -h, --help\n"
 	"\n"
-	"Exit status: 0 at least one host may be used, 1 the policy forbids every host or the\n"
-	"address is refused, 3 a lookup failed, 64 usage, 65 bad facts, 66 no such file, 78 bad\n"
-	"configuration.\n");
+	"Exit status: 0 at least one host may be used; 1 the policy forbids every host, there is\n"
+	"none, or the address is refused; 3 a lookup failed; 64 usage; 65 bad facts, or a\n"
+	"question that they do not answer; 66 no such file; 78 bad configuration.\n");
 
 /* ---- one stepper at a time ---- */
 
@@ -203,22 +203,26 @@ static int explain_route_status(const struct route *r)
 
 static int explain_status(const struct explain *x)
 {
-	bool is_unknown = false;
+	bool is_unknown = false, has_gap = false;
 
 	if (x->is_address && x->recipient.u.done.kind != ROUTE_DELIVER)
 		return explain_route_status(&x->recipient.u.done);
 	for (size_t i = 0; i < x->n_destinations; i++) {
 		const struct explain_destination *d = &x->destinations[i];
-		is_unknown |= d->error.n > 0 || (d->is_looked_up && d->hosts.n == 0 &&
-						 is_lookup_failure(d->hosts.failure.status));
+		has_gap |= d->error.n > 0;
+		is_unknown |= d->is_looked_up && d->hosts.n == 0 &&
+			      is_lookup_failure(d->hosts.failure.status);
 		for (size_t k = 0; k < d->n_hosts; k++) {
 			const struct explain_host *h = &d->host[k];
 			if (h->is_decided && policy_decision_allows_host(&h->decision))
 				return EX_OK;
-			is_unknown |= !h->is_decided || is_lookup_failure(h->decision.error.status);
+			has_gap |= !h->is_decided;
+			is_unknown |= is_lookup_failure(h->decision.error.status);
 		}
 	}
-	return is_unknown ? EXPLAIN_CANNOT_TELL : EXPLAIN_REFUSED;
+	if (has_gap && x->options->facts)
+		return EX_DATAERR;
+	return has_gap || is_unknown ? EXPLAIN_CANNOT_TELL : EXPLAIN_REFUSED;
 }
 
 static bool explain_record(const struct explain *x, struct error *e)

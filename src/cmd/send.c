@@ -19,8 +19,7 @@ enum {
 };
 
 static const struct str send_help = STR_INIT(
-	"usage: hopseal send [-c DIR] [-o NAME=VALUE]... [-f SENDER] [--json] RECIPIENT... < "
-	"MESSAGE\n"
+	"usage: hopseal send [-c DIR] [-o NAME=VALUE]... [options] RECIPIENT... < MESSAGE\n"
 	"\n"
 	"Delivers the message on standard input now and prints what became of each recipient.\n"
 	"\n"

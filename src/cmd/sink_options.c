@@ -22,6 +22,7 @@ const char cmd_sink_help[] =
 	"  --size OCTETS           the largest message; 0: any (default)\n"
 	"  --without KEYWORD       do not announce an extension, such as 8BITMIME\n"
 	"  --max-messages N        end after N messages\n"
+	"  -h, --help\n"
 	"\nTLS\n"
 	"  --cert FILE             certificate chain in PEM, leaf first; without it no TLS\n"
 	"  --key FILE              its private key (default: in the same file)\n"
