@@ -25,7 +25,7 @@ struct session {
 
 	uint64_t tls_limit_ms;
 	uint64_t started, connected, tls_started, tls_up, greeted, ended; /* 0: not yet */
-	uint64_t deadline; /* of connect or handshake; UINT64_MAX when the engine's counts */
+	uint64_t deadline; /* of connect or handshake; UINT64_MAX: none, or the engine's counts */
 
 	struct content *content;
 	uint64_t content_at;
@@ -87,23 +87,18 @@ static void session_tls_is_up(struct session *s)
 		session_speak(s);
 }
 
-/* Everything TLS can do with what lies at its ports. */
+/* Everything TLS can do with what lies at its ports. A peer may say goodbye in the octets that
+ * complete the handshake: then TLS was up, and the engine hears how it ended. */
 static void session_step_tls(struct session *s)
 {
-	switch (tls_session_step(s->tls)) {
-	case TLS_STATE_HANDSHAKING:
+	enum tls_state state = tls_session_step(s->tls);
+
+	if (s->tls_up)
 		return;
-	case TLS_STATE_UP:
-		if (!s->tls_up)
-			session_tls_is_up(s);
-		return;
-	case TLS_STATE_CLOSED:
-	case TLS_STATE_TRUNCATED:
-	case TLS_STATE_FAILED:
-		if (!s->tls_up)
-			session_tls_failed(s, tls_session_error(s->tls));
-		return;
-	}
+	if (tls_session_was_up(s->tls))
+		session_tls_is_up(s);
+	else if (state != TLS_STATE_HANDSHAKING)
+		session_tls_failed(s, tls_session_error(s->tls));
 }
 
 static void session_start_tls(struct session *s)
@@ -284,11 +279,14 @@ static void session_hang_up(struct session *s)
 	net_timer_stop(s->timer);
 }
 
+/* While the engine waits for TLS its own deadline does not count: a handshake that takes too long
+ * has failed. */
 static void session_set_timer(struct session *s)
 {
-	uint64_t engine = s->smtp ? smtp_client_deadline(s->smtp) : UINT64_MAX;
-
-	net_timer_set(s->timer, engine < s->deadline ? engine : s->deadline);
+	if (s->deadline != UINT64_MAX)
+		net_timer_set(s->timer, s->deadline);
+	else
+		net_timer_set(s->timer, s->smtp ? smtp_client_deadline(s->smtp) : UINT64_MAX);
 }
 
 /* Moves all that can move. Calls out of here may come back in, and find the work going on. */
@@ -377,13 +375,13 @@ static void session_on_timer(void *arg)
 {
 	struct session *s = arg;
 
-	if (session_now(s) >= s->deadline && !s->connected)
+	if (s->deadline == UINT64_MAX)
+		smtp_client_tick(s->smtp, session_now(s));
+	else if (session_now(s) >= s->deadline && !s->connected)
 		session_over(s, SESSION_NOT_CONNECTED, STATUS(4, 4, 1),
 			     STR("connection timed out"));
 	else if (session_now(s) >= s->deadline)
 		session_tls_failed(s, STR("the TLS handshake timed out"));
-	else if (s->smtp)
-		smtp_client_tick(s->smtp, session_now(s));
 	session_pump(s);
 }
 

@@ -115,6 +115,11 @@ enum tls_state tls_session_state(const struct tls_session *s)
 	return s->state;
 }
 
+bool tls_session_was_up(const struct tls_session *s)
+{
+	return s->was_up;
+}
+
 struct str tls_session_state_name(enum tls_state state)
 {
 	switch (state) {

@@ -76,6 +76,8 @@ enum tls_state {
 
 void tls_session_free(struct tls_session *s);
 enum tls_state tls_session_state(const struct tls_session *s);
+/* The handshake was completed, whatever came later, also within the same step. */
+bool tls_session_was_up(const struct tls_session *s);
 struct str tls_session_state_name(enum tls_state state); /* "handshaking", "up" ... */
 /* One line: the alert's name if there is one, OpenSSL's words; "" unless FAILED or TRUNCATED. */
 struct str tls_session_error(const struct tls_session *s);
