@@ -103,6 +103,9 @@ static bool apply_trust(struct policy_work *w)
 static void apply_match(struct policy_work *w, enum conf_id id)
 {
 	w->d.match = policy_match_list(w->a, conf_str(w->cfg->conf, id), &w->d.n_match);
+	w->d.wildcard = conf_bool(w->cfg->conf, CONF_tls_wildcard_matches_multiple_labels)
+				? POLICY_WILDCARD_MANY_LABELS
+				: POLICY_WILDCARD_ONE_LABEL;
 	if (w->d.is_usable)
 		policy_names_expand(&w->trace, &w->d);
 }

@@ -102,6 +102,7 @@ static void put_tls(struct json *j, const struct policy_decision *d)
 	put_or_null(j, "sni", d->sni.n ? d->sni : STR_NONE);
 	put_list(j, "names", d->names, d->n_names);
 	json_put_bool(j, "never_matches", d->never_matches);
+	json_put_bool(j, "wildcard_multiple_labels", d->wildcard == POLICY_WILDCARD_MANY_LABELS);
 	json_object_end(j);
 }
 

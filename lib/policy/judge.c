@@ -30,7 +30,8 @@ static bool address_matches(struct str presented, struct str reference)
 
 /* RFC 6125 section 6.4.4: the common name is the last resort, when there is no DNS-ID at all. An
  * address matches nothing but an iPAddress. */
-static bool name_matches(const struct peer_name *name, bool has_dns, struct str reference)
+static bool name_matches(const struct peer_name *name, bool has_dns, struct str reference,
+			 enum policy_wildcard wildcard)
 {
 	bool is_address = domain_is_address_literal(reference);
 
@@ -38,9 +39,10 @@ static bool name_matches(const struct peer_name *name, bool has_dns, struct str 
 	case PEER_NAME_IP:
 		return is_address && address_matches(name->text, reference);
 	case PEER_NAME_CN:
-		return !has_dns && !is_address && policy_name_matches(name->text, reference);
+		return !has_dns && !is_address &&
+		       policy_name_matches(name->text, reference, wildcard);
 	case PEER_NAME_DNS:
-		return !is_address && policy_name_matches(name->text, reference);
+		return !is_address && policy_name_matches(name->text, reference, wildcard);
 	}
 	return false;
 }
@@ -52,7 +54,7 @@ find_match(const struct policy_decision *d, const struct tls_peer *seen, struct 
 
 	for (size_t i = 0; i < d->n_names; i++) {
 		for (size_t j = 0; j < seen->n_names; j++) {
-			if (!name_matches(&seen->names[j], has_dns, d->names[i]))
+			if (!name_matches(&seen->names[j], has_dns, d->names[i], d->wildcard))
 				continue;
 			g->matched_name = seen->names[j].text;
 			g->matched_by = d->names[i];

@@ -202,6 +202,24 @@ TEST(common_name_only_without_a_dns_name)
 	arena_free(a);
 }
 
+TEST(a_star_stands_for_as_many_labels_as_the_decision_says)
+{
+	static const struct peer_name star[] = { { PEER_NAME_DNS, STR_INIT("*.example.com") } };
+	struct arena *a = arena_new();
+	struct policy_decision d = decision_of(TLS_LEVEL_SECURE);
+	struct tls_peer p = peer_of(VALID);
+	struct str host = STR("a.mx1.example.com");
+
+	d.names = &host;
+	p.names = star;
+	p.n_names = 1;
+	d.wildcard = POLICY_WILDCARD_MANY_LABELS;
+	ok(policy_judge(a, &d, &p).is_acceptable, "many labels");
+	d.wildcard = POLICY_WILDCARD_ONE_LABEL;
+	ok(policy_judge(a, &d, &p).result == MISMATCH, "one label");
+	arena_free(a);
+}
+
 TEST(address_matches_ip_names_alone)
 {
 	static const struct peer_name ip[] = { { PEER_NAME_IP, STR_INIT("2001:db8:0:0:0:0:0:1") } };
@@ -284,6 +302,7 @@ TEST(a_digest_that_cannot_be_compared_never_matches)
 }
 
 TEST_MAIN(RUN(every_level_against_every_peer), RUN(common_name_only_without_a_dns_name),
+	  RUN(a_star_stands_for_as_many_labels_as_the_decision_says),
 	  RUN(address_matches_ip_names_alone), RUN(reasons_say_what_was_wrong),
 	  RUN(a_version_that_was_not_allowed_is_refused),
 	  RUN(an_error_or_refusal_stands_whatever_was_seen),

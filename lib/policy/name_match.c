@@ -31,16 +31,29 @@ static bool is_wildcard_parent(struct str parent)
 	return labels >= 2;
 }
 
-static bool wildcard_matches(struct str parent, struct str reference)
+static bool is_wildcard_label(struct str label)
 {
-	struct str label, rest;
-
-	if (!is_wildcard_parent(parent) || !str_cut(reference, '.', &label, &rest) || !label.n)
-		return false;
 	for (size_t i = 0; i < label.n; i++)
 		if (!is_wildcard_label_char(label.p[i]))
 			return false;
-	return str_ieq_ascii(rest, parent);
+	return label.n > 0;
+}
+
+/* One label after the other is cut off in front, until what is left is what follows the star. */
+static bool wildcard_matches(struct str parent, struct str reference, enum policy_wildcard wildcard)
+{
+	struct str label, rest;
+
+	if (!is_wildcard_parent(parent))
+		return false;
+	while (str_cut(reference, '.', &label, &rest) && is_wildcard_label(label)) {
+		if (str_ieq_ascii(rest, parent))
+			return true;
+		if (wildcard == POLICY_WILDCARD_ONE_LABEL)
+			return false;
+		reference = rest;
+	}
+	return false;
 }
 
 /* ".x": the presented name, wildcard or not, lies below x. */
@@ -50,14 +63,14 @@ static bool lies_below(struct str presented, struct str dot_parent)
 	       str_ieq_ascii(str_from(presented, presented.n - dot_parent.n), dot_parent);
 }
 
-bool policy_name_matches(struct str presented, struct str reference)
+bool policy_name_matches(struct str presented, struct str reference, enum policy_wildcard wildcard)
 {
 	if (!presented.n || !reference.n)
 		return false;
 	if (reference.n > 1 && reference.p[0] == '.')
 		return lies_below(presented, reference);
 	if (str_has_prefix(presented, STR("*.")) &&
-	    wildcard_matches(str_from(presented, 2), reference))
+	    wildcard_matches(str_from(presented, 2), reference, wildcard))
 		return true;
 	return str_ieq_ascii(presented, reference);
 }

@@ -84,35 +84,43 @@ TEST(server_name)
 
 static const struct {
 	const char *rule, *presented, *reference;
-	bool want;
+	bool want;      /* tls_wildcard_matches_multiple_labels = no */
+	bool want_many; /* = yes */
 } matches[] = {
-	{ "equal", "mx.example.com", "mx.example.com", true },
-	{ "case does not matter", "MX.Example.com", "mx.eXample.com", true },
-	{ "another name", "mx2.example.com", "mx.example.com", false },
-	{ "a longer name", "a.mx.example.com", "mx.example.com", false },
-	{ "a trailing dot is another name", "mx.example.com.", "mx.example.com", false },
-	{ "star is one label", "*.example.com", "mx.example.com", true },
-	{ "star is one label in any case", "*.EXAMPLE.com", "MX.example.COM", true },
-	{ "star is not two labels", "*.example.com", "a.mx.example.com", false },
-	{ "star is not none", "*.example.com", "example.com", false },
-	{ "star needs two labels behind it", "*.com", "example.com", false },
-	{ "star is the whole label", "m*.example.com", "mx.example.com", false },
-	{ "star is the first label", "mx.*.example.com", "mx.a.example.com", false },
-	{ "star alone", "*", "mx", false },
-	{ "two stars", "*.*.example.com", "a.b.example.com", false },
-	{ "an empty label behind the star", "*..example.com", "a..example.com", false },
-	{ "hyphens behind the star", "*.-a.example.com", "b.-a.example.com", false },
-	{ "star stands for letters, digits, hyphens", "*.example.com", "a_b.example.com", false },
-	{ "star literally", "*.com", "*.com", true },
-	{ "below", "mx.example.com", ".example.com", true },
-	{ "below at any depth", "a.b.example.com", ".example.com", true },
-	{ "a wildcard lies below", "*.example.com", ".example.com", true },
-	{ "a deeper wildcard, too", "*.b.example.com", ".example.com", true },
-	{ "not the name itself", "example.com", ".example.com", false },
-	{ "not a longer label", "badexample.com", ".example.com", false },
-	{ "not an empty label", ".example.com", ".example.com", false },
-	{ "nothing matches nothing", "", "", false },
-	{ "nothing presented", "", ".example.com", false },
+	{ "equal", "mx.example.com", "mx.example.com", true, true },
+	{ "case does not matter", "MX.Example.com", "mx.eXample.com", true, true },
+	{ "another name", "mx2.example.com", "mx.example.com", false, false },
+	{ "a longer name", "a.mx.example.com", "mx.example.com", false, false },
+	{ "a trailing dot is another name", "mx.example.com.", "mx.example.com", false, false },
+	{ "star is one label", "*.example.com", "mx.example.com", true, true },
+	{ "star is one label in any case", "*.EXAMPLE.com", "MX.example.COM", true, true },
+	{ "star and two labels", "*.example.com", "a.mx.example.com", false, true },
+	{ "star and many labels", "*.example.com", "a.b.c.d.example.com", false, true },
+	{ "star and an empty label", "*.example.com", "a..example.com", false, false },
+	{ "star and a leading dot is a parent", "*.example.com", ".example.com", true, true },
+	{ "two labels, another domain", "*.example.com", "a.b.example.net", false, false },
+	{ "two labels and an underscore", "*.example.com", "a_b.c.example.com", false, false },
+	{ "two labels behind a one-label parent", "*.com", "a.b.com", false, false },
+	{ "star is not none", "*.example.com", "example.com", false, false },
+	{ "star needs two labels behind it", "*.com", "example.com", false, false },
+	{ "star is the whole label", "m*.example.com", "mx.example.com", false, false },
+	{ "star is the first label", "mx.*.example.com", "mx.a.example.com", false, false },
+	{ "star alone", "*", "mx", false, false },
+	{ "two stars", "*.*.example.com", "a.b.example.com", false, false },
+	{ "an empty label behind the star", "*..example.com", "a..example.com", false, false },
+	{ "hyphens behind the star", "*.-a.example.com", "b.-a.example.com", false, false },
+	{ "star stands for letters, digits, hyphens", "*.example.com", "a_b.example.com", false,
+	  false },
+	{ "star literally", "*.com", "*.com", true, true },
+	{ "below", "mx.example.com", ".example.com", true, true },
+	{ "below at any depth", "a.b.example.com", ".example.com", true, true },
+	{ "a wildcard lies below", "*.example.com", ".example.com", true, true },
+	{ "a deeper wildcard, too", "*.b.example.com", ".example.com", true, true },
+	{ "not the name itself", "example.com", ".example.com", false, false },
+	{ "not a longer label", "badexample.com", ".example.com", false, false },
+	{ "not an empty label", ".example.com", ".example.com", false, false },
+	{ "nothing matches nothing", "", "", false, false },
+	{ "nothing presented", "", ".example.com", false, false },
 };
 
 TEST(policy_name_matches)
@@ -121,7 +129,8 @@ TEST(policy_name_matches)
 		struct str p = test_exact(str_of(c->presented));
 		struct str r = test_exact(str_of(c->reference));
 
-		ok(policy_name_matches(p, r) == c->want, c->rule);
+		ok(policy_name_matches(p, r, POLICY_WILDCARD_ONE_LABEL) == c->want, c->rule);
+		ok(policy_name_matches(p, r, POLICY_WILDCARD_MANY_LABELS) == c->want_many, c->rule);
 		free((char *)p.p);
 		free((char *)r.p);
 	}

@@ -45,6 +45,10 @@ struct policy_subject {
 	bool has_tls_required_no; /* the message carries TLS-Required: no (RFC 8689 section 5) */
 };
 
+/* What "*" as the whole first label of a certificate's name stands for:
+ * tls_wildcard_matches_multiple_labels. */
+enum policy_wildcard { POLICY_WILDCARD_ONE_LABEL, POLICY_WILDCARD_MANY_LABELS };
+
 struct policy_error {
 	struct status status; /* 4.7.5, 4.3.0; class 0: no error */
 	struct str reason;
@@ -82,7 +86,8 @@ struct policy_decision {
 	const struct str *names; /* reference names, A-labels; ".x" accepts any name below x */
 	size_t n_names;
 	bool never_matches; /* verify or secure with no reference name left */
-	bool is_usable;     /* false: TLS cannot start with these; `problem` says why */
+	enum policy_wildcard wildcard;
+	bool is_usable; /* false: TLS cannot start with these; `problem` says why */
 	struct str problem;
 
 	const struct trace_step *trace;
@@ -141,9 +146,9 @@ struct policy_judgement
 policy_judge(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen);
 
 /* A presented DNS name against one reference name as Postfix matches: equal ignoring case,
- * or "*." as the whole first label standing for exactly one label; a reference ".x" accepts
- * any name below x, at any depth. */
-bool policy_name_matches(struct str presented, struct str reference);
+ * or "*." as the whole first label standing for as many labels as `wildcard` says; a reference
+ * ".x" accepts any name below x, at any depth. */
+bool policy_name_matches(struct str presented, struct str reference, enum policy_wildcard wildcard);
 
 /* One object each; the decision's includes its trace. */
 void policy_decision_json(struct json *j, const struct policy_decision *d);

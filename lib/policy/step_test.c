@@ -200,7 +200,30 @@ TEST(random_walk)
 	}
 }
 
-TEST_MAIN(RUN(equal_arguments_give_equal_steps), RUN(other_facts_play_no_part),
-	  RUN(tls_required_no), RUN(what_cannot_be_decided_is_invalid_and_never_weaker),
+TEST(wildcards_as_configured)
+{
+	static const struct {
+		const char *main_cf;
+		enum policy_wildcard want;
+	} rows[] = {
+		{ "smtp_tls_security_level = secure\n", POLICY_WILDCARD_MANY_LABELS },
+		{ "smtp_tls_security_level = verify\ntls_wildcard_matches_multiple_labels = yes\n",
+		  POLICY_WILDCARD_MANY_LABELS },
+		{ "smtp_tls_security_level = verify\ntls_wildcard_matches_multiple_labels = no\n",
+		  POLICY_WILDCARD_ONE_LABEL },
+	};
+	struct policy_subject s = { STR("example.com"), STR("mx.example.com"), 25, false };
+
+	FOR_EACH(row, rows) {
+		struct fixture f = fixture_new(row->main_cf);
+
+		ok(fixture_decide(&f, &s, NULL, NULL).wildcard == row->want, row->main_cf);
+		fixture_free(&f);
+	}
+}
+
+TEST_MAIN(RUN(wildcards_as_configured), RUN(equal_arguments_give_equal_steps),
+	  RUN(other_facts_play_no_part), RUN(tls_required_no),
+	  RUN(what_cannot_be_decided_is_invalid_and_never_weaker),
 	  RUN(a_bad_server_name_does_not_matter_without_tls), RUN(wrapper_mode_needs_encrypt),
 	  RUN(a_malformed_nexthop_asks_nothing), RUN(unusable_settings_are_named), RUN(random_walk))
