@@ -55,37 +55,50 @@ def sink(network):
 
 
 @pytest.fixture
+def own_sink(network, tmp_path):
+    """Starts `hopseal sink`: own_sink(*options, listen=ADDRESS:PORT); it ends with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options, **kwargs):
+            folder = tmp_path / f"sink{len(list(tmp_path.glob('sink*')))}"
+            return stack.enter_context(lab_hopseal.OwnSink(folder, *options, **kwargs))
+
+        yield start
+
+
+@pytest.fixture
 def hopseal(tree, ca, tmp_path):
     """The program with the lab's configuration."""
     return lab_hopseal.Hopseal(tmp_path / "etc", tree, ca)
 
 
-def _peer(start, name, address, tmp_path_factory, ca, **how):
+def _peer(start, name, address, ca, **how):
     """A session fixture's body: a receiver we did not write, or the reason why it is not here."""
     cert = ca.cert("valid", f"mx.{name}.example", **how)
     try:
-        with start(tmp_path_factory.mktemp(name), address, cert, f"{name}.example") as maildir:
-            yield maildir
+        with peers.public_folder(name) as folder:
+            with start(folder, address, cert, f"{name}.example") as maildir:
+                yield maildir
     except peers.Unavailable as e:
         pytest.skip(str(e))
 
 
 @pytest.fixture(scope="session")
-def postfix(tree, ca, tmp_path_factory):
+def postfix(tree, ca):
     """Postfix as the MX host of postfix.example; gives its maildir."""
-    yield from _peer(peers.postfix, "postfix", zones.POSTFIX, tmp_path_factory, ca)
+    yield from _peer(peers.postfix, "postfix", zones.POSTFIX, ca)
 
 
 @pytest.fixture(scope="session")
-def exim(tree, ca, tmp_path_factory):
+def exim(tree, ca):
     """Exim, with an RSA key, as the MX host of exim.example; gives its maildir."""
-    yield from _peer(peers.exim, "exim", zones.EXIM, tmp_path_factory, ca, algorithm="rsa")
+    yield from _peer(peers.exim, "exim", zones.EXIM, ca, algorithm="rsa")
 
 
 @pytest.fixture(scope="session")
-def opensmtpd(tree, ca, tmp_path_factory):
+def opensmtpd(tree, ca):
     """OpenSMTPD, whose handshakes fail, as the MX host of opensmtpd.example; gives its maildir."""
-    yield from _peer(peers.opensmtpd, "opensmtpd", zones.OPENSMTPD, tmp_path_factory, ca)
+    yield from _peer(peers.opensmtpd, "opensmtpd", zones.OPENSMTPD, ca)
 
 
 @pytest.fixture
@@ -96,11 +109,11 @@ def aiosmtpd(tree, ca):
 
 
 @pytest.fixture(scope="session")
-def postfix_client(network, ca, tmp_path_factory):
+def postfix_client(network, ca):
     """Postfix as the sender."""
     try:
-        folder = tmp_path_factory.mktemp("postfix_client")
-        with lab_postfix_client.postfix_client(folder, ca) as client:
-            yield client
+        with peers.public_folder("postfix_client") as folder:
+            with lab_postfix_client.postfix_client(folder, ca) as client:
+                yield client
     except peers.Unavailable as e:
         pytest.skip(str(e))

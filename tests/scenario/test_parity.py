@@ -95,8 +95,9 @@ def test_refused_starttls_at_may(both, ca, reply):
 @pytest.mark.parametrize("policy", MANDATORY)
 @pytest.mark.parametrize("reply", REFUSALS)
 def test_refused_starttls_differs_on_purpose(both, ca, policy, reply):
-    """Postfix takes the status of the reply, and so returns the mail on a 5xx. Hopseal says what the
-    policy misses, and waits: a host that cannot do TLS today says nothing about the recipient."""
+    """Postfix takes the status of the reply, and so returns the mail on a 5xx. Hopseal says what
+    the policy misses, and waits: a host that cannot do TLS today says nothing about the
+    recipient."""
     script = {"STARTTLS": reply}
     postfix, hopseal = both(policy, cert=ca.cert("valid", pc.HOST), script=script)
     assert postfix[0] == ("bounced" if reply.startswith("5") else "deferred")

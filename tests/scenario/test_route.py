@@ -5,7 +5,7 @@ import os
 import pytest
 
 from lab import rewrite
-from lab.peers import Unavailable
+from lab.peers import Unavailable, public_folder
 
 TABLE = """u@a.example          smtp:[user]
 u+x@a.example        smtp:[extension]
@@ -88,12 +88,12 @@ def test_same_as_postfix(hopseal, tmp_path, name):
     os.utime(tmp_path / "transport", (1, 1))  # as in lab.rewrite
     table = {"transport_maps": f"texthash:{tmp_path}/transport"}
     settings = {**BASE, **table, **CONFIGURATIONS[name]}
-    resolver = rewrite.Resolver(tmp_path / "postfix")
     hopseal.configure(**settings)
     main_cf = "".join(f"{key} = {value}\n" for key, value in settings.items())
     try:
-        with resolver.running(main_cf) as postfix:
-            theirs = {address: postfix.resolve(address) for address in ADDRESSES}
+        with public_folder("rewrite") as folder:
+            with rewrite.Resolver(folder).running(main_cf) as postfix:
+                theirs = {address: postfix.resolve(address) for address in ADDRESSES}
     except Unavailable as e:
         pytest.skip(str(e))
     ours = {}

@@ -155,5 +155,50 @@ class Hopseal:
         return self.run("check", "--json", *options)
 
 
+class OwnSink:
+    """`hopseal sink`: listens from construction until the end of a with block."""
+
+    def __init__(self, folder, *options, listen=f"{zones.MX1}:25"):
+        self.dir = pathlib.Path(folder)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        argv = [program(), "sink", "--listen", listen, "--maildir", self.dir / "mail", *options]
+        self.told = ""
+        self._child = subprocess.Popen(
+            list(map(str, argv)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        first = self._child.stdout.readline()
+        if not first.startswith("listening on "):
+            raise RuntimeError(first + self._child.communicate()[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._child.poll() is None:
+            self._child.terminate()
+        self.wait()
+
+    def wait(self, seconds=10):
+        """Waits for the end; gives the exit status."""
+        if self._child.stdout.closed:
+            return self._child.returncode
+        out, err = self._child.communicate(timeout=seconds)
+        self.told += out + err
+        assert "Sanitizer" not in err and "runtime error:" not in err, err
+        return self._child.returncode
+
+    @property
+    def mails(self):
+        """What was received, in order of arrival."""
+        new = self.dir / "mail/new"
+        if not new.is_dir():
+            return []
+        return [p.read_bytes() for p in sorted(new.iterdir(), key=lambda p: p.stat().st_mtime_ns)]
+
+
 def _text(octets):
     return octets.decode("utf-8", "backslashreplace")

@@ -16,6 +16,7 @@ import pwd
 import shutil
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -24,6 +25,14 @@ from aiosmtpd.smtp import SMTP
 from lab import hopseal, netns, process
 
 USER = "nobody"
+
+
+@contextlib.contextmanager
+def public_folder(name):
+    """A folder for a daemon that changes to another user: pytest keeps its own closed to others."""
+    with tempfile.TemporaryDirectory(prefix=f"hopseal-{name}-", ignore_cleanup_errors=True) as made:
+        os.chmod(made, 0o755)
+        yield pathlib.Path(made)
 
 
 class Unavailable(Exception):
@@ -115,7 +124,6 @@ def postfix(folder, address, cert, domain, level="may"):
         (top / name).mkdir(parents=True)
     shutil.chown(top / "data", "postfix")
     shutil.chown(top / "mail", USER)
-    open_to_all(top)
     (top / "etc/main.cf").write_text(
         POSTFIX_MAIN.format(
             dir=top,
@@ -141,13 +149,6 @@ def postfix(folder, address, cert, domain, level="may"):
             yield top / "mail/inbox"
         finally:
             subprocess.run([*command, "stop"], capture_output=True, check=False)
-
-
-def open_to_all(folder):
-    """Lets other users pass down to `folder`; pytest's folders are private."""
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == os.geteuid() and path != pathlib.Path("/"):
-            path.chmod(path.stat().st_mode | 0o011)
 
 
 @contextlib.contextmanager
@@ -241,7 +242,6 @@ def prepare_elsewhere(folder, users):
     top = pathlib.Path(folder)
     for name in ("spool", "varlib", "varlog", "run", "libexec", "mail"):
         (top / name).mkdir(parents=True)
-    open_to_all(top)
     shutil.chown(top / "mail", USER)
     taken = [e.pw_uid for e in pwd.getpwall()] + [g.gr_gid for g in grp.getgrall()]
     free = max(n for n in taken if n < 60000) + 1

@@ -109,7 +109,6 @@ def postfix_client(folder, ca):
     for name in ("etc", "queue", "data", "log"):
         (top / name).mkdir(parents=True)
     shutil.chown(top / "data", "postfix")
-    peers.open_to_all(top)
     (top / "etc/main.cf").write_text(MAIN.format(dir=top, address=ADDRESS, ca=ca.root))
     (top / "etc/master.cf").write_text(MASTER)
     (top / "etc/hosts").write_text(f"127.0.0.1 localhost\n192.0.2.11 {HOST}\n")

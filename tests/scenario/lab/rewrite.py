@@ -11,7 +11,7 @@ import socket
 import subprocess
 
 from lab import netns
-from lab.peers import Unavailable, open_to_all
+from lab.peers import Unavailable
 
 PROGRAM = "/usr/lib/postfix/sbin/trivial-rewrite"
 
@@ -30,7 +30,6 @@ class Resolver:
         self.dir = pathlib.Path(folder)
         for name in ("queue/private", "data", "etc"):
             (self.dir / name).mkdir(parents=True)
-        open_to_all(self.dir)
         self._path = str(self.dir / "queue/private/rewrite")
         self._socket = None
 
