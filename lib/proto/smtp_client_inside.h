@@ -113,6 +113,8 @@ bool smtp_transaction_is_open(const struct smtp_client *c);
 void smtp_transaction_stillborn(struct smtp_client *c, const struct smtp_mail *m);
 void smtp_transaction_begin(struct smtp_client *c, const struct smtp_mail *m, uint64_t now);
 void smtp_transaction_reply(struct smtp_client *c, struct smtp_reply r, uint64_t now);
+/* 421 came: what it means for the recipients that are still open. */
+struct verdict smtp_transaction_bye(struct smtp_client *c, struct verdict v);
 void smtp_transaction_settle_rest(struct smtp_client *c, struct verdict v);
 void smtp_transaction_content(struct smtp_client *c, struct str in, uint64_t now);
 void smtp_transaction_content_end(struct smtp_client *c, uint64_t now);

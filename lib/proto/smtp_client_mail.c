@@ -290,6 +290,16 @@ static void take_dot(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 	finish(c, false, now);
 }
 
+/* In LMTP a 421 after the dot answers for one recipient. Nobody will answer for the others. */
+struct verdict smtp_transaction_bye(struct smtp_client *c, struct verdict v)
+{
+	if (c->stage != STAGE_DOT || c->o.dialect != SMTP_DIALECT_LMTP)
+		return v;
+	settle(c, c->t.await.rcpt, v);
+	v.is_fate_unknown = true;
+	return v;
+}
+
 static void take_setup(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 {
 	struct place at = c->t.await;

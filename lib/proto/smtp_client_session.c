@@ -267,7 +267,7 @@ static bool is_of_class(struct smtp_reply r, enum stage s)
 void smtp_session_reply(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 {
 	if (r.code == 421) {
-		smtp_session_fail(c, smtp_verdict_reply(c, r));
+		smtp_session_fail(c, smtp_transaction_bye(c, smtp_verdict_reply(c, r)));
 		return;
 	}
 	if (!is_of_class(r, c->stage)) {

@@ -284,6 +284,12 @@ static const struct {
 	  "S 250 2.0.0 kept\n! eof\nE RCPT 0 delivered 2.0.0 known\nE RCPT 1 deferred 4.4.2 "
 	  "unknown\n"
 	  "E RCPT 2 deferred 4.4.2 unknown\nE FAILED deferred 4.4.2\n" },
+	{ "LMTP: 421 between the replies", &lmtp, &three,
+	  "S 220 x\nC LHLO me.example\nS 250-x\nS 250-PIPELINING\nS 250 DSN\nE READY\n" THREE_AHEAD
+	  "S 250 ok\nS 250 ok\nS 250 ok\nS 250 ok\nS 354 go\nE CONTENT\n! end\nC .\n"
+	  "S 250 2.0.0 kept\nS 421 4.3.2 bye\nE RCPT 0 delivered 2.0.0 known\n"
+	  "E RCPT 1 deferred 4.3.2 known\nE RCPT 2 deferred 4.3.2 unknown\nE FAILED deferred "
+	  "4.3.2\n" },
 	{ "LMTP: 354 without a recipient", &lmtp, &bounce,
 	  "S 220 x\nC LHLO me.example\nS 250-x\nS 250 PIPELINING\nE READY\n! mail\nC MAIL FROM:<>\n"
 	  "C RCPT TO:<a@x.example>\nC DATA\nS 250 ok\nS 550 no\nS 354 go\nE RCPT 0 bounced\n"
