@@ -30,7 +30,7 @@ struct deliver {
 	struct route_hosts_step route;
 	const struct route_hosts *hosts; /* of the present next-hop */
 	size_t candidate;                /* the next one to try */
-	unsigned n_sessions;             /* past the greeting, of this next-hop */
+	unsigned n_sessions;             /* past EHLO and TLS, of this next-hop */
 
 	struct ask_run *run;
 	struct policy_step policy;
@@ -202,11 +202,11 @@ static void deliver_on_ready(void *arg)
 	struct deliver *d = arg;
 	struct deliver_try *t = d->try;
 
-	d->n_sessions++;
 	t->peer = session_peer(d->session, d->arena);
 	t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
 	t->is_judged = true;
 	if (t->judgement.is_acceptable) {
+		d->n_sessions++;
 		deliver_send(d);
 		return;
 	}
@@ -233,16 +233,24 @@ static void deliver_on_done(void *arg)
 	session_quit(d->session);
 }
 
+/* TLS broke, before or after it came up. What the peer said inside is no fault of TLS. */
+static bool deliver_is_tls_trouble(const struct deliver_try *t, const struct session_end *end)
+{
+	bool is_cut = end->cause == SMTP_CAUSE_LOST || end->cause == SMTP_CAUSE_TIMEOUT;
+
+	return end->kind == SESSION_TLS_FAILED ||
+	       (end->kind == SESSION_FAILED && t->peer.is_tls && is_cut);
+}
+
 /* Level may, and the message has waited long enough: once more without TLS. */
 static bool deliver_may_fall_back(const struct deliver *d, const struct session_end *end)
 {
 	const struct deliver_try *t = d->try;
 
-	if (t->decision.level != TLS_LEVEL_MAY || t->is_plaintext_retry ||
-	    deliver_n_pending(d) == 0 ||
-	    d->message.age_s < conf_time_s(d->site->conf, CONF_minimal_backoff_time))
-		return false;
-	return end->kind == SESSION_TLS_FAILED || (end->kind == SESSION_FAILED && t->peer.is_tls);
+	return t->decision.level == TLS_LEVEL_MAY && !t->is_plaintext_retry &&
+	       deliver_n_pending(d) > 0 &&
+	       d->message.age_s >= conf_time_s(d->site->conf, CONF_minimal_backoff_time) &&
+	       deliver_is_tls_trouble(t, end);
 }
 
 static void deliver_record(struct deliver *d)
@@ -280,6 +288,8 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
 		return;
 	case SESSION_FAILED:
+		if (t->is_judged && !t->judgement.is_acceptable)
+			return; /* why the host is not used has been said */
 		deliver_note_trouble(d, end->outcome.kind, end->outcome.status,
 				     deliver_reason(d, end->cause, end->outcome.reason));
 		t->trouble.reply = end->outcome.reply;
@@ -301,10 +311,12 @@ static void deliver_on_over(void *arg, const struct session_end *end)
 	bool falls_back = deliver_may_fall_back(d, end);
 	session_free(d->session);
 	d->session = NULL;
-	if (falls_back)
+	if (falls_back) {
+		d->n_sessions -= d->is_mail_begun; /* the second try takes its place */
 		deliver_connect(d, true);
-	else
-		deliver_next_host(d);
+		return;
+	}
+	deliver_next_host(d);
 }
 
 static const struct session_calls session_calls = {

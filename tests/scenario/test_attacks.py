@@ -7,6 +7,8 @@ import ssl
 import pytest
 
 from lab import sink as lab_sink
+from lab import zones
+from lab.sink import DROP
 
 HOST = "mx1.good.example"
 TO = "b@good.example"
@@ -53,3 +55,58 @@ def test_goodbye_in_the_octets_of_the_handshake(hopseal, sink, ca, monkeypatch, 
     result = hopseal.per_site({"good.example": policy}).send_text(TO)
     assert result.code == 75 and "lost while sending EHLO" in result.out, str(result)
     assert len(s.sessions) == 1
+
+
+EARLY = b"250-x\r\n250-PIPELINING\r\n250 STARTTLS\r\n220 go\r\n"
+
+
+@pytest.mark.parametrize("policy", ["MAY", "MUST"])
+def test_220_before_starttls_was_sent(hopseal, sink, ca, policy):
+    s = sink(cert=ca.cert("valid", HOST), script={"EHLO": [EARLY], "STARTTLS": b""})
+    result = hopseal.per_site({"good.example": policy}).send_text(TO)
+    assert result.code == 75 and "injecting" in result.out, str(result)
+    assert not s.wait_ended().session.tls
+
+
+# What a peer says inside TLS, in good order, is no trouble of TLS.
+SAID = {"421": "421 4.3.2 busy", "garbage": b"hello\r\n", "451": "451 4.7.1 later"}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_no_plaintext_after_words_inside_tls(hopseal, sink, ca, kind):
+    s = sink(cert=ca.cert("valid", HOST), script={"tls:MAIL": SAID[kind]})
+    result = hopseal.per_site({"good.example": "MAY"}).send_text(TO, options=["--age", "1h"])
+    assert result.code == 75 and s.session.tls, str(result)
+
+
+def test_plaintext_after_tls_broke(hopseal, sink, ca):
+    s = sink(cert=ca.cert("valid", HOST), script={"tls:MAIL": DROP})
+    result = hopseal.per_site({"good.example": "MAY"}).send_text(TO, options=["--age", "1h"])
+    assert result.code == 0 and [x.tls for x in s.sessions] == [True, False], str(result)
+
+
+def test_hosts_whose_certificate_is_refused_do_not_use_up_the_sessions(hopseal, sink, ca):
+    sink(zones.MX1, cert=ca.cert("wrong-name", "mx1.two.example"))
+    good = sink(zones.MX2, cert=ca.cert("valid", "mx2.two.example"))
+    hopseal.per_site({"two.example": "MUST"}, smtp_mx_session_limit="1")
+    result = hopseal.send_text("b@two.example")
+    assert result.code == 0 and good.session.tls, str(result)
+
+
+def test_second_try_takes_the_place_of_the_first(hopseal, sink, ca):
+    sink(
+        zones.MX1,
+        cert=ca.cert("valid", "mx1.two.example"),
+        script={"tls:MAIL": DROP, "MAIL": "451 later"},
+    )
+    good = sink(zones.MX2)
+    hopseal.per_site({"two.example": "MAY"}, smtp_mx_session_limit="2")
+    result = hopseal.send_text("b@two.example", options=["--age", "1h"])
+    assert result.code == 0 and good.messages, str(result)
+
+
+def test_refused_certificate_stays_the_reason(hopseal, sink, ca):
+    hello = b"250-x\r\n250 PIPELINING\r\n421 4.3.2 busy\r\n"
+    sink(cert=ca.cert("wrong-name", HOST), script={"tls:EHLO": hello})
+    result = hopseal.per_site({"good.example": "MUST"}).send_text(TO)
+    assert result.code == 75 and "4.7.5" in result.out and "421" not in result.out, str(result)
