@@ -104,11 +104,14 @@ void smtp_session_hello(struct smtp_client *c, uint64_t now);
 /* Settles the open recipients, tells FAILED, ends the session. */
 void smtp_session_fail(struct smtp_client *c, struct verdict v);
 void smtp_session_close(struct smtp_client *c);
+enum stage smtp_session_awaits(const struct smtp_client *c); /* what a reply now would answer */
 void smtp_session_wait(struct smtp_client *c, enum stage stage, uint64_t now);
 struct str smtp_session_stage_name(enum stage s, enum smtp_dialect d);
 
 /* smtp_client_mail.c */
 bool smtp_transaction_is_open(const struct smtp_client *c);
+/* The message is out to its last octet, and may have been taken. */
+bool smtp_transaction_is_sent(const struct smtp_client *c);
 /* The session is over already: every recipient gets its end. */
 void smtp_transaction_stillborn(struct smtp_client *c, const struct smtp_mail *m);
 void smtp_transaction_begin(struct smtp_client *c, const struct smtp_mail *m, uint64_t now);

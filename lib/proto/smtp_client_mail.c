@@ -16,6 +16,11 @@ bool smtp_transaction_is_open(const struct smtp_client *c)
 	return c->stage >= STAGE_RSET && c->stage <= STAGE_DOT;
 }
 
+bool smtp_transaction_is_sent(const struct smtp_client *c)
+{
+	return c->stage == STAGE_DOT && !c->t.is_void && buf_len(&c->output) == 0;
+}
+
 static bool is_pipelining(const struct smtp_client *c)
 {
 	return (c->extensions & SMTP_EXT_PIPELINING) != 0;
@@ -318,7 +323,7 @@ static void take_setup(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 
 void smtp_transaction_reply(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 {
-	if (c->stage == STAGE_CONTENT)
+	if (smtp_session_awaits(c) == STAGE_CONTENT)
 		smtp_session_fail(c, smtp_verdict_reply(c, r));
 	else if (c->stage == STAGE_DOT)
 		take_dot(c, r, now);

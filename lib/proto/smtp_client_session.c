@@ -232,8 +232,14 @@ static void take_ehlo(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 	smtp_session_wait(c, STAGE_STARTTLS, now);
 }
 
+/* A 220 that comes before STARTTLS has left is somebody else's: behind it TLS would begin, and the
+ * command would be sent inside, so that every later reply belonged to the command before. */
 static void take_starttls(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 {
+	if (buf_len(&c->output) > 0) {
+		smtp_session_fail(c, smtp_verdict_injection(c));
+		return;
+	}
 	c->starttls_reply = r;
 	c->starttls_reply.text = arena_str(c->own, r.text);
 	if (r.code >= 400) {
@@ -254,6 +260,12 @@ static void fail_by_reply(struct smtp_client *c, struct smtp_reply r, const char
 								what, STR_ARG(line))));
 }
 
+/* As long as the final dot has not left, a reply cannot be the reply to it. */
+enum stage smtp_session_awaits(const struct smtp_client *c)
+{
+	return c->stage == STAGE_DOT && buf_len(&c->output) > 0 ? STAGE_CONTENT : c->stage;
+}
+
 /* RFC 5321 section 4.3.2: which success may answer what. */
 static bool is_of_class(struct smtp_reply r, enum stage s)
 {
@@ -270,7 +282,7 @@ void smtp_session_reply(struct smtp_client *c, struct smtp_reply r, uint64_t now
 		smtp_session_fail(c, smtp_transaction_bye(c, smtp_verdict_reply(c, r)));
 		return;
 	}
-	if (!is_of_class(r, c->stage)) {
+	if (!is_of_class(r, smtp_session_awaits(c))) {
 		fail_by_reply(c, r, "a reply that fits no command");
 		return;
 	}

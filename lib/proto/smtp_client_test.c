@@ -202,6 +202,14 @@ static const struct {
 	  HELLO "! mail\nC MAIL FROM:<s@me.example>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\n"
 		"C DATA\nS 354 go\nS 250 kept\nE CONTENT\nE RCPT 0 deferred 4.5.0 PROTOCOL\n"
 		"E FAILED deferred 4.5.0\n" },
+	{ "250 before the dot has left is no delivery", &plain, &one,
+	  HELLO "! mail\nC MAIL FROM:<s@me.example>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\n"
+		"C DATA\nS 354 go\nE CONTENT\n! content x\n! end\nS 250 kept\n"
+		"E RCPT 0 deferred 4.5.0 PROTOCOL known\nE FAILED deferred 4.5.0\n" },
+	{ "lost before the dot has left: the fate is known", &plain, &one,
+	  HELLO "! mail\nC MAIL FROM:<s@me.example>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\n"
+		"C DATA\nS 354 go\nE CONTENT\n! content x\n! end\n! eof\n"
+		"E RCPT 0 deferred 4.4.2 LOST known\nE FAILED deferred 4.4.2\n" },
 	{ "250 to DATA fits no command", &plain, &one,
 	  HELLO "! mail\nC MAIL FROM:<s@me.example>\nS 250 ok\nC RCPT TO:<a@x.example>\nS 250 ok\n"
 		"C DATA\nS 250 go\nE RCPT 0 deferred 4.5.0 PROTOCOL\nE FAILED deferred 4.5.0\n" },
@@ -267,6 +275,9 @@ static const struct {
 	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 STARTTLS\nE READY\n" },
 	{ "octets behind the 220 to STARTTLS", &with_tls, NULL,
 	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 STARTTLS\nC STARTTLS\nS 220 go\nS 250 x\n"
+	  "E FAILED deferred 4.7.5 INJECTION next\n" },
+	{ "a 220 before STARTTLS has left", &with_tls, NULL,
+	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 STARTTLS\nS 220 go\n"
 	  "E FAILED deferred 4.7.5 INJECTION next\n" },
 	{ "connection lost in the handshake", &with_tls, NULL,
 	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 STARTTLS\nC STARTTLS\nS 220 go\n"
@@ -518,6 +529,7 @@ TEST(records)
 	ok_str(smtp_client_hello_name(c), STR("mx"), "name");
 	ok(smtp_client_was_starttls_offered(c), "offered");
 	ok(smtp_client_size_limit(c) == 77, "size");
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
 	smtp_client_read(c, STR("454 4.7.0 no\r\n"), 0);
 	ok(smtp_client_starttls_reply(c).code == 454, "reply to STARTTLS");
 	ok_str(smtp_client_starttls_reply(c).text, STR("no"), "its text without the status");

@@ -57,15 +57,14 @@ static struct verdict deferral(const struct smtp_client *c, struct status s, str
 		.outcome = { .kind = OUTCOME_DEFERRED, .status = s, .reason = reason },
 		.cause = cause,
 		.may_try_next_host = true,
-		.is_fate_unknown = c->stage == STAGE_DOT && !c->t.is_void,
+		.is_fate_unknown = smtp_transaction_is_sent(c),
 	};
 }
 
 static struct str doubt(const struct smtp_client *c)
 {
-	return c->stage == STAGE_DOT && !c->t.is_void
-		       ? STR("; the message may arrive more than once")
-		       : STR_NONE;
+	return smtp_transaction_is_sent(c) ? STR("; the message may arrive more than once")
+					   : STR_NONE;
 }
 
 struct verdict smtp_verdict_timeout(struct smtp_client *c)
@@ -99,7 +98,7 @@ struct verdict smtp_verdict_protocol(struct smtp_client *c, struct str what)
 struct verdict smtp_verdict_injection(struct smtp_client *c)
 {
 	return deferral(c, STATUS(4, 7, 5),
-			STR("sent octets between its reply to STARTTLS and the TLS handshake: "
+			STR("sent octets in the clear between our STARTTLS and the TLS handshake: "
 			    "somebody may be injecting replies"),
 			SMTP_CAUSE_INJECTION);
 }
