@@ -83,14 +83,15 @@ static void ask_forget(struct ask *k, struct entry *e)
 	entry_free(e);
 }
 
-/* Room for one more: first what has expired goes, then whatever nobody waits for. */
+/* Room for more: what has expired goes, and of what nobody waits for so much that the next ones find
+ * room as well. */
 static void ask_make_room(struct ask *k, uint64_t now)
 {
 	for (size_t i = 0; i < ASK_BUCKETS; i++) {
 		for (struct entry *e = k->bucket[i], *next; e; e = next) {
 			next = e->next;
 			if (entry_is_idle(e) &&
-			    (e->expires <= now || k->n_entries > ASK_ENTRIES_MAX))
+			    (e->expires <= now || k->n_entries > ASK_ENTRIES_MAX / 4 * 3))
 				ask_forget(k, e);
 		}
 	}
