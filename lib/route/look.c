@@ -50,14 +50,21 @@ struct str route_said(struct route_search *s, const struct answer *answer, struc
 	return arena_str(s->w.a, found);
 }
 
+struct str route_said_more(struct arena *a, struct str text, size_t n)
+{
+	return n > ROUTE_SAID_MAX
+		       ? arena_fmt(a, STR_FMT " and %zu more", STR_ARG(text), n - ROUTE_SAID_MAX)
+		       : text;
+}
+
 static struct str route_addresses_text(struct arena *a, const struct answer *answer)
 {
 	struct str text = STR("");
 
-	for (size_t i = 0; i < answer->n_addresses; i++)
+	for (size_t i = 0; i < answer->n_addresses && i < ROUTE_SAID_MAX; i++)
 		text = arena_fmt(a, STR_FMT "%s" STR_FMT, STR_ARG(text), i ? ", " : "",
 				 STR_ARG(address_text(a, &answer->addresses[i])));
-	return text;
+	return route_said_more(a, text, answer->n_addresses);
 }
 
 static enum route_progress

@@ -8,11 +8,11 @@ static struct str route_mx_text(struct arena *a, const struct answer *answer)
 {
 	struct str text = STR("");
 
-	for (size_t i = 0; i < answer->n_mx; i++)
+	for (size_t i = 0; i < answer->n_mx && i < ROUTE_SAID_MAX; i++)
 		text = arena_fmt(a, STR_FMT "%s%u " STR_FMT, STR_ARG(text), i ? ", " : "",
 				 answer->mx[i].preference,
 				 STR_ARG(answer->mx[i].host.n ? answer->mx[i].host : STR(".")));
-	return text;
+	return route_said_more(a, text, answer->n_mx);
 }
 
 /* What an MX record may not name: RFC 5321 section 5.1 wants a domain with addresses. */

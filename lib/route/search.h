@@ -37,6 +37,9 @@ void route_note_trouble(struct route_search *s, bool is_temporary, struct status
 /* A question to DNS or the native service in the trace, with what it said in words. */
 void route_note_answer(struct route_search *s, const struct question *q,
 		       const struct answer *answer, struct str said);
+#define ROUTE_SAID_MAX 16 /* records spelled out in one line; the fact has them all */
+/* ... " and 3 more" when there are more than that. */
+struct str route_said_more(struct arena *a, struct str text, size_t n);
 struct str route_said(struct route_search *s, const struct answer *answer, struct str found);
 
 /* The addresses of one host: DNS, then the native service for what DNS does not have. GO_ON without

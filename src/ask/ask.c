@@ -83,8 +83,8 @@ static void ask_forget(struct ask *k, struct entry *e)
 	entry_free(e);
 }
 
-/* Room for more: what has expired goes, and of what nobody waits for so much that the next ones find
- * room as well. */
+/* Room for more: what has expired goes, and of what nobody waits for so much that the next
+ * questions find room as well. */
 static void ask_make_room(struct ask *k, uint64_t now)
 {
 	for (size_t i = 0; i < ASK_BUCKETS; i++) {
