@@ -247,7 +247,8 @@ TEST(peer_json)
 	json_init(&j, &out, false);
 	tls_peer_json(&j, &p);
 	ok_str(end_json(a, &j, &out),
-	       STR("{\"offered\":true,\"tls\":true,\"starttls_refusal\":null,\"handshake_error\":"
+	       STR("{\"offered\":true,\"garbled\":false,\"tls\":true,\"starttls_refusal\":null,"
+		   "\"handshake_error\":"
 		   "null,"
 		   "\"protocol\":\"TLSv1.3\",\"cipher\":\"TLS_AES_256_GCM_SHA384\","
 		   "\"cipher_bits\":256,\"sni\":null,\"resumed\":false,\"fault\":\"unknown-ca\","

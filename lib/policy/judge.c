@@ -112,7 +112,10 @@ no_tls_words(struct arena *a, const struct policy_decision *d, const struct tls_
 	if (seen->is_offered)
 		return arena_fmt(a, "TLS is required, but host " STR_FMT " did not start it",
 				 STR_ARG(host));
-	return arena_fmt(a, "TLS is required, but was not offered by host " STR_FMT, STR_ARG(host));
+	return arena_fmt(a, "TLS is required, but was not offered by host " STR_FMT "%s",
+			 STR_ARG(host),
+			 seen->is_garbled ? ": something on the way has overwritten its STARTTLS"
+					  : "");
 }
 
 /* No handshake took place, or none came to its end. */

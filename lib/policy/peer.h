@@ -39,6 +39,7 @@ struct peer_certificate {
 
 struct tls_peer {
 	bool is_offered;             /* EHLO announced STARTTLS */
+	bool is_garbled;             /* EHLO announced XXXXXXXA: a box on the way strips STARTTLS */
 	bool is_tls;                 /* handshake complete */
 	struct str starttls_refusal; /* the reply to STARTTLS when it was refused; "" otherwise */
 	struct str handshake_error;  /* it was tried and failed; "" otherwise */

@@ -55,6 +55,7 @@ void tls_peer_json(struct json *j, const struct tls_peer *p)
 {
 	json_object(j);
 	json_put_bool(j, "offered", p->is_offered);
+	json_put_bool(j, "garbled", p->is_garbled);
 	json_put_bool(j, "tls", p->is_tls);
 	put_or_null(j, "starttls_refusal", p->starttls_refusal);
 	put_or_null(j, "handshake_error", p->handshake_error);

@@ -197,6 +197,30 @@ static void deliver_send(struct deliver *d)
 	session_mail(d->session, &d->mail, d->message.content);
 }
 
+/* The server says our own name: mail that goes there comes back. */
+static bool deliver_is_loop(const struct deliver *d)
+{
+	return d->result.protocol == ROUTE_SMTP &&
+	       str_ieq_ascii(smtp_client_hello_name(session_smtp(d->session)),
+			     conf_str(d->site->conf, CONF_myhostname));
+}
+
+/* As in Postfix: the best MX host being us is for good, another one may be a mistake of today. */
+static void deliver_loop_trouble(struct deliver *d)
+{
+	const struct route_host *best = &d->hosts->v[0], *this = &d->try->candidate;
+	bool is_best =
+		best->preference == this->preference && str_ieq_ascii(best->host, this->host);
+
+	deliver_host_trouble(d, is_best ? OUTCOME_BOUNCED : OUTCOME_DEFERRED,
+			     STATUS(is_best ? 5 : 4, 4, 6),
+			     arena_fmt(d->arena,
+				       "host " STR_FMT
+				       " greets with our own name: mail for " STR_FMT
+				       " loops back to myself",
+				       STR_ARG(deliver_peer_name(d)), STR_ARG(d->try->nexthop)));
+}
+
 static void deliver_on_ready(void *arg)
 {
 	struct deliver *d = arg;
@@ -205,13 +229,16 @@ static void deliver_on_ready(void *arg)
 	t->peer = session_peer(d->session, d->arena);
 	t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
 	t->is_judged = true;
-	if (t->judgement.is_acceptable) {
-		d->n_sessions++;
-		deliver_send(d);
+	if (deliver_is_loop(d))
+		deliver_loop_trouble(d);
+	else if (!t->judgement.is_acceptable)
+		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
+	if (t->trouble.reason.n > 0) {
+		session_quit(d->session);
 		return;
 	}
-	deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
-	session_quit(d->session);
+	d->n_sessions++;
+	deliver_send(d);
 }
 
 static void deliver_on_rcpt(void *arg, const struct smtp_client_event *ev)

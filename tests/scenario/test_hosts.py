@@ -229,6 +229,15 @@ def test_we_are_the_best_mx(hopseal, sink):
     assert s.sessions == []
 
 
+@pytest.mark.parametrize("hello", ["250 gateway.example", "250-Gateway.Example hi\r\n250 SIZE 1"])
+def test_a_server_that_says_our_name_is_a_loop(hopseal, sink, hello):
+    s = sink(script={"EHLO": hello})
+    result = hopseal.send("bob@good.example")
+    assert result.fate == ("bounced", "5.4.6") and result.code == BOUNCED, result
+    assert "loops back to myself" in result.reason
+    assert s.messages == [] and "MAIL" not in s.session.verbs()
+
+
 def test_backup_mx_sends_to_better_hosts_only(hopseal, sink):
     me = sink(zones.MYSELF)
     assert hopseal.send("bob@backup.example").rcpt()["outcome"] == "deferred"

@@ -21,6 +21,7 @@ def test_stripped_offer_defers(hopseal, sink, ca, policy):
     result = hopseal.per_site({"good.example": policy}).send("bob@good.example")
     assert result.fate == ("deferred", "4.7.4") and result.code == DEFERRED, result
     assert s.messages == [] and "MAIL" not in s.session.verbs()
+    assert "something on the way has overwritten its STARTTLS" in result.reason
 
 
 def test_stripped_offer_at_may_is_plaintext(hopseal, sink, ca):
