@@ -184,21 +184,26 @@ static size_t check_count(const struct check *c, enum conf_severity severity)
 	return n;
 }
 
+static void put_or_null(struct json *j, const char *key, struct str s)
+{
+	json_key(j, key);
+	json_str_or_null(j, s.n > 0 ? s : STR_NONE);
+}
+
 static void put_finding(struct json *j, const struct conf_finding *f)
 {
 	json_object(j);
 	json_put_str(j, "severity", str_of(severity_names[f->severity]));
 	json_put_str(j, "code", f->code);
-	json_put_str(j, "parameter", f->param);
-	json_key(j, "file");
-	json_str_or_null(j, f->file.n > 0 ? f->file : STR_NONE);
+	put_or_null(j, "parameter", f->param);
+	put_or_null(j, "file", f->file);
 	json_key(j, "line");
 	if (f->line > 0)
 		json_int(j, f->line);
 	else
 		json_null(j);
 	json_put_str(j, "text", f->text);
-	json_put_str(j, "remedy", f->remedy);
+	put_or_null(j, "remedy", f->remedy);
 	json_object_end(j);
 }
 

@@ -23,7 +23,8 @@ static void put_destination(struct json *j, const struct explain_destination *d)
 		}
 		json_object(j);
 		json_put_str(j, "host", h->subject.host);
-		json_put_str(j, "error", h->error);
+		json_put_int(j, "port", h->subject.port);
+		json_put_str(j, "not_decided", h->error);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -39,9 +40,13 @@ void explain_json(struct json *j, const struct explain *x, int status)
 	json_put_int(j, "version", 1);
 	json_key(j, "input");
 	json_object(j);
-	json_put_str(j, x->is_address ? "address" : "nexthop", o->subject);
+	json_key(j, "address");
+	json_str_or_null(j, x->is_address ? o->subject : STR_NONE);
+	json_key(j, "nexthop");
+	json_str_or_null(j, x->is_address ? STR_NONE : o->subject);
 	json_key(j, "host");
 	json_str_or_null(j, str_of(o->host));
+	json_put_bool(j, "lmtp", o->is_lmtp);
 	json_put_bool(j, "tls_required_no", o->has_tls_required_no);
 	json_object_end(j);
 	json_put_str(j, "configuration", conf_fingerprint(x->site.conf));

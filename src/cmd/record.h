@@ -12,6 +12,7 @@ struct record_rcpt {
 	const struct deliver_result *delivery; /* NULL: routing said the last word */
 	size_t index;                          /* in delivery->rcpts */
 	struct outcome outcome;
+	struct fact_set facts; /* that the route was made from */
 };
 
 struct record {

@@ -15,6 +15,12 @@ static void put_status(struct json *j, struct status s)
 	json_str_or_null(j, t);
 }
 
+static void put_str_or_null(struct json *j, const char *key, struct str s)
+{
+	json_key(j, key);
+	json_str_or_null(j, s.n > 0 ? s : STR_NONE);
+}
+
 static void put_reply(struct json *j, const struct smtp_reply *r)
 {
 	json_key(j, "reply");
@@ -34,7 +40,7 @@ static void put_outcome_members(struct json *j, const struct outcome *o)
 	json_put_str(j, "outcome", outcome_kind_name(o->kind));
 	put_status(j, o->status);
 	json_put_str(j, "reason", o->reason);
-	json_put_str(j, "remote_host", o->remote_host);
+	put_str_or_null(j, "remote_host", o->remote_host);
 	put_reply(j, &o->reply);
 }
 
@@ -83,6 +89,15 @@ static struct str try_kind_name(enum deliver_try_kind kind)
 	CHECK(!"a try of no kind");
 }
 
+static void put_int_or_null(struct json *j, const char *key, bool has, size_t value)
+{
+	json_key(j, key);
+	if (has)
+		json_int(j, (int64_t)value);
+	else
+		json_null(j);
+}
+
 static void put_candidate(struct json *j, const struct route_host *c)
 {
 	char text[NET_ENDPOINT_TEXT_MAX];
@@ -90,14 +105,13 @@ static void put_candidate(struct json *j, const struct route_host *c)
 
 	json_put_str(j, "host", c->host);
 	json_put_str(j, "endpoint", net_endpoint_text(&to, text));
-	if (c->is_mx)
-		json_put_int(j, "preference", c->preference);
+	put_int_or_null(j, "preference", c->is_mx, c->preference);
 	json_put_str(j, "dnssec", dnssec_status_name(c->dnssec));
 }
 
 static void put_session(struct json *j, const struct deliver_try *t)
 {
-	json_put_str(j, "greeting", t->greeting);
+	put_str_or_null(j, "greeting", t->greeting);
 	put_extensions(j, t->extensions);
 	json_key(j, "peer");
 	tls_peer_json(j, &t->peer);
@@ -164,21 +178,19 @@ static size_t delivery_index(const struct record *r, const struct deliver_result
 
 static void put_rcpt(struct json *j, const struct record *r, const struct record_rcpt *p)
 {
+	const struct deliver_result *d = p->delivery;
+	const struct deliver_rcpt *rcpt = d ? &d->rcpts[p->index] : NULL;
+
 	json_object(j);
 	json_put_str(j, "recipient", p->route.recipient);
 	put_outcome_members(j, &p->outcome);
 	json_key(j, "route");
 	route_json(j, &p->route);
-	if (p->delivery) {
-		const struct deliver_rcpt *d = &p->delivery->rcpts[p->index];
-		json_put_bool(j, "fate_unknown", d->is_fate_unknown);
-		json_put_int(j, "delivery", (int64_t)delivery_index(r, p->delivery));
-		json_key(j, "try");
-		if (d->has_try)
-			json_int(j, (int64_t)d->try);
-		else
-			json_null(j);
-	}
+	json_put_bool(j, "fate_unknown", rcpt && rcpt->is_fate_unknown);
+	put_int_or_null(j, "delivery", d, d ? delivery_index(r, d) : 0);
+	put_int_or_null(j, "try", rcpt && rcpt->has_try, rcpt ? rcpt->try : 0);
+	json_key(j, "facts");
+	fact_set_json(j, p->facts);
 	json_object_end(j);
 }
 

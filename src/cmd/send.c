@@ -368,7 +368,7 @@ static void send_deliver(struct send *s)
 
 static struct record_rcpt rcpt_record(const struct send_rcpt *r)
 {
-	struct record_rcpt p = { .route = r->step.u.done };
+	struct record_rcpt p = { .route = r->step.u.done, .facts = fact_list_set(r->facts) };
 
 	if (r->failure.reason.n > 0) {
 		p.route = (struct route){ .kind = ROUTE_REFUSE,

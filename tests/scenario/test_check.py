@@ -9,7 +9,7 @@ def codes(result, severity=None):
 
 def finding(result, word):
     """The only finding that has `word` in its text or parameter."""
-    found = [f for f in result.json["findings"] if word in f["text"] + f["parameter"]]
+    found = [f for f in result.json["findings"] if word in f["text"] + (f["parameter"] or "")]
     assert len(found) == 1, f"{word}: {len(found)} findings\n{result}"
     return found[0]
 
