@@ -81,28 +81,8 @@ void json_key(struct json *j, const char *key)
 	j->is_after_key = true;
 }
 
-/* Octets of the UTF-8 sequence at the front of s, 0 if it is none (RFC 3629 section 4). */
-static size_t json_utf8_len(struct str s)
-{
-	const unsigned char *u = (const unsigned char *)s.p;
-	size_t n = u[0] < 0x80   ? 1
-		   : u[0] < 0xc2 ? 0
-		   : u[0] < 0xe0 ? 2
-		   : u[0] < 0xf0 ? 3
-		   : u[0] < 0xf5 ? 4
-				 : 0;
-
-	if (n == 0 || n > s.n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-	bool is_overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
-	bool is_outside = (u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xf4 && u[1] >= 0x90);
-	return is_overlong || is_outside ? 0 : n;
-}
-
-static void json_escape(struct json *j, unsigned char c)
+/* All that needs it lies below U+10000. */
+static void json_escape(struct json *j, uint32_t c)
 {
 	switch (c) {
 	case '"':
@@ -121,7 +101,7 @@ static void json_escape(struct json *j, unsigned char c)
 		json_raw(j, STR("\\t"));
 		return;
 	}
-	if (!buf_fmt(j->out, "\\u%04x", c))
+	if (!buf_fmt(j->out, "\\u%04x", (unsigned)c))
 		j->is_full = true;
 }
 
@@ -143,12 +123,14 @@ void json_str(struct json *j, struct str s)
 		s = str_from(s, plain);
 		if (s.n == 0)
 			break;
-		size_t n = json_utf8_len(s);
-		if (n == 1)
-			json_escape(j, (unsigned char)s.p[0]);
+		struct str c = str_first(s, str_utf8_len(s));
+		if (c.n == 0)
+			json_raw(j, STR("\xef\xbf\xbd"));
+		else if (c.n > 1 && str_shown_len(c) == c.n)
+			json_raw(j, c);
 		else
-			json_raw(j, n ? str_first(s, n) : STR("\xef\xbf\xbd"));
-		s = str_from(s, n ? n : 1);
+			json_escape(j, str_utf8_code(c));
+		s = str_from(s, c.n ? c.n : 1);
 	}
 	json_raw(j, STR("\""));
 }

@@ -9,6 +9,8 @@ static const struct {
 	{ "quote and backslash", STR_INIT("a\"\\"), STR_INIT("\"a\\\"\\\\\"\n") },
 	{ "control octets", STR_INIT("\n\t\x01\x7f"), STR_INIT("\"\\n\\t\\u0001\\u007f\"\n") },
 	{ "UTF-8 stays", STR_INIT("\xc3\xa4"), STR_INIT("\"\xc3\xa4\"\n") },
+	{ "what a terminal would obey is escaped", STR_INIT("\xc2\x9b\xe2\x80\xae"),
+	  STR_INIT("\"\\u009b\\u202e\"\n") },
 	{ "a cut sequence is replaced", STR_INIT("a\xc3"), STR_INIT("\"a\xef\xbf\xbd\"\n") },
 	{ "overlong is replaced", STR_INIT("\xc0\x80"),
 	  STR_INIT("\"\xef\xbf\xbd\xef\xbf\xbd\"\n") },

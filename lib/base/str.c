@@ -191,6 +191,61 @@ bool str_to_u64(struct str s, uint64_t *out)
 	return true;
 }
 
+size_t str_utf8_len(struct str s)
+{
+	const unsigned char *u = (const unsigned char *)s.p;
+	size_t n = u[0] < 0x80   ? 1
+		   : u[0] < 0xc2 ? 0
+		   : u[0] < 0xe0 ? 2
+		   : u[0] < 0xf0 ? 3
+		   : u[0] < 0xf5 ? 4
+				 : 0;
+
+	if (n == 0 || n > s.n)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+	bool is_overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
+	bool is_outside = (u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xf4 && u[1] >= 0x90);
+	return is_overlong || is_outside ? 0 : n;
+}
+
+uint32_t str_utf8_code(struct str c)
+{
+	static const unsigned char first[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	const unsigned char *u = (const unsigned char *)c.p;
+	uint32_t code = u[0] & first[c.n];
+
+	for (size_t i = 1; i < c.n; i++)
+		code = code << 6 | (u[i] & 0x3f);
+	return code;
+}
+
+static bool str_is_shown(uint32_t code)
+{
+	bool is_control = code < ' ' || (code >= 0x7f && code < 0xa0);
+	bool is_end = code == 0x2028 || code == 0x2029;
+	bool is_turn = code == 0x061c || code == 0x200e || code == 0x200f ||
+		       (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+
+	return !is_control && !is_end && !is_turn;
+}
+
+size_t str_shown_len(struct str s)
+{
+	size_t at = 0;
+
+	while (at < s.n) {
+		struct str rest = str_from(s, at);
+		size_t n = str_utf8_len(rest);
+		if (n == 0 || !str_is_shown(str_utf8_code(str_first(rest, n))))
+			break;
+		at += n;
+	}
+	return at;
+}
+
 uint64_t str_hash(struct str s)
 {
 	uint64_t h = 0xcbf29ce484222325u;

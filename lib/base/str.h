@@ -54,6 +54,14 @@ bool str_contains(struct str s, char c);
 /* Decimal digits only, no sign, no blanks. False on anything else or overflow. */
 MUST_USE bool str_to_u64(struct str s, uint64_t *out);
 
+/* Octets of the UTF-8 character at the front of s, which is not empty; 0: there is none. RFC 3629
+ * section 4. */
+size_t str_utf8_len(struct str s);
+uint32_t str_utf8_code(struct str c); /* of one whole character */
+/* Octets at the front of s that a terminal shows and does not obey: whole UTF-8 characters, without
+ * controls (C0, DEL, C1), line and paragraph ends, and what turns the direction of text. */
+size_t str_shown_len(struct str s);
+
 uint64_t str_hash(struct str s); /* FNV-1a 64; not for hostile keys in unbounded maps */
 
 static inline char ascii_lower(char c)

@@ -61,6 +61,36 @@ TEST(str_to_u64)
 	}
 }
 
+static const struct {
+	const char *rule;
+	struct str text;
+	size_t shown;
+} shown_cases[] = {
+	{ "nothing", STR_INIT(""), 0 },
+	{ "ASCII", STR_INIT("a b~"), 4 },
+	{ "two, three and four octets", STR_INIT("\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xa7"), 9 },
+	{ "ESC", STR_INIT("a\x1b[31m"), 1 },
+	{ "a line end", STR_INIT("a\nb"), 1 },
+	{ "DEL", STR_INIT("ab\x7f"), 2 },
+	{ "C1 in UTF-8", STR_INIT("a\xc2\x9b"), 1 },
+	{ "no-break space is the first behind C1", STR_INIT("\xc2\xa0"), 2 },
+	{ "C1 as an octet", STR_INIT("a\x9b"), 1 },
+	{ "Latin-1", STR_INIT("a\xe4 "), 1 },
+	{ "cut", STR_INIT("a\xe2\x82"), 1 },
+	{ "right to left", STR_INIT("a\xe2\x80\xae"), 1 },
+	{ "isolate", STR_INIT("a\xe2\x81\xa6"), 1 },
+	{ "line separator", STR_INIT("a\xe2\x80\xa8"), 1 },
+};
+
+TEST(str_shown_len)
+{
+	FOR_EACH(c, shown_cases) {
+		struct str copy = test_exact(c->text);
+		ok(str_shown_len(copy) == c->shown, c->rule);
+		free((char *)copy.p);
+	}
+}
+
 TEST(str_compare)
 {
 	ok(str_ieq_ascii(STR("MiXeD"), STR("mIxEd")), "A-Z fold");
@@ -72,4 +102,5 @@ TEST(str_compare)
 	ok_str(str_from(STR("abc"), 9), STR(""), "from past the end");
 }
 
-TEST_MAIN(RUN(str_cut_and_rcut), RUN(str_token_braced), RUN(str_to_u64), RUN(str_compare))
+TEST_MAIN(RUN(str_cut_and_rcut), RUN(str_token_braced), RUN(str_to_u64), RUN(str_shown_len),
+	  RUN(str_compare))

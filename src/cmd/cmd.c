@@ -11,13 +11,37 @@
 #include "base/limits.h"
 #include "os/os.h"
 
+/* What peers say, what their certificates hold and what stands in tables is shown to people, and
+ * must not drive their terminal: "?" stands for what it would obey. */
+static bool put_shown(FILE *f, struct str text)
+{
+	while (text.n > 0) {
+		size_t n = str_shown_len(text);
+		if (fwrite(text.p, 1, n, f) != n)
+			return false;
+		text = str_from(text, n);
+		if (text.n == 0)
+			break;
+		bool is_layout = text.p[0] == '\n' || text.p[0] == '\t';
+		if (fputc(is_layout ? text.p[0] : '?', f) == EOF)
+			return false;
+		n = str_utf8_len(text);
+		text = str_from(text, n > 0 ? n : 1);
+	}
+	return true;
+}
+
 static void PRINTF_LIKE(1, 0) say(const char *fmt, va_list ap)
 {
+	struct arena *a = arena_new();
+	struct str text = arena_vfmt(a, fmt, ap);
+
 	flockfile(stderr);
 	(void)fputs("hopseal: ", stderr);
-	(void)vfprintf(stderr, fmt, ap);
+	(void)put_shown(stderr, text);
 	(void)fputc('\n', stderr);
 	funlockfile(stderr);
+	arena_free(a);
 }
 
 void cmd_say(const char *fmt, ...)
@@ -97,7 +121,7 @@ int cmd_fail(const struct error *e)
 
 bool cmd_print(struct str text)
 {
-	if (fwrite(text.p, 1, text.n, stdout) == text.n && fflush(stdout) == 0)
+	if (put_shown(stdout, text) && fflush(stdout) == 0)
 		return true;
 	cmd_say("writing to standard output: %s", strerror(errno));
 	return false;

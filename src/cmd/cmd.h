@@ -27,7 +27,8 @@ bool cmd_option_error(int c, char *const *argv, struct error *e);
 MUST_USE int cmd_fail(const struct error *e);
 int cmd_exit_code(enum error_kind kind);
 
-/* Writes all of it to standard output. False (and said) when that fails. */
+/* Writes all of it to standard output, "?" for what would drive a terminal. False (and said) when
+ * that fails. */
 MUST_USE bool cmd_print(struct str text);
 
 /* -c and -o of every command; the texts are argv's. */

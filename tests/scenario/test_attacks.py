@@ -3,6 +3,7 @@ believed, or to be told as something else."""
 
 import contextlib
 import ssl
+import unicodedata
 
 import pytest
 
@@ -110,3 +111,26 @@ def test_refused_certificate_stays_the_reason(hopseal, sink, ca):
     sink(cert=ca.cert("wrong-name", HOST), script={"tls:EHLO": hello})
     result = hopseal.per_site({"good.example": "MUST"}).send_text(TO)
     assert result.code == 75 and "4.7.5" in result.out and "421" not in result.out, str(result)
+
+
+def obeyed(text):
+    """What a terminal would obey instead of showing it."""
+    return [c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c != "\n"]
+
+
+HOSTILE = "\x1b[31m \x9b31m \u202e \u2028 \x7f".encode() + b" \x9b31m \xe4"
+
+
+def test_words_of_a_peer_do_not_drive_the_terminal(hopseal, sink):
+    sink(script={"MAIL": b"550 5.1.1 " + HOSTILE + b" no\r\n"})
+    for result in (hopseal.send_text(TO), hopseal.send(TO)):
+        assert result.code == 69 and "5.1.1" in result.out and "no" in result.out
+        assert not obeyed(result.out) and "\\x" not in result.out, repr(result.out)
+
+
+def test_words_of_a_certificate_do_not_drive_the_terminal(hopseal, sink, ca):
+    cert = ca.cert("cn-only", "\x9b31m \u202e mx")
+    sink(cert=cert)
+    result = hopseal.per_site({"good.example": "MUST"}).send_text(TO)
+    assert result.code == 75 and "mx" in result.out
+    assert not obeyed(result.out), repr(result.out)
