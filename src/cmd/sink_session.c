@@ -45,6 +45,25 @@ struct cmd_sink_session {
 	struct cmd_sink_mail mail;
 };
 
+static void PRINTF_LIKE(2, 0) vshow(FILE *f, const char *fmt, va_list ap)
+{
+	struct arena *a = arena_new();
+
+	(void)!cmd_show(f, arena_vfmt(a, fmt, ap));
+	arena_free(a);
+}
+
+static void show(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+static void show(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vshow(stdout, fmt, ap);
+	va_end(ap);
+}
+
 static void log_line(const struct cmd_sink_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static void log_line(const struct cmd_sink_session *s, const char *fmt, ...)
@@ -55,7 +74,7 @@ static void log_line(const struct cmd_sink_session *s, const char *fmt, ...)
 		return;
 	va_start(ap, fmt);
 	fprintf(stderr, "sink: #%llu %s: ", (unsigned long long)s->number, s->peer);
-	vfprintf(stderr, fmt, ap);
+	vshow(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
 }
@@ -123,15 +142,15 @@ static void print_message(const struct cmd_sink_session *s)
 	struct str rest = buf_str(&s->mail.recipients), rcpt;
 	const char *comma = "";
 
-	printf("received %llu from=<" STR_FMT "> to=", (unsigned long long)s->sink->n_messages,
-	       STR_ARG(buf_str(&s->mail.sender)));
+	show("received %llu from=<" STR_FMT "> to=", (unsigned long long)s->sink->n_messages,
+	     STR_ARG(buf_str(&s->mail.sender)));
 	for (; str_cut(rest, '\n', &rcpt, &rest); comma = ",")
-		printf("%s<" STR_FMT ">", comma, STR_ARG(rcpt));
-	printf(" octets=%llu tls=%s", (unsigned long long)s->mail.n_octets,
-	       s->is_tls_up ? p.protocol.p : "none");
+		show("%s<" STR_FMT ">", comma, STR_ARG(rcpt));
+	show(" octets=%llu tls=%s", (unsigned long long)s->mail.n_octets,
+	     s->is_tls_up ? p.protocol.p : "none");
 	if (s->is_tls_up)
-		printf(" cipher=%s sni=%s", p.cipher.p, tls_session_sni(s->tls).p);
-	printf(" helo=" STR_FMT "\n", STR_ARG(smtp_server_helo_name(s->engine)));
+		show(" cipher=%s sni=%s", p.cipher.p, tls_session_sni(s->tls).p);
+	show(" helo=" STR_FMT "\n", STR_ARG(smtp_server_helo_name(s->engine)));
 	fflush(stdout);
 	arena_free(a);
 }
