@@ -4,7 +4,7 @@
 #include "fuzz.h"
 
 #include "table/braces.h"
-#include "table/texthash_load.h"
+#include "table/texthash.h"
 #include "table/texthash_parse.h"
 
 static bool has_blank_ends(struct str s)
@@ -40,17 +40,17 @@ static void fuzz_texthash(struct str text, bool is_utf8)
 {
 	bool is_unusable = false;
 	size_t n = fuzz_parse(text, is_utf8, &is_unusable);
-	struct texthash_load *l = texthash_load_text(text, STR("/table"), is_utf8);
+	struct textload *l = textload_text(&texthash_kind, text, STR("/table"), is_utf8);
 
-	CHECK(!is_unusable || l->map == NULL);
-	CHECK((l->map == NULL) == (l->why_not.kind != ERROR_NONE));
-	CHECK(l->map == NULL || table_map_count(l->map) == n);
-	for (size_t i = 0; l->map != NULL && i < n; i++) {
-		struct table_map_entry at = table_map_at(l->map, i), found;
-		CHECK(table_map_find(l->map, at.key, &found));
+	CHECK(!is_unusable || l->content == NULL);
+	CHECK((l->content == NULL) == (l->why_not.kind != ERROR_NONE));
+	CHECK(l->content == NULL || table_map_count(l->content) == n);
+	for (size_t i = 0; l->content != NULL && i < n; i++) {
+		struct table_map_entry at = table_map_at(l->content, i), found;
+		CHECK(table_map_find(l->content, at.key, &found));
 		CHECK(found.line == at.line && str_eq(found.value, at.value));
 	}
-	texthash_load_free(l);
+	textload_free(l);
 }
 
 static void fuzz_inline(struct str body)

@@ -5,72 +5,13 @@
 
 void texthash_parser_init(struct texthash_parser *p, struct str text, bool is_utf8)
 {
-	*p = (struct texthash_parser){ .rest = text, .is_utf8 = is_utf8 };
-	buf_init(&p->joined, TABLE_VALUE_MAX);
+	p->is_utf8 = is_utf8;
+	table_lines_init(&p->lines, text);
 }
 
 void texthash_parser_fini(struct texthash_parser *p)
 {
-	buf_fini(&p->joined);
-}
-
-static struct str texthash_take_line(struct texthash_parser *p)
-{
-	struct str line;
-
-	if (!str_cut(p->rest, '\n', &line, &p->rest)) {
-		line = p->rest;
-		p->rest = STR("");
-	}
-	p->line++;
-	return line;
-}
-
-static bool texthash_is_blank_or_comment(struct str line)
-{
-	size_t i = 0;
-
-	while (i < line.n && ascii_is_space(line.p[i]))
-		i++;
-	return i == line.n || line.p[i] == '#';
-}
-
-/* Lines are joined as they are, without the line end. */
-static void texthash_join(struct texthash_parser *p, struct str *logical, struct str line)
-{
-	bool is_joined = logical->p == buf_str(&p->joined).p;
-
-	if (!is_joined) {
-		buf_reset(&p->joined);
-		p->is_too_long |= !buf_add(&p->joined, *logical);
-	}
-	p->is_too_long |= !buf_add(&p->joined, line);
-	*logical = buf_str(&p->joined);
-}
-
-/* Comments and blank lines do not end an entry: what decides is how the next line with text
- * begins. False at the end. */
-static bool texthash_logical_line(struct texthash_parser *p, struct str *logical, unsigned *first)
-{
-	bool has_text = false;
-
-	p->is_too_long = false;
-	while (p->rest.n > 0) {
-		char next = p->rest.p[0];
-		if (has_text && next != '#' && !ascii_is_space(next))
-			break;
-		struct str line = texthash_take_line(p);
-		if (texthash_is_blank_or_comment(line))
-			continue;
-		if (has_text) {
-			texthash_join(p, logical, line);
-			continue;
-		}
-		*logical = line;
-		*first = p->line;
-		has_text = true;
-	}
-	return has_text;
+	table_lines_fini(&p->lines);
 }
 
 /* The first blank outside double quotes and not after a backslash. */
@@ -128,9 +69,9 @@ enum texthash_event texthash_next(struct texthash_parser *p, struct texthash_ite
 	struct str line;
 
 	*item = (struct texthash_item){ .key = STR_NONE };
-	if (!texthash_logical_line(p, &line, &item->line))
+	if (!table_lines_next(&p->lines, &line, &item->line))
 		return TEXTHASH_END;
-	if (p->is_too_long || line.n > TABLE_VALUE_MAX)
+	if (p->lines.is_too_long || line.n > TABLE_VALUE_MAX)
 		return texthash_finding(item, TEXTHASH_UNUSABLE, STR("line-length"),
 					STR("an entry is longer than a mebibyte"), STR(""));
 	if (str_contains(line, '\0'))

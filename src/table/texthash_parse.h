@@ -3,7 +3,7 @@
 #ifndef HOPSEAL_TABLE_TEXTHASH_PARSE_H
 #define HOPSEAL_TABLE_TEXTHASH_PARSE_H
 
-#include "base/buf.h"
+#include "table/lines.h"
 
 enum texthash_event {
 	TEXTHASH_ENTRY,    /* a key and its value; a code that is not "" goes with it */
@@ -19,11 +19,8 @@ struct texthash_item {
 };
 
 struct texthash_parser {
-	struct str rest;
-	unsigned line; /* taken so far */
+	struct table_lines lines;
 	bool is_utf8;
-	bool is_too_long;
-	struct buf joined; /* a logical line of several */
 };
 
 /* `text` must outlive the parser. is_utf8: lines that are not UTF-8 have no effect. */
