@@ -58,7 +58,9 @@
 #define CONF_NEAREST_MAX 4       /* changes between a name and its nearest */
 #define TABLE_FILE_MAX (1024 * 1024 * 1024)
 #define TABLE_VALUE_MAX (1024 * 1024)
-#define TABLE_FINDINGS_MAX 100 /* about one version of a file */
+#define TABLE_FINDINGS_MAX 100       /* about one version of a file */
+#define TABLE_PCRE_STEPS_MAX 1000000 /* of one match: some 10 ms, PCRE2's own is ten times it */
+#define TABLE_PCRE_HEAP_KIB_MAX (20 * 1024) /* of one match */
 
 /* TLS */
 #define TLS_CHAIN_MAX 32                   /* certificates of a peer that are kept */

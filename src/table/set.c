@@ -73,10 +73,8 @@ static void table_break(struct table_set *s, struct table *t, struct table_findi
 }
 
 static const struct table_type *const builtin_types[] = {
-	&table_type_texthash,
-	&table_type_inline,
-	&table_type_static,
-	&table_type_fail,
+	&table_type_texthash, &table_type_inline, &table_type_static, &table_type_fail,
+	&table_type_regexp,   &table_type_pcre,   &table_type_cidr,
 };
 
 static const struct table_type *
@@ -124,7 +122,8 @@ static void table_break_type(struct table_set *s, struct table *t, struct str na
 {
 	struct str text = arena_fmt(s->arena, "tables of type \"" STR_FMT "\" are not supported",
 				    STR_ARG(name));
-	struct str remedy = STR("use texthash, inline, static or fail");
+	struct str remedy =
+		STR("the types are texthash, regexp, pcre, cidr, inline, static and fail");
 
 	if (table_is_compiled(name))
 		remedy = arena_fmt(s->arena,

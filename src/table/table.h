@@ -1,5 +1,5 @@
 /* Lookup tables: the lists that parameters such as smtp_tls_per_site name, in Postfix's syntax
- * ("texthash:/etc/hopseal/tls_per_site, static:NONE"). Types: texthash, inline, static, fail.
+ * ("texthash:/etc/hopseal/tls_per_site, static:NONE"). docs/reference/tables.md has the types.
  *
  * A table that cannot be used is never left out of its list: it fails every lookup that comes to
  * it, and is a finding. Thread: everything here belongs to the thread that made it. Times are
@@ -18,8 +18,9 @@ struct table_finding {
 	bool is_news;  /* nothing to mend: a version was taken over */
 	/* Stable. Of a list: "bad-spec", "unknown-type", "bad-body". Of entries: "duplicate-key",
 	 * "empty-value", "key-not-folded", "line-format", "line-quote", "line-colon",
-	 * "line-leading-space", "line-utf8", "line-nul", "line-length", "more". Of files: "open",
-	 * "kept-old", "reloaded". */
+	 * "line-leading-space", "line-utf8", "line-nul", "line-length", "more". Of patterns:
+	 * "pattern-syntax", "pattern-extra", "pattern-no-endif". Of files: "open", "kept-old",
+	 * "reloaded". */
 	struct str code;
 	struct str param;  /* the parameter that names the table */
 	struct str source; /* "texthash:/etc/hopseal/tls_per_site" */
