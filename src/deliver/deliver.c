@@ -197,10 +197,11 @@ static void deliver_send(struct deliver *d)
 	session_mail(d->session, &d->mail, d->message.content);
 }
 
-/* The server says our own name: mail that goes there comes back. */
+/* The server says our own name: mail that goes there comes back. On other ports than 25 it is
+ * another server of the same machine, as in Postfix. */
 static bool deliver_is_loop(const struct deliver *d)
 {
-	return d->result.protocol == ROUTE_SMTP &&
+	return d->result.protocol == ROUTE_SMTP && d->try->candidate.port == 25 &&
 	       str_ieq_ascii(smtp_client_hello_name(session_smtp(d->session)),
 			     conf_str(d->site->conf, CONF_myhostname));
 }
@@ -229,10 +230,11 @@ static void deliver_on_ready(void *arg)
 	t->peer = session_peer(d->session, d->arena);
 	t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
 	t->is_judged = true;
-	if (deliver_is_loop(d))
-		deliver_loop_trouble(d);
-	else if (!t->judgement.is_acceptable)
+	/* first: an impostor must not have mail returned that the policy makes wait */
+	if (!t->judgement.is_acceptable)
 		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
+	else if (deliver_is_loop(d))
+		deliver_loop_trouble(d);
 	if (t->trouble.reason.n > 0) {
 		session_quit(d->session);
 		return;

@@ -325,3 +325,23 @@ def test_no_dns_at_all(hopseal, sink):
     hopseal.configure(disable_dns_lookups="yes", relayhost=f"localhost:{s.port}")
     result = hopseal.send("bob@good.example")
     assert result.code == 0 and len(s.messages) == 1, result
+
+
+def test_our_name_makes_nothing_final_where_the_policy_refuses_the_host(hopseal, sink, ca):
+    """Whoever controls the path could otherwise have mail returned that has to wait."""
+    sink(name="gateway.example", cert=ca.cert("self-signed", "mx1.good.example"))
+    result = hopseal.per_site({"good.example": "MUST"}).send("bob@good.example")
+    assert result.fate == ("deferred", "4.7.5"), result
+
+
+def test_our_name_on_another_port_is_somebody_else(hopseal, sink):
+    s = sink(port=2525, name="gateway.example")
+    hopseal.configure(relayhost="good.example:2525")
+    assert hopseal.send("bob@good.example").code == 0
+    assert len(s.messages) == 1
+
+
+def test_a_worse_host_with_our_name_is_passed_over(hopseal, sink):
+    me = sink(zones.MX2, name="gateway.example")
+    result = hopseal.send("bob@two.example")
+    assert result.rcpt()["outcome"] == "deferred" and me.messages == [], result
