@@ -161,23 +161,33 @@ static bool common_name_of(struct arena *a, const X509 *x, struct peer_name *out
 	return out->text.n > 0;
 }
 
+/* Names that cannot be read, or an extension that stands there twice: nothing matches, and the CN
+ * stays hidden, because nobody knows whether there is a DNS name. RFC 6125 section 6.4.4. */
+static bool peer_add_alternative_names(struct arena *a, const X509 *leaf, struct tls_peer *p,
+				       struct peer_name *v)
+{
+	int found = -1; /* -1: no such extension; else a list was read, or it cannot be read */
+	GENERAL_NAMES *list = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
+	int n = list ? sk_GENERAL_NAME_num(list) : 0, i;
+
+	for (i = 0; i < n && p->n_names < TLS_NAMES_MAX; i++)
+		p->n_names += name_of(a, sk_GENERAL_NAME_value(list, i), &v[p->n_names]);
+	if (!list && found != -1)
+		v[p->n_names++] = (struct peer_name){ PEER_NAME_DNS, STR("") };
+	GENERAL_NAMES_free(list);
+	return i == n;
+}
+
 static void peer_add_names(const struct tls_session *s, struct arena *a, struct tls_peer *p)
 {
 	X509 *leaf = SSL_get0_peer_certificate(s->ssl);
-	GENERAL_NAMES *list;
 	struct peer_name *v;
-	int n;
 
 	if (!leaf)
 		return;
-	list = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
-	n = list ? sk_GENERAL_NAME_num(list) : 0;
-	n = n < TLS_NAMES_MAX ? n : TLS_NAMES_MAX;
-	v = ARENA_ARRAY(a, (size_t)n + 1, struct peer_name);
-	for (int i = 0; i < n; i++)
-		p->n_names += name_of(a, sk_GENERAL_NAME_value(list, i), &v[p->n_names]);
-	GENERAL_NAMES_free(list);
-	p->n_names += common_name_of(a, leaf, &v[p->n_names]);
+	v = ARENA_ARRAY(a, TLS_NAMES_MAX + 1, struct peer_name);
+	if (peer_add_alternative_names(a, leaf, p, v))
+		p->n_names += common_name_of(a, leaf, &v[p->n_names]);
 	p->names = v;
 }
 

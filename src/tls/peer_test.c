@@ -177,13 +177,13 @@ static void names_are(struct recipe r, const struct peer_name *want, size_t n, c
 	files_remove();
 }
 
-static void push_dns(GENERAL_NAMES *list, struct str octets)
+static void push_name(GENERAL_NAMES *list, int type, struct str octets)
 {
 	GENERAL_NAME *g = GENERAL_NAME_new();
 	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
 
 	CHECK(g && text && ASN1_STRING_set(text, octets.p, (int)octets.n));
-	GENERAL_NAME_set0_value(g, GEN_DNS, text);
+	GENERAL_NAME_set0_value(g, type, text);
 	CHECK(sk_GENERAL_NAME_push(list, g) > 0);
 }
 
@@ -208,31 +208,53 @@ TEST(names)
 		  all, ARRAY_LEN(all), "alternative names in order, then the CN");
 	names_are((struct recipe){ .cn = "mx.test" }, only_cn, 1, "the CN alone");
 
-	push_dns(list, STR("mx.test\0.evil.test"));
-	push_dns(list, STR("b.test\0"));
-	push_dns(list, STR("c\n.test"));
-	push_dns(list, STR("d\xc3\xa9.test"));
+	push_name(list, GEN_DNS, STR("mx.test\0.evil.test"));
+	push_name(list, GEN_DNS, STR("b.test\0"));
+	push_name(list, GEN_DNS, STR("c\n.test"));
+	push_name(list, GEN_DNS, STR("d\xc3\xa9.test"));
 	names_are((struct recipe){ .cn = "x.test", .names = list }, odd, ARRAY_LEN(odd),
 		  "what no name can be is \"\", and still hides the CN");
 	GENERAL_NAMES_free(list);
 }
 
-TEST(more_names_than_are_kept)
+/* Whether there is a DNS name is then not known: the CN must not stand in for it. */
+TEST(names_that_cannot_be_read)
+{
+	static const struct peer_name none[] = { { PEER_NAME_DNS, STR_INIT("") },
+						 { PEER_NAME_CN, STR_INIT("mx.test") } };
+
+	names_are((struct recipe){ .cn = "mx.test", .raw_sans = STR("\x30\x05\x82\x09xx") }, none,
+		  2, "malformed");
+	names_are((struct recipe){ .cn = "mx.test",
+				   .sans = "DNS:a.test",
+				   .raw_sans = STR("\x30\x08\x82\x06b.test") },
+		  none, 2, "twice");
+}
+
+static size_t n_names_kept(int type, int n)
 {
 	GENERAL_NAMES *list = GENERAL_NAMES_new();
 	struct arena *a = arena_new();
 	struct made m;
-	struct tls_peer p;
+	size_t n_kept;
 
-	for (int i = 0; i < TLS_NAMES_MAX + 10; i++)
-		push_dns(list, STR("a.test"));
+	for (int i = 0; i < n; i++)
+		push_name(list, type, STR("a.test"));
+	push_name(list, GEN_DNS, STR("b.test"));
 	m = make(&(struct recipe){ .cn = "cn", .issuer = &root, .names = list });
-	p = peer_of(a, file_of_certs(&root, NULL), file_of(&m, NULL), 9);
-	ok(p.n_names == TLS_NAMES_MAX + 1, "the limit, and the CN");
+	n_kept = peer_of(a, file_of_certs(&root, NULL), file_of(&m, NULL), 9).n_names;
 	arena_free(a);
 	unmake(&m);
 	GENERAL_NAMES_free(list);
 	files_remove();
+	return n_kept;
+}
+
+TEST(more_names_than_are_kept)
+{
+	ok(n_names_kept(GEN_DNS, TLS_NAMES_MAX + 10) == TLS_NAMES_MAX,
+	   "of what is behind the limit nothing is known: the CN does not stand in for it");
+	ok(n_names_kept(GEN_EMAIL, TLS_NAMES_MAX + 10) == 2, "mail addresses do not count");
 }
 
 int main(void)
@@ -241,6 +263,7 @@ int main(void)
 		RUN(chains),
 		RUN(certificates),
 		RUN(names),
+		RUN(names_that_cannot_be_read),
 		RUN(more_names_than_are_kept),
 	};
 

@@ -32,6 +32,7 @@ struct recipe {
 	const char *usage;         /* extendedKeyUsage */
 	bool is_rsa;
 	GENERAL_NAMES *names; /* instead of sans; not taken */
+	struct str raw_sans;  /* octets of one more such extension */
 };
 
 static void add_extension(X509 *x, const struct made *issuer, int nid, const char *value)
@@ -43,6 +44,19 @@ static void add_extension(X509 *x, const struct made *issuer, int nid, const cha
 	ext = X509V3_EXT_nconf_nid(NULL, &ctx, nid, value);
 	CHECK(ext && X509_add_ext(x, ext, -1));
 	X509_EXTENSION_free(ext);
+}
+
+static void add_raw_extension(X509 *x, int nid, struct str octets)
+{
+	ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *ext;
+
+	CHECK(value &&
+	      ASN1_OCTET_STRING_set(value, (const unsigned char *)octets.p, (int)octets.n));
+	ext = X509_EXTENSION_create_by_NID(NULL, nid, 0, value);
+	CHECK(ext && X509_add_ext(x, ext, -1));
+	X509_EXTENSION_free(ext);
+	ASN1_OCTET_STRING_free(value);
 }
 
 static UNUSED struct made make(const struct recipe *r)
@@ -71,6 +85,8 @@ static UNUSED struct made make(const struct recipe *r)
 		add_extension(m.cert, r->issuer, NID_ext_key_usage, r->usage);
 	if (r->names)
 		CHECK(X509_add1_ext_i2d(m.cert, NID_subject_alt_name, r->names, 0, 0) == 1);
+	if (r->raw_sans.n)
+		add_raw_extension(m.cert, NID_subject_alt_name, r->raw_sans);
 	CHECK(X509_sign(m.cert, by->key, EVP_sha256()) > 0);
 	X509_NAME_free(name);
 	return m;
