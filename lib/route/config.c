@@ -2,10 +2,20 @@
 
 #include "route/config.h"
 
+bool route_blame(const struct conf *conf, enum conf_id id, struct error *e)
+{
+	struct str file = conf_file(conf, id);
+
+	return e && file.n && conf_line(conf, id)
+		       ? error_prefix(e, STR_FMT ":%u", STR_ARG(file), conf_line(conf, id))
+		       : false;
+}
+
 static bool route_bad(const struct conf *conf, enum conf_id id, struct error *e, const char *wanted)
 {
-	return error_set(e, ERROR_CONFIG, STR_FMT " = " STR_FMT ": %s", STR_ARG(conf_name(id)),
-			 STR_ARG(conf_text(conf, id)), wanted);
+	(void)error_set(e, ERROR_CONFIG, STR_FMT " = " STR_FMT ": %s", STR_ARG(conf_name(id)),
+			STR_ARG(conf_text(conf, id)), wanted);
+	return route_blame(conf, id, e);
 }
 
 static bool route_read_families(struct route_config *c, struct error *e)

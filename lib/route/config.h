@@ -45,6 +45,9 @@ struct route_config {
 	size_t n_own;
 };
 
+/* Puts file and line of the parameter before the error; false. */
+bool route_blame(const struct conf *conf, enum conf_id id, struct error *e);
+
 /* Name lists: parses the value of `id`. */
 MUST_USE bool route_list_parse(struct arena *a, const struct conf *conf, enum conf_id id,
 			       bool is_domain_list, struct route_list *out, struct error *e);

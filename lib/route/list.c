@@ -54,7 +54,7 @@ bool route_list_parse(struct arena *a, const struct conf *conf, enum conf_id id,
 
 	for (size_t i = 0; str_token_braced(&rest, STR(", \t\r\n"), &token); i++)
 		if (!route_pattern_parse(a, id, token, &v[i], e))
-			return false;
+			return route_blame(conf, id, e);
 	*out = (struct route_list){
 		.id = id,
 		.v = v,
@@ -63,6 +63,33 @@ bool route_list_parse(struct arena *a, const struct conf *conf, enum conf_id id,
 		.has_parents = is_domain_list && route_is_parent_style(conf, conf_name(id)),
 	};
 	return true;
+}
+
+static void route_add_table(struct str *v, size_t *n, const struct route_pattern *p)
+{
+	if (!p->is_table)
+		return;
+	for (size_t i = 0; i < *n; i++)
+		if (str_eq(v[i], p->text))
+			return;
+	v[(*n)++] = p->text;
+}
+
+size_t route_listed_tables(struct arena *a, const struct conf *conf, const struct str **out)
+{
+	static const enum conf_id ids[] = { CONF_mydestination, CONF_relay_domains };
+	struct route_list lists[ARRAY_LEN(ids)] = { 0 };
+	size_t n = 0, size = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		if (route_list_parse(a, conf, ids[i], true, &lists[i], NULL))
+			size += lists[i].n;
+	struct str *v = ARENA_ARRAY(a, size, struct str);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		for (size_t j = 0; j < lists[i].n; j++)
+			route_add_table(v, &n, &lists[i].v[j]);
+	*out = v;
+	return n;
 }
 
 static bool route_name_covers(const struct route_list *list, struct str name, struct str domain)

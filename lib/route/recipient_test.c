@@ -228,6 +228,19 @@ TEST(several_nexthops)
 	arena_free(a);
 }
 
+TEST(tables_in_lists)
+{
+	struct world w = world_new("mydestination = a, !texthash:/a\n"
+				   "relay_domains = .b texthash:/a static:{x y}, [192.0.2.1]\n",
+				   "");
+	const struct str *v;
+
+	ok(route_listed_tables(w.a, w.conf, &v) == 2, "each once");
+	ok_str(v[0], STR("texthash:/a"), "without the mark of an exception");
+	ok_str(v[1], STR("static:{x y}"), "with its braces");
+	world_free(&w);
+}
+
 static const struct {
 	const char *rule, *main_cf, *names;
 } bad[] = {
@@ -274,4 +287,5 @@ TEST(json_tells_the_route)
 
 TEST_MAIN(RUN(recipients), RUN(keys_in_order), RUN(no_table_no_question),
 	  RUN(the_deciding_line_is_named), RUN(an_unsupported_transport_is_named),
-	  RUN(several_nexthops), RUN(bad_configuration_is_refused), RUN(json_tells_the_route))
+	  RUN(several_nexthops), RUN(tables_in_lists), RUN(bad_configuration_is_refused),
+	  RUN(json_tells_the_route))

@@ -29,6 +29,10 @@ MUST_USE const struct route_config *route_config_new(struct arena *a, const stru
 						     const struct route_machine *machine,
 						     struct error *e);
 
+/* The tables that stand as elements in mydestination and relay_domains, each once: their questions
+ * have the text of the table, such as "texthash:/etc/relays", in place of a parameter. */
+size_t route_listed_tables(struct arena *a, const struct conf *conf, const struct str **out);
+
 /* What is still to be asked, all at once: never what `facts` answers already, and no question
  * twice. The answers may be added in any order; then the same call again, from the top. */
 struct route_asks {

@@ -11,7 +11,9 @@
 #include "base/limits.h"
 #include "os/os.h"
 
-bool cmd_show(FILE *f, struct str text)
+/* What peers say, what their certificates hold and what stands in tables is shown to people, and
+ * must not drive their terminal: "?" stands for what it would obey. */
+static bool put_shown(FILE *f, struct str text)
 {
 	while (text.n > 0) {
 		size_t n = str_shown_len(text);
@@ -36,7 +38,7 @@ static void PRINTF_LIKE(1, 0) say(const char *fmt, va_list ap)
 
 	flockfile(stderr);
 	(void)fputs("hopseal: ", stderr);
-	(void)!cmd_show(stderr, text);
+	(void)put_shown(stderr, text);
 	(void)fputc('\n', stderr);
 	funlockfile(stderr);
 	arena_free(a);
@@ -119,7 +121,7 @@ int cmd_fail(const struct error *e)
 
 bool cmd_print(struct str text)
 {
-	if (cmd_show(stdout, text) && fflush(stdout) == 0)
+	if (put_shown(stdout, text) && fflush(stdout) == 0)
 		return true;
 	cmd_say("writing to standard output: %s", strerror(errno));
 	return false;

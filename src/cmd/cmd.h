@@ -14,10 +14,6 @@ int cmd_explain(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
 
-/* What peers say, what their certificates hold and what stands in tables is shown to people, and
- * must not drive their terminal: "?" stands for what it would obey. False: it cannot be written. */
-MUST_USE bool cmd_show(FILE *f, struct str text);
-
 /* "hopseal: " and one line on standard error. */
 void cmd_say(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The same, and "hopseal COMMAND --help" as advice; gives EX_USAGE. */
@@ -31,7 +27,8 @@ bool cmd_option_error(int c, char *const *argv, struct error *e);
 MUST_USE int cmd_fail(const struct error *e);
 int cmd_exit_code(enum error_kind kind);
 
-/* Shows all of it on standard output. False (and said) when that fails. */
+/* Writes all of it to standard output, "?" for what would drive a terminal. False (and said) when
+ * that fails. */
 MUST_USE bool cmd_print(struct str text);
 
 /* -c and -o of every command; the texts are argv's. */

@@ -45,25 +45,6 @@ struct cmd_sink_session {
 	struct cmd_sink_mail mail;
 };
 
-static void PRINTF_LIKE(2, 0) vshow(FILE *f, const char *fmt, va_list ap)
-{
-	struct arena *a = arena_new();
-
-	(void)!cmd_show(f, arena_vfmt(a, fmt, ap));
-	arena_free(a);
-}
-
-static void show(const char *fmt, ...) PRINTF_LIKE(1, 2);
-
-static void show(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vshow(stdout, fmt, ap);
-	va_end(ap);
-}
-
 static void log_line(const struct cmd_sink_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static void log_line(const struct cmd_sink_session *s, const char *fmt, ...)
@@ -74,7 +55,7 @@ static void log_line(const struct cmd_sink_session *s, const char *fmt, ...)
 		return;
 	va_start(ap, fmt);
 	fprintf(stderr, "sink: #%llu %s: ", (unsigned long long)s->number, s->peer);
-	vshow(stderr, fmt, ap);
+	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
 }
@@ -142,15 +123,15 @@ static void print_message(const struct cmd_sink_session *s)
 	struct str rest = buf_str(&s->mail.recipients), rcpt;
 	const char *comma = "";
 
-	show("received %llu from=<" STR_FMT "> to=", (unsigned long long)s->sink->n_messages,
-	     STR_ARG(buf_str(&s->mail.sender)));
+	printf("received %llu from=<" STR_FMT "> to=", (unsigned long long)s->sink->n_messages,
+	       STR_ARG(buf_str(&s->mail.sender)));
 	for (; str_cut(rest, '\n', &rcpt, &rest); comma = ",")
-		show("%s<" STR_FMT ">", comma, STR_ARG(rcpt));
-	show(" octets=%llu tls=%s", (unsigned long long)s->mail.n_octets,
-	     s->is_tls_up ? p.protocol.p : "none");
+		printf("%s<" STR_FMT ">", comma, STR_ARG(rcpt));
+	printf(" octets=%llu tls=%s", (unsigned long long)s->mail.n_octets,
+	       s->is_tls_up ? p.protocol.p : "none");
 	if (s->is_tls_up)
-		show(" cipher=%s sni=%s", p.cipher.p, tls_session_sni(s->tls).p);
-	show(" helo=" STR_FMT "\n", STR_ARG(smtp_server_helo_name(s->engine)));
+		printf(" cipher=%s sni=%s", p.cipher.p, tls_session_sni(s->tls).p);
+	printf(" helo=" STR_FMT "\n", STR_ARG(smtp_server_helo_name(s->engine)));
 	fflush(stdout);
 	arena_free(a);
 }

@@ -20,6 +20,20 @@ void cmd_say_table_finding(void *arg, const struct table_finding *f)
 			STR_ARG(f->source), severity, STR_ARG(f->text));
 }
 
+/* Tables that stand as elements in lists of names: now, so that what is wrong with them is told
+ * before the first lookup. */
+static void open_listed_tables(struct tables *t, const struct conf *conf)
+{
+	struct arena *a = arena_new();
+	const struct str *specs;
+	size_t n = route_listed_tables(a, conf, &specs);
+
+	for (size_t i = 0; i < n; i++)
+		if (!tables_find(t, specs[i]))
+			tables_open(t, specs[i], specs[i], os_now_ms());
+	arena_free(a);
+}
+
 struct tables *cmd_tables_open(const struct conf *conf,
 			       void (*found)(void *arg, const struct table_finding *f), void *arg)
 {
@@ -33,6 +47,7 @@ struct tables *cmd_tables_open(const struct conf *conf,
 	for (size_t i = 0; i < ARRAY_LEN(table_params); i++)
 		tables_open(t, conf_name(table_params[i]), conf_str(conf, table_params[i]),
 			    os_now_ms());
+	open_listed_tables(t, conf);
 	return t;
 }
 
@@ -50,13 +65,35 @@ static bool site_open_lookups(struct cmd_site *s, const struct cmd_site_options 
 	return true;
 }
 
+/* myorigin may name a file that holds the domain in its first line, as /etc/mailname does. "" when
+ * it cannot be read: only a recipient without domain misses it. */
+static struct str site_origin(struct arena *a, const struct conf *conf)
+{
+	struct str path = conf_str(conf, CONF_myorigin), line = STR(""), rest;
+	struct buf b;
+
+	if (!str_has_prefix(path, STR("/")))
+		return line;
+	buf_init(&b, 4096);
+	if (os_file_read(arena_str(a, path).p, &b, NULL, NULL)) {
+		rest = buf_str(&b);
+		if (str_token(&rest, STR("\r\n"), &line))
+			line = arena_str(a, str_trim(line));
+	}
+	buf_fini(&b);
+	return line;
+}
+
 static bool
 site_open_steppers(struct cmd_site *s, const struct cmd_site_options *o, struct error *e)
 {
 	struct route_machine machine = { .own = o->own, .n_own = o->n_own };
 
-	if (!o->is_offline && !net_own_addresses(s->arena, &machine.own, &machine.n_own, e))
-		return false;
+	if (!o->is_offline) {
+		if (!net_own_addresses(s->arena, &machine.own, &machine.n_own, e))
+			return false;
+		machine.origin = site_origin(s->arena, s->conf);
+	}
 	s->deliver.route = route_config_new(s->arena, s->conf, &machine, e);
 	if (!s->deliver.route)
 		return false;

@@ -58,14 +58,14 @@ static int dns_server_add(struct ub_ctx *u, const char *text, bool is_root)
 static bool
 dns_servers(struct ub_ctx *u, const struct str *v, size_t n, bool is_root, struct error *e)
 {
+	const char *kind = is_root ? "root name server" : "resolver";
 	struct address addr;
 	char text[256];
 
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].n >= sizeof(text) || !dns_server_read(v[i], &addr))
 			return error_set(e, ERROR_CONFIG,
-					 "name server \"" STR_FMT
-					 "\": want ADDRESS or ADDRESS@PORT",
+					 "%s \"" STR_FMT "\": want ADDRESS or ADDRESS@PORT", kind,
 					 STR_ARG(v[i]));
 		if (dns_is_loopback(&addr) && !dns_option(u, "do-not-query-localhost:", "no", e))
 			return false;
@@ -73,7 +73,7 @@ dns_servers(struct ub_ctx *u, const struct str *v, size_t n, bool is_root, struc
 		text[v[i].n] = '\0';
 		int code = dns_server_add(u, text, is_root);
 		if (code != UB_NOERROR)
-			return error_set(e, ERROR_CONFIG, "name server %s: %s", text,
+			return error_set(e, ERROR_CONFIG, "%s %s: %s", kind, text,
 					 ub_strerror(code));
 	}
 	return true;

@@ -198,20 +198,11 @@ static bool session_may_wait(struct tls_session *s, int result)
 	}
 }
 
-/* RFC 6066 section 3 wants a host name; what a client sends may be anything. */
-static bool is_visible(struct str name)
-{
-	for (size_t i = 0; i < name.n; i++)
-		if (name.p[i] <= ' ' || name.p[i] > '~')
-			return false;
-	return true;
-}
-
 static void session_note_sni(struct tls_session *s)
 {
 	const char *name = SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name);
 
-	if (s->is_server && name && is_visible(str_of(name)))
+	if (s->is_server && name)
 		snprintf(s->sni, sizeof(s->sni), "%s", name);
 }
 
