@@ -11,6 +11,7 @@
 #include "cmd/record.h"
 #include "cmd/site.h"
 #include "conf/value.h"
+#include "mail/domain.h"
 #include "mail/mailbox.h"
 #include "os/os.h"
 
@@ -204,14 +205,6 @@ static struct str default_sender(struct send *s)
 			 STR_ARG(conf_str(s->site.conf, CONF_myorigin)));
 }
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] > 127)
-			return false;
-	return true;
-}
-
 static bool check_address(struct str address, const char *what, struct error *e)
 {
 	struct mailbox m;
@@ -226,7 +219,6 @@ static bool send_envelope(struct send *s, struct error *e)
 {
 	const struct send_options *o = s->options;
 	struct deliver_message *m = &s->envelope;
-	bool is_utf8_address = false;
 
 	m->sender = o->sender ? strip_brackets(str_of(o->sender)) : default_sender(s);
 	if (m->sender.n > 0 && !check_address(m->sender, "sender", e))
@@ -237,7 +229,6 @@ static bool send_envelope(struct send *s, struct error *e)
 		r->address = strip_brackets(str_of(o->rcpts[i]));
 		if (!check_address(r->address, "recipient", e))
 			return false;
-		is_utf8_address |= !is_ascii(r->address);
 	}
 	m->ret = o->ret;
 	m->envid = o->envid;
@@ -246,7 +237,7 @@ static bool send_envelope(struct send *s, struct error *e)
 	m->is_8bit = s->message.scan.is_8bit;
 	m->has_8bit_header = s->message.scan.has_8bit_header;
 	m->is_smtputf8 = conf_bool(s->site.conf, CONF_smtputf8_enable) &&
-			 (is_utf8_address || !is_ascii(m->sender) ||
+			 (!domain_is_ascii(m->sender) ||
 			  (s->message.scan.has_8bit_header && s->message.scan.is_header_utf8));
 	m->has_tls_required_no = s->message.scan.has_tls_required_no;
 	m->size_octets = s->message.scan.size_octets;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "deliver/site_options.h"
+#include "mail/domain.h"
 
 /* What is known of a recipient while hosts are tried. */
 struct pending {
@@ -172,6 +173,17 @@ static struct str deliver_reason(struct deliver *d, enum smtp_client_cause cause
 
 /* ---- a session ---- */
 
+/* RFC 6531 section 3.2, for this transaction: a recipient elsewhere does not bind this server. */
+static bool deliver_needs_smtputf8(const struct deliver *d, size_t n)
+{
+	bool is_needed = d->message.is_smtputf8;
+
+	for (size_t i = 0; i < n && !is_needed; i++)
+		is_needed = !domain_is_ascii(d->sent[i].address) &&
+			    conf_bool(d->site->conf, CONF_smtputf8_enable);
+	return is_needed;
+}
+
 static void deliver_send(struct deliver *d)
 {
 	size_t n = 0;
@@ -187,7 +199,7 @@ static void deliver_send(struct deliver *d)
 		.size_octets = d->message.size_octets,
 		.is_8bit = d->message.is_8bit,
 		.has_8bit_header = d->message.has_8bit_header,
-		.is_smtputf8 = d->message.is_smtputf8,
+		.is_smtputf8 = deliver_needs_smtputf8(d, n),
 		.ret = d->message.ret,
 		.envid = d->message.envid,
 		.rcpts = d->sent,

@@ -28,7 +28,8 @@ struct deliver_message {
 	struct str sender;       /* "" is the null reverse-path */
 	struct str ret, envid;   /* DSN, "" for none */
 	struct content *content; /* read from its start by each try; borrowed */
-	bool is_8bit, has_8bit_header, is_smtputf8, has_tls_required_no;
+	bool is_8bit, has_8bit_header, has_tls_required_no;
+	bool is_smtputf8;     /* the sender or the header section needs it (RFC 6531) */
 	uint64_t size_octets; /* as sent, with CRLF */
 	uint64_t age_s;       /* how long the message has waited so far */
 };

@@ -134,3 +134,11 @@ def test_words_of_a_certificate_do_not_drive_the_terminal(hopseal, sink, ca):
     result = hopseal.per_site({"good.example": "MUST"}).send_text(TO)
     assert result.code == 75 and "mx" in result.out
     assert not obeyed(result.out), repr(result.out)
+
+
+def test_utf8_recipient_elsewhere_binds_nobody_else(hopseal, sink):
+    here = sink(zones.MX1)
+    there = sink(zones.AIOSMTPD)
+    result = hopseal.send_text("b@good.example", "\u00fc@aiosmtpd.example")
+    assert result.code == 69 and not there.messages, str(result)
+    assert "b@good.example: delivered" in result.out and here.messages, str(result)
