@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "cmd/check_inside.h"
 #include "cmd/cmd.h"
 #include "cmd/routes.h"
 #include "cmd/site.h"
@@ -104,9 +105,8 @@ static void check_entry(void *arg, const struct table_entry *t)
 	};
 }
 
-static void check_tables(struct check *c, const struct conf *conf)
+static void check_tables(struct check *c, const struct conf *conf, const struct tables *t)
 {
-	struct tables *t = cmd_tables_open(conf, check_table_found, c);
 	struct cmd_routes routes;
 
 	cmd_routes_init(&routes, conf, tables_find(t, conf_name(CONF_transport_maps)));
@@ -124,7 +124,6 @@ static void check_tables(struct check *c, const struct conf *conf)
 		check_add(c, &kept);
 	}
 	cmd_routes_fini(&routes);
-	tables_free(t);
 }
 
 /* ---- what delivery would open ---- */
@@ -143,28 +142,54 @@ static void check_add_tls_warning(struct check *c, struct str text)
 		check_add(c, &f);
 }
 
-static void check_openings(struct check *c, const struct conf *conf)
+static void check_found(void *arg, const struct conf_finding *f)
+{
+	check_add(arg, f);
+}
+
+static void check_routing(struct check *c, const struct conf *conf, const struct tables *t)
 {
 	struct error e = { 0 };
 	struct route_machine machine = { 0 };
-	struct net_loop *loop = net_loop_new();
+	const struct route_config *cfg = NULL;
+	struct check_to to = { c->arena, check_found, c };
 
-	if (!net_own_addresses(c->arena, &machine.own, &machine.n_own, &e) ||
-	    !route_config_new(c->arena, conf, &machine, &e))
+	if (net_own_addresses(c->arena, &machine.own, &machine.n_own, &e))
+		cfg = route_config_new(c->arena, conf, &machine, &e);
+	if (cfg)
+		cmd_check_routes(&to, conf, cfg, tables_find(t, conf_name(CONF_transport_maps)));
+	else
 		check_add_error(c, "routing", &e);
-	if (!policy_config_new(c->arena, conf, &e))
-		check_add_error(c, "tls-policy", &e);
+}
+
+static void check_dns(struct check *c, const struct conf *conf)
+{
+	struct error e = { 0 };
+	struct net_loop *loop = net_loop_new();
 	struct dns *dns = ask_dns_new(loop, conf, &e);
+
 	if (!dns)
 		check_add_error(c, "dns", &e);
+	dns_free(dns);
+	net_loop_free(loop);
+}
+
+static void check_policy(struct check *c, const struct conf *conf)
+{
+	struct error e = { 0 };
+	struct check_to to = { c->arena, check_found, c };
+	const struct policy_config *cfg = policy_config_new(c->arena, conf, &e);
+
+	if (!cfg)
+		check_add_error(c, "tls-policy", &e);
 	struct tls_client *tls = deliver_tls_new(conf, &e);
 	if (tls)
 		check_add_tls_warning(c, tls_client_warning(tls));
 	else
 		check_add_error(c, "tls", &e);
+	if (cfg && tls)
+		cmd_check_tls(&to, conf, cfg, tls, c->entries, c->n_entries);
 	tls_client_free(tls);
-	dns_free(dns);
-	net_loop_free(loop);
 }
 
 /* ---- the report ---- */
@@ -228,14 +253,24 @@ static bool check_json(struct buf *out, const struct check *c, int status)
 	return json_end(&j);
 }
 
+/* A finding that stands in no file has at least its parameter. */
+static struct str place_of(const struct conf_finding *f)
+{
+	size_t at;
+
+	return f->file.n > 0 || str_search(f->text, f->param, &at) ? STR_NONE : f->param;
+}
+
 static bool add_finding(struct buf *out, const struct conf_finding *f)
 {
+	struct str param = place_of(f);
 	bool fits = true;
 
 	if (f->file.n > 0)
 		fits = f->line > 0 ? buf_fmt(out, STR_FMT ":%u: ", STR_ARG(f->file), f->line)
 				   : buf_fmt(out, STR_FMT ": ", STR_ARG(f->file));
-	fits = fits && buf_fmt(out, "%s: " STR_FMT " [" STR_FMT "]\n", severity_names[f->severity],
+	fits = fits && buf_fmt(out, "%s: " STR_FMT "%s" STR_FMT " [" STR_FMT "]\n",
+			       severity_names[f->severity], STR_ARG(param), param.n > 0 ? ": " : "",
 			       STR_ARG(f->text), STR_ARG(f->code));
 	if (f->remedy.n > 0)
 		fits = fits && buf_fmt(out, "    " STR_FMT "\n", STR_ARG(f->remedy));
@@ -285,8 +320,12 @@ static int check_run(struct check *c)
 		return cmd_fail(&e);
 	check_add_all(c, findings);
 	if (conf) {
-		check_tables(c, conf);
-		check_openings(c, conf);
+		struct tables *t = cmd_tables_open(conf, check_table_found, c);
+		check_tables(c, conf, t);
+		check_routing(c, conf, t);
+		check_dns(c, conf);
+		check_policy(c, conf);
+		tables_free(t);
 	}
 	int status = check_report(c);
 	conf_unref(conf);

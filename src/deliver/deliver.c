@@ -386,13 +386,7 @@ static void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 	if (deliver_source_address(d->site->conf, t->candidate.address.family, &source))
 		o.source = &source;
 	o.tls = d->site->tls;
-	o.demand = (struct tls_demand){
-		.versions = t->decision.versions,
-		.cipher_list = t->decision.cipher_list,
-		.exclusions = t->decision.exclusions,
-		.sni = t->decision.sni,
-		.needs_authentication = t->decision.level >= TLS_LEVEL_FINGERPRINT,
-	};
+	o.demand = deliver_tls_demand(&t->decision);
 	o.smtp.starttls = t->decision.level == TLS_LEVEL_NONE || is_plaintext_retry
 				  ? SMTP_STARTTLS_NEVER
 				  : SMTP_STARTTLS_IF_OFFERED;

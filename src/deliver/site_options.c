@@ -109,3 +109,14 @@ bool deliver_source_address(const struct conf *c, enum address_family family,
 	out->port = 0;
 	return text.n > 0 && address_parse(text, &out->address);
 }
+
+struct tls_demand deliver_tls_demand(const struct policy_decision *d)
+{
+	return (struct tls_demand){
+		.versions = d->versions,
+		.cipher_list = d->cipher_list,
+		.exclusions = d->exclusions,
+		.sni = d->sni,
+		.needs_authentication = d->level >= TLS_LEVEL_FINGERPRINT,
+	};
+}

@@ -11,6 +11,9 @@
 struct session_options
 deliver_session_options(const struct conf *conf, enum route_protocol protocol);
 
+/* What a decision demands of a handshake; borrows from it. */
+struct tls_demand deliver_tls_demand(const struct policy_decision *d);
+
 /* The trusted CAs and our own certificates. NULL with *e naming parameter and file. */
 MUST_USE struct tls_client *deliver_tls_new(const struct conf *conf, struct error *e);
 

@@ -103,3 +103,51 @@ def test_a_reload_reads_the_new_table(hopseal, sink):
     sink()
     assert hopseal.per_site({"good.example": "MUST"}).send("b@good.example").code == 75
     assert hopseal.per_site({"good.example": "NONE"}).send("b@good.example").code == 0
+
+
+@pytest.mark.parametrize(
+    "code, settings",
+    [
+        ("tls-invalid-protocols", {"smtp_tls_mandatory_protocols": ">=TLSv9"}),
+        ("tls-invalid-grade", {"smtp_tls_mandatory_ciphers": "best"}),
+        ("tls-cipher-empty", {"smtp_tls_exclude_ciphers": "ALL"}),
+        ("tls-settings", {"tls_medium_cipherlist": "nonsense"}),
+        ("tls-no-match-names", {"smtp_tls_verify_cert_match": ","}),
+        ("tls-wrappermode", {"smtp_tls_wrappermode": "yes"}),
+        ("nexthop-syntax", {"relayhost": "[mail.example"}),
+        ("nexthop-syntax", {"relayhost": "[mail.example]:no-such-service"}),
+        ("nexthop-syntax", {"transport_maps": "inline:{ { a.example = lmtp:unix:here } }"}),
+        ("nexthop-syntax", {"transport_maps": "inline:{ a.example=:[b }"}),
+        ("transport-unsupported", {"transport_maps": "inline:{ a.example=virtual: }"}),
+        ("transport-unsupported", {"default_transport": "uucp:x"}),
+        ("transport-unsupported", {"relay_transport": "uucp", "relay_domains": "b.example"}),
+    ],
+)
+def test_what_would_defer_mail_is_an_error(hopseal, code, settings):
+    hopseal.per_site({"good.example": "MUST"}, **settings)
+    result = hopseal.check()
+    assert result.code == 78, result
+    (f,) = {f["text"]: f for f in result.json["findings"] if f["code"] == code}.values()
+    assert f["severity"] == "error"
+    # and so it does: no host may be used, or the route is refused
+    if code.startswith("tls-") and code not in ("tls-settings", "tls-wrappermode"):
+        assert hopseal.explain("good.example").code == 1
+
+
+def test_levels_that_no_entry_asks_for_are_not_judged(hopseal):
+    settings = {"smtp_tls_mandatory_protocols": ">=TLSv9"}
+    assert hopseal.per_site({"good.example": "MAY"}, **settings).check().code == 0
+
+
+def test_transports_that_are_there(hopseal):
+    table = "a.example smtp:[b]:587\nc.example relay:\nd.example error:5.1.1 gone\n"
+    table += "e.example discard:\nf.example lmtp:unix:/run/lmtp\ng.example :[h]\ni.example retry:\n"
+    hopseal.configure({"transport": table}, transport_maps="texthash:TABLES/transport")
+    assert hopseal.check().code == 0
+
+
+def test_a_wrong_transport_is_named_with_its_line(hopseal):
+    table = "a.example smtp:[b]:587\n\nc.example dovecot:\n"
+    hopseal.configure({"transport": table}, transport_maps="texthash:TABLES/transport")
+    f = finding(hopseal.check(), "dovecot")
+    assert f["file"].endswith("/transport") and f["line"] == 3
