@@ -353,6 +353,24 @@ def test_utf8_address_for_a_server_without_smtputf8(hopseal, sink):
     assert result.rcpt()["status"] in ("5.6.7", "5.6.9"), result
 
 
+def test_domain_outside_ascii(hopseal, sink):
+    s = sink(extensions=("SMTPUTF8", "8BITMIME"))
+    result = hopseal.send("bob@bücher.example")
+    assert result.code == DELIVERED and len(s.messages) == 1, result
+    assert "bücher.example" in s.messages[0].recipients[0]
+    assert "SMTPUTF8" in s.messages[0].sender
+    assert result.tries[0]["host"] == "mx1.xn--bcher-kva.example"
+
+
+def test_many_recipients(hopseal, sink):
+    s = sink(rcpt={f"r{i}@good.example": "450 4.2.0 later" for i in range(0, 2000, 7)})
+    rcpts = [f"r{i}@good.example" for i in range(2000)]
+    result = hopseal.send(*rcpts)
+    fates = [r["outcome"] for r in result.json["recipients"]]
+    assert fates == ["deferred" if i % 7 == 0 else "delivered" for i in range(2000)]
+    assert sum(len(m.recipients) for m in s.messages) == fates.count("delivered")
+
+
 @pytest.mark.parametrize("policy", ["NONE", "MUST"])
 def test_100_megabytes(hopseal, sink, ca, policy):
     s = sink(keep_data=False, cert=ca.cert("valid", "mx1.good.example"))

@@ -1,10 +1,13 @@
 """Postfix and Hopseal send the same message to the same receiver and must come to the same outcome
 and status. Where Hopseal differs on purpose, the difference stands here with its reason."""
 
+from ssl import TLSVersion as V
+
 import pytest
 
 from lab import postfix_client as pc
-from lab.sink import DROP, RESET, STALL, Last
+from lab.ca import KINDS
+from lab.sink import DROP, OLD_TLS, RESET, STALL, Last
 from test_matrix import BAD, RECEIVERS
 from test_starttls import HANDSHAKES, INJECTED, REFUSALS
 
@@ -14,7 +17,8 @@ TIMEOUTS = "connect helo starttls mail rcpt data_init data_xfer data_done quit".
 
 @pytest.fixture
 def both(hopseal, postfix_client, sink):
-    """both(policy, **sink): [(outcome, status, verbs per session)] of Postfix and of Hopseal."""
+    """both(policy, **sink) gives what Postfix and what Hopseal made of it: (outcome, status, for
+    each session the verbs and the TLS version)."""
     table = {f"[{pc.HOST}]:{port}": policy for policy, port in pc.PORTS.items()}
     del table[f"[{pc.HOST}]:{pc.PORTS['no entry']}"]
     hopseal.per_site(table, **{f"smtp_{each}_timeout": "1s" for each in TIMEOUTS})
@@ -32,7 +36,8 @@ def both(hopseal, postfix_client, sink):
         for send in (postfix_sends, hopseal_sends):
             with sink(port=pc.PORTS[policy], **config) as s:
                 fate = send(policy, message)
-                seen.append((*fate, [x.verbs() for x in s.wait_ended().sessions]))
+                sessions = s.wait_ended().sessions
+                seen.append((*fate, [(x.verbs(), x.tls_version) for x in sessions]))
         return seen
 
     return run
@@ -44,9 +49,11 @@ def test_matrix(both, ca, policy, receiver):
     cert = None if receiver == "no-starttls" else ca.cert(receiver, pc.HOST)
     postfix, hopseal = both(policy, cert=cert)
     assert hopseal[:2] == postfix[:2]
-    # Hopseal says EHLO inside TLS before it judges; Postfix judges first.
-    refused = policy == "MUST" and receiver in BAD
-    assert hopseal[2] == ([["EHLO", "STARTTLS", "EHLO", "QUIT"]] if refused else postfix[2])
+    if policy == "MUST" and receiver in BAD:
+        # Hopseal says EHLO inside TLS before it judges; Postfix judges first.
+        assert hopseal[2] == [(["EHLO", "STARTTLS", "EHLO", "QUIT"], "TLSv1.3")]
+    else:
+        assert hopseal[2] == postfix[2]
 
 
 ACTIONS = {
@@ -109,6 +116,47 @@ def test_421_to_starttls_differs_on_purpose(both, ca):
     script = {"STARTTLS": REFUSALS[2]}
     postfix, hopseal = both("MAY", cert=ca.cert("valid", pc.HOST), script=script)
     assert postfix[0] == "delivered" and hopseal[:2] == ("deferred", "4.7.0")
+
+
+VERSIONS = [V.TLSv1, V.TLSv1_1, V.TLSv1_2, V.TLSv1_3]
+
+
+@pytest.mark.parametrize("policy", ["MAY", "MUST"])
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda v: v.name)
+def test_servers_of_one_version(both, ca, policy, version):
+    """Old versions are among the default protocols, whatever Debian's openssl.cnf says."""
+    cert = ca.cert("valid", pc.HOST)
+    how = {"tls_min": version, "tls_max": version, "tls_ciphers": OLD_TLS}
+    postfix, hopseal = both(policy, cert=cert, **how)
+    assert hopseal == postfix
+    # OpenSSL's own security level forbids the old ones where TLS is mandatory.
+    assert (postfix[2][0][1] == version.name.replace("_", ".")) == (postfix[0] == "delivered")
+    assert (postfix[0] == "delivered") == (policy == "MAY" or version >= V.TLSv1_2)
+
+
+@pytest.mark.parametrize("policy", ["MAY", *MANDATORY])
+@pytest.mark.parametrize("algorithm", ["rsa", "rsa-1024"])
+def test_servers_with_rsa_keys(both, ca, policy, algorithm):
+    cert = ca.cert("valid", pc.HOST, algorithm=algorithm)
+    postfix, hopseal = both(policy, cert=cert, tls_ciphers=OLD_TLS)
+    assert hopseal == postfix
+
+
+@pytest.mark.parametrize("policy", ["MAY", *MANDATORY])
+@pytest.mark.parametrize(
+    "ciphers",
+    ["aNULL:@SECLEVEL=0", "AES128-SHA", "ECDHE-RSA-AES256-GCM-SHA384"],
+)
+def test_servers_with_one_cipher(both, ca, policy, ciphers):
+    cert = ca.cert("valid", pc.HOST, algorithm="rsa")
+    postfix, hopseal = both(policy, cert=cert, tls_max=V.TLSv1_2, tls_ciphers=ciphers)
+    assert hopseal[:2] == postfix[:2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_certificate(both, ca, kind):
+    postfix, hopseal = both("MUST", cert=ca.cert(kind, pc.HOST, "192.0.2.11"))
+    assert hopseal[:2] == postfix[:2]
 
 
 @pytest.mark.parametrize("policy", ["MAY", *MANDATORY])

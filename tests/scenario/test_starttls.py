@@ -220,3 +220,40 @@ def test_no_client_certificate_unless_configured(hopseal, sink, ca):
     s = receiver(sink, ca, ask_client_cert=ca.root)
     assert hopseal.per_site({"good.example": "MUST"}).send("bob@good.example").code == 0
     assert s.session.client_cert in (None, {})
+
+
+@pytest.mark.parametrize("how", [DROP, RESET, STALL], ids=["drop", "reset", "silent"])
+@pytest.mark.parametrize("stage", ["EHLO", "MAIL", "RCPT", "DATA", "dot"])
+def test_session_that_breaks_inside_tls(hopseal, sink, ca, stage, how):
+    s = receiver(sink, ca, script={f"tls:{stage}": how})
+    limits = {f"smtp_{x}_timeout": "1s" for x in "helo mail rcpt data_init data_done".split()}
+    result = hopseal.per_site({"good.example": "MUST"}, **limits).send("bob@good.example")
+    assert result.fate == ("deferred", "4.4.2"), result
+    assert result.rcpt()["fate_unknown"] == (stage == "dot")
+    assert all(m.tls for m in s.messages) and len(s.sessions) == 1
+
+
+NO_TLS = b"TLS-Required: No\r\nFrom: alice@client.example\r\n\r\nx\r\n"
+
+
+@pytest.mark.parametrize("kind", ["none", "self-signed"])
+def test_message_that_asks_for_no_tls(hopseal, sink, ca, kind):
+    """RFC 8689 section 5: level may at most, whatever the table says."""
+    s = sink(cert=None if kind == "none" else ca.cert(kind, HOST))
+    result = hopseal.per_site({"good.example": "MUST"}).send("bob@good.example", message=NO_TLS)
+    assert result.code == DELIVERED and len(s.messages) == 1, result
+    assert "TLS-Required" in str(result.tries[0]["decision"]["trace"])
+
+
+def test_message_that_asks_for_no_tls_where_that_is_not_honoured(hopseal, sink):
+    s = sink()
+    hopseal.per_site({"good.example": "MUST"}, tls_required_enable="no")
+    result = hopseal.send("bob@good.example", message=NO_TLS)
+    assert result.fate == ("deferred", "4.7.4") and s.messages == [], result
+
+
+def test_body_that_looks_like_such_a_header_asks_for_nothing(hopseal, sink):
+    s = sink()
+    message = b"From: alice@client.example\r\n\r\n" + NO_TLS
+    result = hopseal.per_site({"good.example": "MUST"}).send("bob@good.example", message=message)
+    assert result.fate == ("deferred", "4.7.4") and s.messages == [], result

@@ -96,7 +96,7 @@ class Authority:
     def _make(self, kind, name, address, algorithm):
         if kind not in KINDS:
             raise ValueError(kind)
-        key = self.key if algorithm == "ec" else self._rsa_key()
+        key = self.key if algorithm == "ec" else self._rsa_key(algorithm)
         stem = f"{kind}-{name}-{algorithm}"
         parent = name.split(".", 1)[1] if "." in name else name
         san = {
@@ -139,10 +139,11 @@ class Authority:
         )
         return path
 
-    def _rsa_key(self):
-        path = self.dir / "rsa.key"
+    def _rsa_key(self, algorithm):
+        path = self.dir / f"{algorithm}.key"
         if not path.exists():
-            self._openssl("genrsa", "-out", path, "2048")
+            bits = {"rsa": "2048", "rsa-1024": "1024"}[algorithm]
+            self._openssl("genrsa", "-out", path, bits)
         return path
 
     def _self_sign(self, stem, subject, san, key):

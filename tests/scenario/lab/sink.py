@@ -15,8 +15,10 @@ import ssl
 import struct
 import threading
 import time
+import warnings
 from dataclasses import dataclass, field
 
+OLD_TLS = "ALL:@SECLEVEL=0"
 STALL = object()  # says nothing more until the peer leaves
 DEAF = object()  # the same, and reads nothing
 DROP = object()  # closes the connection
@@ -85,6 +87,7 @@ class Config:
     starttls_line: str = "STARTTLS"  # how it is announced; "" for not at all
     tls_min: object = ssl.TLSVersion.TLSv1_2
     tls_max: object = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    tls_ciphers: str = ""  # of TLS 1.2 and below; OLD_TLS for what OpenSSL no longer likes
     ask_client_cert: object = None  # CA file
     script: dict = field(default_factory=dict)
     rcpt: dict = field(default_factory=dict)
@@ -210,9 +213,11 @@ class Sink:
 
 def _context(config, cert):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version, context.maximum_version = config.tls_min, config.tls_max
-    if config.tls_max in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
-        context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1 are meant
+        context.minimum_version, context.maximum_version = config.tls_min, config.tls_max
+    if config.tls_ciphers:
+        context.set_ciphers(config.tls_ciphers)
     context.load_cert_chain(cert.chain, cert.key)
     if config.ask_client_cert:
         context.verify_mode = ssl.CERT_OPTIONAL

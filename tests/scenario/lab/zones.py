@@ -27,6 +27,7 @@ def peer(name, address):
 ZONES = [
     to_mx1("good.example"),
     to_mx1("good.test"),
+    to_mx1("xn--bcher-kva.example"),
     to_mx1("plain.insecure", signed=False, ds=False),
     to_mx1("island.example", ds=False),
     # Lookups that fail validation.
