@@ -122,6 +122,14 @@ no_tls_words(struct arena *a, const struct policy_decision *d, const struct tls_
 static void judge_without_tls(struct arena *a, const struct policy_decision *d,
 			      const struct tls_peer *seen, struct policy_judgement *g)
 {
+	if (seen->handshake_error.n && !d->is_usable) {
+		refuse(g, TLS_RESULT_VALIDATION_FAILURE, STATUS(4, 7, 5),
+		       arena_fmt(a,
+				 "TLS cannot start with the settings for host " STR_FMT
+				 ": " STR_FMT,
+				 STR_ARG(d->host), STR_ARG(d->problem)));
+		return;
+	}
 	if (seen->handshake_error.n) {
 		refuse(g, TLS_RESULT_VALIDATION_FAILURE, STATUS(4, 7, 5),
 		       arena_fmt(a, "TLS handshake with host " STR_FMT " failed: " STR_FMT,
@@ -217,9 +225,11 @@ static void refuse_name(struct arena *a, const struct policy_decision *d,
 		       ? arena_fmt(a, "no certificate of host " STR_FMT " can match an empty list",
 				   STR_ARG(d->host))
 		       : arena_fmt(a,
-				   "certificate of host " STR_FMT " names " STR_FMT ", not " STR_FMT
-				   "%s",
+				   "certificate of host " STR_FMT " names " STR_FMT
+				   ", not %s" STR_FMT "%s",
 				   STR_ARG(d->host), STR_ARG(presented_names(a, seen)),
+				   domain_is_address_literal(first_reference(d)) ? "the address "
+										 : "",
 				   STR_ARG(first_reference(d)),
 				   d->n_names > 1 ? " or the like" : ""));
 }

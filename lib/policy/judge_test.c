@@ -232,6 +232,10 @@ TEST(address_matches_ip_names_alone)
 	ok(!judge_names(a, ip, 1, STR("2001:db8::2")).is_acceptable, "another address");
 	ok(!judge_names(a, dns, 2, STR("192.0.2.1")).is_acceptable, "a DNS-ID is no address");
 	ok(!judge_names(a, cn, 1, STR("192.0.2.1")).is_acceptable, "nor is a CN");
+	ok_str(judge_names(a, cn, 1, STR("192.0.2.1")).reason,
+	       STR("certificate of host mx1.example.com names 192.0.2.1, not the address "
+		   "192.0.2.1"),
+	       "and the reason says so");
 	arena_free(a);
 }
 
@@ -240,7 +244,7 @@ TEST(reasons_say_what_was_wrong)
 	struct arena *a = arena_new();
 	struct policy_decision d = decision_of(TLS_LEVEL_VERIFY);
 	struct tls_peer none = peer_of(NO_STARTTLS), wrong = peer_of(WRONG_NAME);
-	struct tls_peer expired = peer_of(EXPIRED);
+	struct tls_peer expired = peer_of(EXPIRED), failed = peer_of(HANDSHAKE_FAILED);
 
 	expired.fault_text = STR("certificate has expired (depth 0)");
 	ok_str(policy_judge(a, &d, &none).reason,
@@ -252,6 +256,12 @@ TEST(reasons_say_what_was_wrong)
 	       STR("certificate of host mx1.example.com has expired: certificate has expired "
 		   "(depth 0)"),
 	       "expired");
+	d.is_usable = false;
+	d.problem = STR("\"foo\" is no cipher grade");
+	ok_str(policy_judge(a, &d, &failed).reason,
+	       STR("TLS cannot start with the settings for host mx1.example.com: \"foo\" is no "
+		   "cipher grade"),
+	       "our settings, not the host");
 	arena_free(a);
 }
 
