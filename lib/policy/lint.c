@@ -114,6 +114,8 @@ lint_route_key(struct lint *l, const struct policy_lint_entry *e, const struct n
 {
 	struct str sibling = lint_sibling(l, n->domain);
 
+	if (l->routes->has_more)
+		return;
 	/* user@[192.0.2.1] makes the next-hop [192.0.2.1] without any table */
 	if (n->is_address && n->service.n == 0 && l->routes->has_any_domain)
 		return;
@@ -169,7 +171,8 @@ static void lint_bare_key(struct lint *l, const struct policy_lint_entry *e)
 				   " and every MX record that names it; " STR_FMT,
 				   STR_ARG(e->key), STR_ARG(sibling), STR_ARG(why));
 		w.remedy = arena_fmt(l->arena, "use " STR_FMT " as the key", STR_ARG(sibling));
-	} else if (!l->routes->has_any_domain || domain_is_address_literal(e->key)) {
+	} else if (!l->routes->has_more &&
+		   (!l->routes->has_any_domain || domain_is_address_literal(e->key))) {
 		w.text = arena_fmt(l->arena,
 				   "key " STR_FMT
 				   " is no next-hop of this configuration: it matches only as "

@@ -18,6 +18,7 @@ struct policy_lint_routes {
 	const struct str *nexthops; /* verbatim, of transport_maps, relayhost, *_transport */
 	size_t n;
 	bool has_any_domain; /* mail may also go to the recipient's own domain */
+	bool has_more;       /* and to next-hops that nobody can list */
 };
 
 /* Findings in the order of the entries; in the arena. */

@@ -71,4 +71,18 @@ TEST(policy_lint_per_site)
 	}
 }
 
-TEST_MAIN(RUN(policy_lint_per_site))
+TEST(policy_lint_of_next_hops_that_nobody_can_list)
+{
+	static const struct str keys[] = { STR_INIT("[gw.example.com]"),
+					   STR_INIT("gw.example.com:26"), STR_INIT("example.com") };
+	struct policy_lint_routes r = { nexthops, ARRAY_LEN(nexthops), false, .has_more = true };
+
+	FOR_EACH(key, keys) {
+		struct arena *a = arena_new();
+		struct policy_lint_entry e = { *key, STR("MUST"), STR("tls_per_site"), 7 };
+		ok(policy_lint_per_site(a, &e, 1, &r).n == 0, key->p);
+		arena_free(a);
+	}
+}
+
+TEST_MAIN(RUN(policy_lint_per_site), RUN(policy_lint_of_next_hops_that_nobody_can_list))

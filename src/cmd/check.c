@@ -115,6 +115,7 @@ static void check_tables(struct check *c, const struct conf *conf, const struct 
 		.nexthops = routes.nexthops,
 		.n = routes.n,
 		.has_any_domain = routes.has_any_domain,
+		.has_more = routes.has_unlisted,
 	};
 	struct conf_findings f =
 		policy_lint_per_site(c->arena, c->entries, c->n_entries, &produced);

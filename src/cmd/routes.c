@@ -93,7 +93,7 @@ void cmd_routes_init(struct cmd_routes *r, const struct conf *conf,
 	routes_default(r, conf);
 	routes_relay(r, conf);
 	if (transport_maps)
-		table_set_each(transport_maps, routes_entry, r);
+		r->has_unlisted = !table_set_each(transport_maps, routes_entry, r);
 }
 
 void cmd_routes_fini(struct cmd_routes *r)

@@ -10,6 +10,7 @@ struct cmd_routes {
 	struct arena *arena;
 	struct str *nexthops; /* verbatim */
 	size_t n, room;
+	bool has_unlisted;   /* transport_maps has tables that cannot list their entries */
 	bool has_any_domain; /* some mail goes to the recipient's own domain, whatever it is */
 };
 

@@ -284,10 +284,15 @@ void table_set_refresh(struct table_set *s, uint64_t now_ms)
 			s->tables[i]->type->refresh(s->tables[i]->state, now_ms);
 }
 
-void table_set_each(const struct table_set *s,
+bool table_set_each(const struct table_set *s,
 		    void (*entry)(void *arg, const struct table_entry *e), void *arg)
 {
+	bool is_all = true;
+
 	for (size_t i = 0; i < s->n; i++)
 		if (s->tables[i]->type->each != NULL)
 			s->tables[i]->type->each(s->tables[i]->state, entry, arg);
+		else
+			is_all = false;
+	return is_all;
 }

@@ -74,13 +74,13 @@ void table_lookup_cancel(struct table_lookup *l); /* no call comes; not after `a
 void table_set_refresh(struct table_set *s, uint64_t now_ms);
 
 /* All entries of the tables that can list theirs, in the order of list and file. Keys as stored:
- * A-Z lowered. */
+ * A-Z lowered. False: there are tables that cannot. */
 struct table_entry {
 	struct str source, file;
 	unsigned line;
 	struct str key, value;
 };
-void table_set_each(const struct table_set *s,
+bool table_set_each(const struct table_set *s,
 		    void (*entry)(void *arg, const struct table_entry *e), void *arg);
 
 /* The sets of a whole configuration, by the name of their parameter. */

@@ -151,3 +151,11 @@ def test_a_wrong_transport_is_named_with_its_line(hopseal):
     hopseal.configure({"transport": table}, transport_maps="texthash:TABLES/transport")
     f = finding(hopseal.check(), "dovecot")
     assert f["file"].endswith("/transport") and f["line"] == 3
+
+
+def test_keys_are_not_judged_when_a_table_cannot_list_its_next_hops(hopseal):
+    table = {"[inside.example]:26": "MUST"}
+    never = hopseal.per_site(table, transport_maps="inline:{ a.example=: }").check()
+    finding(never, "never matches")
+    maybe = hopseal.per_site(table, transport_maps="static:{ smtp:[inside.example]:26 }").check()
+    assert "never matches" not in maybe.out

@@ -225,7 +225,7 @@ def test_codes_of_findings_are_documented():
         ("src/cmd/check.c", r'\.code = STR\("([a-z-]+)"\)', ""),
         ("src/cmd/check.c", r'check_add_error\(c, "([a-z-]+)"', ""),
         ("src/table/*.c", r'\.code = STR\("([a-z-]+)"\)', "table-"),
-        ("src/table/texthash_parse.c", r'STR\("(line-[a-z-]+)"\)', "table-"),
+        ("src/table/*.c", r'STR\("((?:line|key|pattern|duplicate|empty)-[a-z-]+)"\)', "table-"),
     ]:
         for file in TREE.glob(place):
             if not file.name.endswith("_test.c"):
