@@ -329,7 +329,7 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
 		return;
 	case SESSION_FAILED:
-		if (t->is_judged && !t->judgement.is_acceptable)
+		if (t->trouble.reason.n > 0)
 			return; /* why the host is not used has been said */
 		deliver_note_trouble(d, end->outcome.kind, end->outcome.status,
 				     deliver_reason(d, end->cause, end->outcome.reason));

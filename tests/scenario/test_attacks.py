@@ -142,3 +142,10 @@ def test_utf8_recipient_elsewhere_binds_nobody_else(hopseal, sink):
     result = hopseal.send_text("b@good.example", "\u00fc@aiosmtpd.example")
     assert result.code == 69 and not there.messages, str(result)
     assert "b@good.example: delivered" in result.out and here.messages, str(result)
+
+
+def test_stranger_with_our_name_bounces_nothing(hopseal, sink, ca):
+    hello = {"tls:EHLO": "250 gateway.example"}
+    sink(cert=ca.cert("wrong-name", HOST), script=hello)
+    result = hopseal.per_site({"good.example": "MUST"}).send_text(TO)
+    assert result.code == 75 and "4.7.5" in result.out, str(result)
