@@ -283,13 +283,23 @@ static bool deliver_is_tls_trouble(const struct deliver_try *t, const struct ses
 	       (end->kind == SESSION_FAILED && t->peer.is_tls && is_cut);
 }
 
+/* TLS carried the message to its last octet, and it may have been taken: sending it again, and in
+ * the clear, can wait. */
+static bool deliver_is_doubtful(const struct deliver *d)
+{
+	for (size_t i = 0; i < d->result.n_rcpts; i++)
+		if (!d->pending[i].is_final && d->result.rcpts[i].is_fate_unknown)
+			return true;
+	return false;
+}
+
 /* Level may, and the message has waited long enough: once more without TLS. */
 static bool deliver_may_fall_back(const struct deliver *d, const struct session_end *end)
 {
 	const struct deliver_try *t = d->try;
 
 	return t->decision.level == TLS_LEVEL_MAY && !t->is_plaintext_retry &&
-	       deliver_n_pending(d) > 0 &&
+	       deliver_n_pending(d) > 0 && !deliver_is_doubtful(d) &&
 	       d->message.age_s >= conf_time_s(d->site->conf, CONF_minimal_backoff_time) &&
 	       deliver_is_tls_trouble(t, end);
 }
