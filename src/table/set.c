@@ -73,8 +73,9 @@ static void table_break(struct table_set *s, struct table *t, struct table_findi
 }
 
 static const struct table_type *const builtin_types[] = {
-	&table_type_texthash, &table_type_inline, &table_type_static, &table_type_fail,
-	&table_type_regexp,   &table_type_pcre,   &table_type_cidr,
+	&table_type_texthash, &table_type_regexp, &table_type_pcre, &table_type_cidr,
+	&table_type_hash,     &table_type_btree,  &table_type_cdb,  &table_type_lmdb,
+	&table_type_inline,   &table_type_static, &table_type_fail,
 };
 
 static const struct table_type *
@@ -109,8 +110,7 @@ static void table_break_spec(struct table_set *s, struct table *t)
 /* Types that are made from a text file of texthash's syntax by postmap(1). */
 static bool table_is_compiled(struct str name)
 {
-	static const struct str names[] = { STR_INIT("hash"), STR_INIT("btree"), STR_INIT("lmdb"),
-					    STR_INIT("cdb"),  STR_INIT("dbm"),   STR_INIT("sdbm") };
+	static const struct str names[] = { STR_INIT("dbm"), STR_INIT("sdbm") };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (str_eq(names[i], name))
@@ -122,8 +122,8 @@ static void table_break_type(struct table_set *s, struct table *t, struct str na
 {
 	struct str text = arena_fmt(s->arena, "tables of type \"" STR_FMT "\" are not supported",
 				    STR_ARG(name));
-	struct str remedy =
-		STR("the types are texthash, regexp, pcre, cidr, inline, static and fail");
+	struct str remedy = STR("the types are hash, btree, cdb, lmdb, texthash, regexp, pcre, "
+				"cidr, inline, static and fail");
 
 	if (table_is_compiled(name))
 		remedy = arena_fmt(s->arena,

@@ -186,10 +186,10 @@ TEST(remedies)
 
 	table_set_free(table_set_new(STR("p"), STR("/etc/x"), &o, 0));
 	ok_str(h.text, STR("write texthash:/etc/x"), "a path");
-	table_set_free(table_set_new(STR("p"), STR("hash:/etc/x"), &o, 0));
-	ok_str(h.text, STR("texthash:/etc/x reads the text that this one is made from"), "hash");
+	table_set_free(table_set_new(STR("p"), STR("sdbm:/etc/x"), &o, 0));
+	ok_str(h.text, STR("texthash:/etc/x reads the text that this one is made from"), "sdbm");
 	o.found = NULL;
-	table_set_free(table_set_new(STR("p"), STR("hash:/etc/x"), &o, 0));
+	table_set_free(table_set_new(STR("p"), STR("sdbm:/etc/x"), &o, 0));
 	arena_free(a);
 }
 

@@ -20,7 +20,7 @@ struct table_finding {
 	 * "empty-value", "key-not-folded", "line-format", "line-quote", "line-colon",
 	 * "line-leading-space", "line-utf8", "line-nul", "line-length", "more". Of patterns:
 	 * "pattern-syntax", "pattern-extra", "pattern-no-endif". Of files: "open", "kept-old",
-	 * "reloaded". */
+	 * "reloaded", "older". */
 	struct str code;
 	struct str param;  /* the parameter that names the table */
 	struct str source; /* "texthash:/etc/hopseal/tls_per_site" */

@@ -53,6 +53,7 @@ struct table_type {
 void table_lookup_answered(struct table_lookup *l);
 
 extern const struct table_type table_type_texthash, table_type_inline, table_type_static,
-	table_type_fail, table_type_regexp, table_type_pcre, table_type_cidr;
+	table_type_fail, table_type_regexp, table_type_pcre, table_type_cidr, table_type_hash,
+	table_type_btree, table_type_cdb, table_type_lmdb;
 
 #endif
