@@ -1,4 +1,5 @@
-"""The five-minute tour of README.md, taken: what it shows is what comes out."""
+"""The five-minute tour of README.md and the operators' guide, taken: what they show is what comes
+out."""
 
 import re
 import shlex
@@ -10,7 +11,12 @@ from lab.hopseal import TREE, program
 
 README = (TREE / "README.md").read_text()
 TOUR = README.split("## Five minutes\n")[1].split("\n## ")[0]
-BLOCKS = re.findall(r"^```\n(.*?)^```$", TOUR, flags=re.M | re.S)
+GUIDE = (TREE / "docs/guide/from-postfix.md").read_text().split("## How to read `check`\n")[1]
+
+
+def blocks(text):
+    """What stands between fences."""
+    return re.findall(r"^```\n(.*?)^```$", text, flags=re.M | re.S)
 
 
 def free_port():
@@ -32,8 +38,8 @@ def tour(network, tmp_path):
 
 
 def block(start):
-    """The one block that begins so."""
-    (found,) = [b for b in BLOCKS if b.startswith(start)]
+    """The one block of the tour that begins so."""
+    (found,) = [b for b in blocks(TOUR) if b.startswith(start)]
     return found
 
 
@@ -103,3 +109,34 @@ def send(tour, folder):
         whole = run(folder, command, f)
     for part in filter(None, re.split(r"^\.\.\.\n", output, flags=re.M)):
         assert part in whole
+
+
+def comes_out(shown, whole):
+    """What is shown stands in the whole, piece by piece: "..." stands for what was left out."""
+    at, whole = 0, unwrapped(whole)
+    for piece in map(unwrapped, re.split(r"^\.\.\.\n", shown, flags=re.M)):
+        found = whole.find(piece, at)
+        assert found >= 0, f"{piece}\nis not in\n{whole}"
+        at = found + len(piece)
+
+
+def test_the_guide(network, tmp_path):
+    def adapt(text):
+        return text.replace("/tmp/guide", str(tmp_path))
+
+    main_cf, *rest = blocks(GUIDE)
+    (tmp_path / "main.cf").write_text(adapt(main_cf))
+    n_commands = 0
+    for text in rest:
+        if not text.startswith("$ "):
+            # a table: the one with a transport in it is the other one
+            name = "transport" if "smtp:" in text else "tls_per_site"
+            (tmp_path / name).write_text(text)
+            if name == "transport":
+                with open(tmp_path / "main.cf", "a", encoding="ascii") as f:
+                    f.write(f"transport_maps = texthash:{tmp_path}/transport\n")
+            continue
+        for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, flags=re.M):
+            comes_out(adapt(shown), run(tmp_path, adapt(command)))
+            n_commands += 1
+    assert n_commands == 5
