@@ -109,7 +109,7 @@ def aiosmtpd(tree, ca):
 
 
 @pytest.fixture(scope="session")
-def postfix_client(network, ca):
+def postfix_client(tree, ca):
     """Postfix as the sender."""
     try:
         with peers.public_folder("postfix_client") as folder:

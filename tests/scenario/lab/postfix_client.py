@@ -1,8 +1,9 @@
 """Debian's Postfix as the sender: what it makes of a receiver is what Hopseal is measured by.
 
-It runs with host names from an /etc/hosts of its own (a mount namespace), so it needs no resolver.
-A next-hop is a name in brackets with a port; the port stands for the policy, since the table key
-is the next-hop.
+Its resolver is the tree's name server itself, by an /etc/resolv.conf of its own (a mount
+namespace): that does for names whose data, aliases aside, lies in one zone. Under send() a next-hop
+is a name in brackets with a port; the port stands for the policy, since the table key is the
+next-hop. send_to() goes by the domain's MX records and port 25, without TLS.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import shutil
 import smtplib
 import subprocess
 
-from lab import netns, peers, process
+from lab import dns, netns, peers, process, zones
 
 ADDRESS = "192.0.2.50"
 HOST = "mx1.good.example"
@@ -30,6 +31,7 @@ setgid_group = postdrop
 myhostname = gateway.example
 mydestination =
 inet_interfaces = {address}
+proxy_interfaces = {myself}
 smtp_bind_address = 192.0.2.51
 inet_protocols = ipv4
 mynetworks = 192.0.2.0/24
@@ -40,7 +42,6 @@ message_size_limit = 209715200
 mailbox_size_limit = 0
 default_destination_concurrency_failed_cohort_limit = 0
 transport_maps = texthash:{dir}/etc/transport
-smtp_host_lookup = native
 smtp_tls_CAfile = {ca}
 smtp_tls_per_site = texthash:{dir}/etc/per_site
 smtp_tls_loglevel = 1
@@ -72,7 +73,10 @@ class Client:
 
     def send(self, policy, message=b"Subject: s\r\n\r\nx\r\n", users=("bob",)):
         """Sends to the sink that listens on the policy's port; waits for each recipient's fate."""
-        to = [f"{user}@{domain_of(policy)}" for user in users]
+        return self.send_to(*(f"{user}@{domain_of(policy)}" for user in users), message=message)
+
+    def send_to(self, *to, message=b"Subject: s\r\n\r\nx\r\n"):
+        """Sends to these recipients."""
         with smtplib.SMTP(ADDRESS, 25, timeout=10) as client:
             client.helo("x.example")
             client.mail("alice@client.example")
@@ -86,7 +90,7 @@ class Client:
             for found in STATUS.finditer(self.log.read_text(errors="replace")):
                 if found[1] == queue_id:
                     seen[found[2]] = (WORDS[found[4]], found[3], found[5])
-            return set(seen) == set(to)
+            return len(seen) == len(to)
 
         process.wait_until(all_known, f"fate of {queue_id}", 15, log=self.log)
         return [seen[each] for each in to]
@@ -109,9 +113,10 @@ def postfix_client(folder, ca):
     for name in ("etc", "queue", "data", "log"):
         (top / name).mkdir(parents=True)
     shutil.chown(top / "data", "postfix")
-    (top / "etc/main.cf").write_text(MAIN.format(dir=top, address=ADDRESS, ca=ca.root))
+    main_cf = MAIN.format(dir=top, address=ADDRESS, myself=zones.MYSELF, ca=ca.root)
+    (top / "etc/main.cf").write_text(main_cf)
     (top / "etc/master.cf").write_text(MASTER)
-    (top / "etc/hosts").write_text(f"127.0.0.1 localhost\n192.0.2.11 {HOST}\n")
+    (top / "etc/resolv.conf").write_text(f"nameserver {dns.SERVER}\noptions ndots:1\n")
     transport, per_site = "", ""
     for policy, port in PORTS.items():
         transport += f"{domain_of(policy)} smtp:[{HOST}]:{port}\n"
@@ -119,8 +124,9 @@ def postfix_client(folder, ca):
     (top / "etc/transport").write_text(transport)
     (top / "etc/per_site").write_text(per_site)
     command = ["/usr/sbin/postfix", "-c", str(top / "etc")]
-    script = 'set -e; mount --make-rprivate /; mount --bind "$1" /etc/hosts; shift; exec "$@"'
-    argv = ["unshare", "-m", "sh", "-c", script, "sh", str(top / "etc/hosts"), *command, "start-fg"]
+    script = 'set -e; mount --make-rprivate /; mount --bind "$1" /etc/resolv.conf; shift; exec "$@"'
+    argv = ["unshare", "-m", "sh", "-c", script, "sh", str(top / "etc/resolv.conf")]
+    argv += [*command, "start-fg"]
     subprocess.run([*command, "check"], capture_output=True, check=True)
     with process.daemon(argv, top / "log/out") as child:
         up = lambda: process.accepts(ADDRESS, 25)
