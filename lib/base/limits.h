@@ -17,7 +17,10 @@
 #define SMTP_OUTPUT_MAX (4 * 1024 * 1024)   /* all that waits to be written */
 #define SMTP_SERVER_INPUT_MAX (64 * 1024)   /* octets a server holds while it waits for an answer */
 #define SMTP_TRANSCRIPT_MAX (64 * 1024)     /* of one session, kept for the record */
-#define SMTP_REASON_MAX 1000                /* of a reply, quoted in a reason */
+/* Milliseconds that one session may take, however the peer spreads its replies within the limits of
+ * each: as long as Postfix lets a process work (daemon_timeout). */
+#define SMTP_SESSION_MS_MAX (5ull * 60 * 60 * 1000)
+#define SMTP_REASON_MAX 1000 /* of a reply, quoted in a reason */
 
 /* MIME, while converting to 7 bit */
 #define MIME_DEPTH_MAX 100         /* multipart in multipart; mime_nesting_limit */

@@ -25,6 +25,7 @@ struct session {
 
 	uint64_t tls_limit_ms;
 	uint64_t started, connected, tls_started, tls_up, greeted, ended; /* 0: not yet */
+	uint64_t last;     /* of the session as a whole */
 	uint64_t deadline; /* of connect or handshake; UINT64_MAX: none, or the engine's counts */
 
 	struct content *content;
@@ -283,10 +284,11 @@ static void session_hang_up(struct session *s)
  * has failed. */
 static void session_set_timer(struct session *s)
 {
-	if (s->deadline != UINT64_MAX)
-		net_timer_set(s->timer, s->deadline);
-	else
-		net_timer_set(s->timer, s->smtp ? smtp_client_deadline(s->smtp) : UINT64_MAX);
+	uint64_t at = s->deadline;
+
+	if (at == UINT64_MAX && s->smtp)
+		at = smtp_client_deadline(s->smtp);
+	net_timer_set(s->timer, at < s->last ? at : s->last);
 }
 
 /* Moves all that can move. Calls out of here may come back in, and find the work going on. */
@@ -371,17 +373,28 @@ static void session_on_failed(void *arg, const struct net_failure *why)
 	s->calls->over(s->arg, &s->end);
 }
 
+static void session_too_long(struct session *s, struct str why)
+{
+	if (!s->connected)
+		session_over(s, SESSION_NOT_CONNECTED, STATUS(4, 4, 1), why);
+	else if (s->tls && !s->tls_up)
+		session_tls_failed(s, why);
+	else
+		smtp_client_lost(s->smtp, why, session_now(s));
+}
+
 static void session_on_timer(void *arg)
 {
 	struct session *s = arg;
+	uint64_t now = session_now(s);
 
-	if (s->deadline == UINT64_MAX)
-		smtp_client_tick(s->smtp, session_now(s));
-	else if (session_now(s) >= s->deadline && !s->connected)
-		session_over(s, SESSION_NOT_CONNECTED, STATUS(4, 4, 1),
-			     STR("connection timed out"));
-	else if (session_now(s) >= s->deadline)
-		session_tls_failed(s, STR("the TLS handshake timed out"));
+	if (now >= s->last)
+		session_too_long(s, STR("the session took too long"));
+	else if (s->deadline == UINT64_MAX)
+		smtp_client_tick(s->smtp, now);
+	else if (now >= s->deadline)
+		session_too_long(s, s->connected ? STR("the TLS handshake timed out")
+						 : STR("connection timed out"));
 	session_pump(s);
 }
 
@@ -411,6 +424,7 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->demand.exclusions = arena_str(s->arena, o->demand.exclusions);
 	s->demand.sni = arena_str(s->arena, o->demand.sni);
 	s->started = session_now(s);
+	s->last = session_after(s->started, o->total_ms);
 	s->deadline = session_after(s->started, o->connect_ms);
 	s->timer = net_timer_new(o->loop, session_on_timer, s);
 	session_set_timer(s);

@@ -19,6 +19,7 @@ struct session_options {
 	struct tls_client *tls;            /* may be NULL when no TLS is to be asked for */
 	struct tls_demand demand;
 	uint64_t connect_ms, tls_ms; /* smtp_connect_timeout, smtp_starttls_timeout; 0: no limit */
+	uint64_t total_ms;           /* of the whole session; 0: no limit, as for the others */
 };
 
 enum session_end_kind {

@@ -73,6 +73,7 @@ struct session_options deliver_session_options(const struct conf *c, enum route_
 	bool is_lmtp = protocol == ROUTE_LMTP;
 
 	return (struct session_options){
+		.total_ms = SMTP_SESSION_MS_MAX,
 		.smtp = smtp_options(c, protocol),
 		.connect_ms =
 			time_ms(c, is_lmtp ? CONF_lmtp_connect_timeout : CONF_smtp_connect_timeout),
