@@ -234,6 +234,18 @@ def test_codes_of_findings_are_documented():
     assert found <= documented(CHECK)
 
 
+def test_codes_of_trace_steps_are_documented():
+    """The same for the reasons of routes and decisions."""
+    call = r'(?:route_note\w*|policy_trace_\w+|unusable)\(\s*[^;"]*?STR\("([a-z_-]+)"\)'
+    found = set()
+    for place in ("lib/route/*.c", "lib/policy/*.c"):
+        for file in TREE.glob(place):
+            if not file.name.endswith("_test.c"):
+                found |= set(re.findall(call, file.read_text()))
+    assert len(found) > 30
+    assert found <= documented(ROUTE, DECISION)
+
+
 @pytest.mark.parametrize("page", sorted(p.relative_to(TREE).as_posix() for p in PAGES.glob("*.md")))
 def test_links(page):
     """They lead to files and headings that are there."""
