@@ -1,7 +1,9 @@
 /* hopseal COMMAND: picks the subcommand. */
 
+#include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 
@@ -37,8 +39,19 @@ static int print_help(void)
 	return printed ? EX_OK : EX_IOERR;
 }
 
+/* A descriptor that is closed at the start would go to the next file or socket that is opened, and
+ * that would then be read as the message or written to as the report. /dev/null the wrong way
+ * round keeps the place: whoever uses it gets an error. */
+static void hold_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			CHECK(open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) == fd);
+}
+
 int main(int argc, char **argv)
 {
+	hold_standard_files();
 	if (argc < 2) {
 		cmd_say("a command is missing; try \"hopseal --help\"");
 		return EX_USAGE;

@@ -132,6 +132,28 @@ def test_wrong_usage_is_64_with_advice(argv, said, advice):
     assert all(line.startswith("hopseal: ") for line in done.stderr.splitlines())
 
 
+@pytest.mark.parametrize(
+    "closed, argv, code",
+    [
+        ("<&-", ["--version"], 0),
+        (">&-", ["--version"], 74),
+        ("<&- >&-", ["--help"], 74),
+        ("2>&-", ["--bogus"], 64),
+        (">&- 2>&-", ["check", "--help"], 74),
+    ],
+)
+def test_closed_descriptors(closed, argv, code):
+    line = " ".join([str(program()), *argv, closed])
+    assert subprocess.run(["sh", "-c", line], capture_output=True, check=False).returncode == code
+
+
+def test_no_standard_input_is_no_empty_message(tmp_path):
+    (tmp_path / "main.cf").write_text("relayhost = [127.0.0.1]:1\n")
+    line = f"{program()} send -c {tmp_path} -f a@client.example b@good.example <&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 74 and "reading the message" in done.stderr
+
+
 def shown(text):
     """The commands that stand behind a prompt in a text, with their options."""
     for line in re.findall(r"^\$ hopseal (.*)$", text, flags=re.M):
