@@ -43,6 +43,8 @@ static bool add_got(struct buf *out, const struct deliver_try *t)
 {
 	struct str reached = tls_security_name(t->judgement.reached);
 
+	if (!t->judgement.is_acceptable && !t->peer.is_tls) /* no mail went in the clear */
+		return buf_add(out, STR("  got     no TLS\n"));
 	if (!t->peer.is_tls)
 		return buf_fmt(out, "  got     " STR_FMT "%s\n", STR_ARG(reached),
 			       t->is_plaintext_retry ? " (second try, TLS had failed)" : "");
