@@ -46,7 +46,7 @@
 #define ASK_RUN_MAX 1024      /* questions for one destination */
 
 /* policy */
-#define POLICY_ASKS_MAX 64   /* questions one decision may ask; a parent walk asks one a label */
+#define POLICY_ASKS_MAX 192  /* questions one decision may ask; a parent walk asks one a label */
 #define POLICY_TRACE_MAX 128 /* steps of a trace */
 
 /* configuration and tables */
@@ -66,8 +66,9 @@
 #define TABLE_PCRE_HEAP_KIB_MAX (20 * 1024) /* of one match */
 
 /* TLS */
-#define TLS_CHAIN_MAX 32                   /* certificates of a peer that are kept */
-#define TLS_NAMES_MAX 1024                 /* names of one certificate that are kept */
+#define TLS_ANCHORS_MAX 4096 /* certificates and keys of trust anchor files for one session */
+#define TLS_CHAIN_MAX 32     /* certificates of a peer that are kept */
+#define TLS_NAMES_MAX 1024   /* names of one certificate that are kept */
 #define TLS_RECORD_BUFFER_MAX (256 * 1024) /* waiting at one port of a session */
 #define TLS_READ_MAX (64 * 1024)           /* given to a session in one call */
 #define TLS_CONTEXTS_MAX 64                /* distinct demands whose contexts are kept */

@@ -95,6 +95,7 @@ static SSL_CTX *client_context_new(struct tls_client *c, tls_versions mask, stru
 
 	SSL_CTX_set1_cert_store(ctx, c->store);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, tls_verify_collect);
+	SSL_CTX_set_cert_verify_callback(ctx, tls_verify_chain, NULL);
 	/* One more than allowed, so that "too long" can be told from "no issuer found". */
 	SSL_CTX_set_verify_depth(ctx, (int)c->verify_depth + 1);
 	if (tls_identities_install(&c->identities, ctx, e))
@@ -253,6 +254,14 @@ static bool session_set_sni(struct tls_session *s, struct str sni, struct error 
 	       tls_error_set(e, ERROR_CONFIG, "server name \"%s\"", s->sni);
 }
 
+static bool session_load_anchors(struct tls_session *s, const struct tls_demand *d, struct error *e)
+{
+	for (size_t i = 0; i < d->n_trust_files; i++)
+		if (!tls_anchors_load(&s->anchors, d->trust_files[i], e))
+			return error_prefix(e, "trust anchors");
+	return true;
+}
+
 struct tls_session *
 tls_client_session(struct tls_client *c, const struct tls_demand *d, struct error *e)
 {
@@ -269,7 +278,7 @@ tls_client_session(struct tls_client *c, const struct tls_demand *d, struct erro
 		return NULL;
 	s = tls_session_new(x->ctx, false);
 	s->depth_max = c->verify_depth;
-	if (session_set_sni(s, d->sni, e))
+	if (session_set_sni(s, d->sni, e) && session_load_anchors(s, d, e))
 		return s;
 	tls_session_free(s);
 	return NULL;

@@ -53,6 +53,17 @@ struct tls_fault {
 	int depth, x509_error;
 };
 
+/* What alone is trusted, when it is not empty. */
+struct tls_anchors {
+	STACK_OF(X509) * certs;
+	EVP_PKEY **keys;
+	size_t n_keys, n; /* n: both, as they stand in the files */
+};
+
+/* Adds what the file holds; false with *e when it is not whole, or holds nothing. */
+MUST_USE bool tls_anchors_load(struct tls_anchors *t, struct str file, struct error *e);
+void tls_anchors_free(struct tls_anchors *t);
+
 struct tls_session {
 	SSL *ssl;
 	enum tls_state state;
@@ -63,6 +74,7 @@ struct tls_session {
 	int alert_sent;     /* -1: none */
 	unsigned depth_max; /* client: smtp_tls_scert_verifydepth */
 	struct tls_fault fault;
+	struct tls_anchors anchors; /* client */
 	char error[512];
 	char sni[256];
 };
@@ -70,6 +82,10 @@ struct tls_session {
 MUST_USE struct tls_session *tls_session_new(SSL_CTX *ctx, bool is_server);
 /* The session an SSL belongs to. */
 struct tls_session *tls_session_of(const SSL *ssl);
+
+/* Verifies against the session's anchors, or the CAs when it has none. For
+ * SSL_CTX_set_cert_verify_callback. */
+int tls_verify_chain(X509_STORE_CTX *store, void *arg);
 
 /* Never refuses: it notes the worst fault in the session. For SSL_CTX_set_verify. */
 int tls_verify_collect(int is_ok, X509_STORE_CTX *store);

@@ -103,6 +103,7 @@ void tls_session_free(struct tls_session *s)
 	if (!s)
 		return;
 	SSL_free(s->ssl);
+	tls_anchors_free(&s->anchors);
 	ERR_clear_error();
 	buf_fini(&s->network_in);
 	buf_fini(&s->network_out);

@@ -37,19 +37,28 @@ struct str tls_client_warning(const struct tls_client *c);
 
 /* What a decision demands of a handshake. */
 struct tls_demand {
-	tls_versions versions;     /* of policy_decision; above a hole OpenSSL offers nothing */
-	struct str cipher_list;    /* OpenSSL list for TLS 1.2 and below */
-	struct str exclusions;     /* tokens with ":" between, each becomes ":!token" */
-	struct str sni;            /* "" : none sent */
+	tls_versions versions;  /* of policy_decision; above a hole OpenSSL offers nothing */
+	struct str cipher_list; /* OpenSSL list for TLS 1.2 and below */
+	struct str exclusions;  /* tokens with ":" between, each becomes ":!token" */
+	struct str sni;         /* "" : none sent */
+	/* Files of certificates and public keys that are trusted instead of the CAs; read anew for
+	 * each session. */
+	const struct str *trust_files;
+	size_t n_trust_files;
 	bool needs_authentication; /* fingerprint and above: OpenSSL's security level 1, else 0 */
 };
 
 struct tls_session;
 
-/* NULL with *e (ERROR_CONFIG) when no protocol or no cipher is left, or the list is malformed.
- * Contexts are kept for every distinct demand but `sni`. */
+/* NULL with *e (ERROR_CONFIG) when no protocol or no cipher is left, or the list is malformed; with
+ * other kinds when a trust file cannot be used. Contexts are kept for every distinct demand of
+ * versions, ciphers and authentication. */
 MUST_USE struct tls_session *
 tls_client_session(struct tls_client *c, const struct tls_demand *d, struct error *e);
+
+/* How many certificates and public keys a trust file holds; false with *e when it is missing, holds
+ * none, or anything that is neither. */
+MUST_USE bool tls_trust_anchors_count(struct str file, size_t *n, struct error *e);
 
 /* The server's side, for receivers. */
 struct tls_server_options {
