@@ -174,9 +174,8 @@ static const struct {
 				 "smtp_tls_enforce_peername is no)" },
 	{ CONF_smtp_tls_enforce_peername,
 	  "set smtp_tls_security_level = verify (for yes) or encrypt (for no) in its place" },
-	{ CONF_smtp_tls_per_site,
-	  "move its entries to smtp_tls_policy_maps once Hopseal supports it: NONE is none, MAY is "
-	  "may, MUST_NOPEERMATCH is encrypt, MUST is verify" },
+	{ CONF_smtp_tls_per_site, "move its entries to smtp_tls_policy_maps: NONE is none, MAY is "
+				  "may, MUST_NOPEERMATCH is encrypt, MUST is verify" },
 };
 
 static struct str replacement_of(enum conf_id id)

@@ -45,8 +45,7 @@ static const struct {
 	  STR_INIT("smtp_sasl_auth_enable = yes\nfallback_relay = [x]\n"),
 	  STR_INIT("warning not-honoured 1 smtp_sasl_auth_enable\n"
 		   "warning not-honoured 2 fallback_relay\n") },
-	{ "neglect could weaken TLS", STR_INIT("smtp_tls_policy_maps = hash:/x\n"),
-	  STR_INIT("error not-supported 1 smtp_tls_policy_maps\n") },
+	{ "a policy table", STR_INIT("smtp_tls_policy_maps = hash:/x\n"), STR_INIT("") },
 	{ "LMTP takes the level of SMTP", STR_INIT("lmtp_tls_security_level = Encrypt\n"),
 	  STR_INIT("error not-supported 1 lmtp_tls_security_level\n") },
 	{ "a level of LMTP that asks for nothing", STR_INIT("lmtp_tls_security_level = may\n"),
@@ -55,8 +54,7 @@ static const struct {
 	  STR_INIT("error not-supported 1 lmtp_tls_policy_maps\n") },
 	{ "no table, no policy", STR_INIT("smtp_tls_policy_maps =\n"), STR_INIT("") },
 	{ "two tables", STR_INIT("smtp_tls_policy_maps = hash:/x\nsmtp_tls_per_site = hash:/y\n"),
-	  STR_INIT("error not-supported 1 smtp_tls_policy_maps\n"
-		   "warning deprecated 2 smtp_tls_per_site\nwarning ignored 2 "
+	  STR_INIT("warning deprecated 2 smtp_tls_per_site\nwarning ignored 2 "
 		   "smtp_tls_per_site\n") },
 	{ "deprecated",
 	  STR_INIT("smtp_use_tls = yes\nsmtp_enforce_tls = no\n"

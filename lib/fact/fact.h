@@ -15,6 +15,9 @@ enum question_kind {
 	QUESTION_MX,      /* name: a domain, A-labels, no trailing dot */
 	QUESTION_ADDRESS, /* name: a host; A and AAAA as inet_protocols allows, aliases followed */
 	QUESTION_NATIVE,  /* name: a host, as the system's name service knows it (/etc/hosts ...) */
+	/* name: a PEM file. FOUND, with the number of its certificates and public keys as `value`,
+	 * in decimal, or FAILED: a file that cannot be used is never an empty one */
+	QUESTION_TRUST_ANCHORS,
 };
 
 struct question {
@@ -56,7 +59,7 @@ struct answer {
 	uint32_t ttl;              /* seconds; 0 when unknown */
 	struct str failure;        /* FAILED: one line for people, with the extended error */
 
-	/* QUESTION_TABLE */
+	/* QUESTION_TABLE; of QUESTION_TRUST_ANCHORS only `value` */
 	struct str value;
 	struct str source; /* the table of the list that answered: "texthash:/etc/x" */
 	struct str file;   /* "" when the table is no file */
@@ -100,7 +103,7 @@ struct fact_set fact_list_set(const struct fact_list *l); /* borrowed until the 
 
 struct str answer_status_name(enum answer_status s); /* "found", "none", "failed" */
 struct str dnssec_status_name(enum dnssec_status s); /* "unchecked", "insecure" ... */
-struct str question_kind_name(enum question_kind k); /* "table", "mx", "address", "native" */
+struct str question_kind_name(enum question_kind k); /* "table", "mx", "address", "native" ... */
 /* The same names back; false on any other text. */
 MUST_USE bool answer_status_from(struct str name, enum answer_status *out);
 MUST_USE bool dnssec_status_from(struct str name, enum dnssec_status *out);

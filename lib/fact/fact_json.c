@@ -119,6 +119,9 @@ static void fact_put_answer(struct json *j, const struct fact *f)
 	case QUESTION_TABLE:
 		fact_put_table(j, answer);
 		break;
+	case QUESTION_TRUST_ANCHORS:
+		fact_put_table(j, answer);
+		break;
 	case QUESTION_MX:
 		fact_put_mx(j, f);
 		break;

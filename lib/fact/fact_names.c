@@ -43,6 +43,8 @@ struct str question_kind_name(enum question_kind k)
 		return STR("address");
 	case QUESTION_NATIVE:
 		return STR("native");
+	case QUESTION_TRUST_ANCHORS:
+		return STR("trust-anchors");
 	}
 	CHECK(!"question kind");
 	return STR_NONE;
@@ -72,7 +74,7 @@ bool dnssec_status_from(struct str name, enum dnssec_status *out)
 
 bool question_kind_from(struct str name, enum question_kind *out)
 {
-	for (enum question_kind k = QUESTION_TABLE; k <= QUESTION_NATIVE; k++) {
+	for (enum question_kind k = QUESTION_TABLE; k <= QUESTION_TRUST_ANCHORS; k++) {
 		if (str_eq(name, question_kind_name(k))) {
 			*out = k;
 			return true;

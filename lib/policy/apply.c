@@ -1,6 +1,7 @@
 /* From the level to the settings that come with it. */
 
 #include "policy/decide.h"
+#include "policy/entry.h"
 #include "policy/fingerprint.h"
 #include "policy/names.h"
 
@@ -16,6 +17,17 @@ static void fail_at_param(struct policy_work *w, enum conf_id id, struct str cod
 	policy_fail(w, w->trace.n - 1, STATUS(4, 7, 5), reason);
 }
 
+/* The level is at fault, and with it the entry or the parameter that it is from. */
+static void fail_at_level(struct policy_work *w, struct str code, struct str text)
+{
+	if (!w->entry) {
+		fail_at_param(w, CONF_smtp_tls_security_level, code, text, configuration_problem);
+		return;
+	}
+	policy_trace_add(&w->trace, TRACE_RULE, code, STR_FMT, STR_ARG(text));
+	policy_fail(w, w->d.deciding, STATUS(4, 7, 5), configuration_problem);
+}
+
 /* Without DNSSEC nothing can be proved by TLSA records: dane is opportunistic and falls to may,
  * dane-only has nothing to fall to. RFC 7672 section 2.1. */
 static bool settle_dane(struct policy_work *w)
@@ -28,40 +40,62 @@ static bool settle_dane(struct policy_work *w)
 				 STR_FMT ": dane becomes may", STR_ARG(text));
 		w->d.level = TLS_LEVEL_MAY;
 	} else if (w->d.level == TLS_LEVEL_DANE_ONLY) {
-		fail_at_param(w, CONF_smtp_tls_security_level, STR("dane-no-dnssec"), text,
-			      configuration_problem);
+		fail_at_level(w, STR("dane-no-dnssec"), text);
 		return false;
 	}
 	return true;
 }
 
-static void apply_settings(struct policy_work *w)
+/* Main.cf's texts for the level, with those that the entry has in their place. */
+static struct policy_settings settings_of(struct policy_work *w)
 {
-	const struct policy_settings *s = &w->cfg->settings[policy_class_of(w->d.level)];
-	struct policy_decision *d = &w->d;
+	enum policy_class class = policy_class_of(w->d.level);
+	struct policy_settings s = w->cfg->settings[class];
+	const struct policy_entry *e = w->entry;
 
-	d->protocols = s->protocols;
-	d->ciphers = s->ciphers;
-	d->exclude = s->exclude;
-	d->has_versions = s->has_versions;
-	d->versions = s->versions;
-	d->grade = s->grade;
-	d->cipher_list = s->cipher_list;
-	d->exclusions = s->exclusions;
-	d->is_usable = s->is_usable;
-	d->problem = s->problem;
-	if (s->limit_warning.n)
-		policy_trace_add(&w->trace, TRACE_WARNING, STR("tls-version-limit"), STR_FMT,
-				 STR_ARG(s->limit_warning));
-	if (!s->is_usable)
-		policy_trace_add(&w->trace, TRACE_WARNING, s->problem_code,
-				 "TLS cannot start: " STR_FMT, STR_ARG(s->problem));
+	if (!e || !(e->protocols.p || e->ciphers.p || e->exclude.p))
+		return s;
+	if (e->protocols.p)
+		s.protocols = e->protocols;
+	if (e->ciphers.p)
+		s.ciphers = e->ciphers;
+	if (e->exclude.p)
+		s.exclude = policy_exclusions(w->a, e->exclude, class);
+	policy_settings_work_out(w->a, &w->cfg->lists, &s);
+	return s;
 }
 
+static void apply_settings(struct policy_work *w)
+{
+	struct policy_settings s = settings_of(w);
+	struct policy_decision *d = &w->d;
+
+	d->protocols = s.protocols;
+	d->ciphers = s.ciphers;
+	d->exclude = s.exclude;
+	d->has_versions = s.has_versions;
+	d->versions = s.versions;
+	d->grade = s.grade;
+	d->cipher_list = s.cipher_list;
+	d->exclusions = s.exclusions;
+	d->is_usable = s.is_usable;
+	d->problem = s.problem;
+	if (s.limit_warning.n)
+		policy_trace_add(&w->trace, TRACE_WARNING, STR("tls-version-limit"), STR_FMT,
+				 STR_ARG(s.limit_warning));
+	if (!s.is_usable)
+		policy_trace_add(&w->trace, TRACE_WARNING, s.problem_code,
+				 "TLS cannot start: " STR_FMT, STR_ARG(s.problem));
+}
+
+/* That of the entry has been checked as it was read. */
 static bool apply_servername(struct policy_work *w)
 {
-	w->d.servername = conf_str(w->cfg->conf, CONF_smtp_tls_servername);
-	if (w->cfg->is_servername_valid)
+	bool has_own = w->entry && w->entry->servername.p;
+
+	w->d.servername =
+		has_own ? w->entry->servername : conf_str(w->cfg->conf, CONF_smtp_tls_servername);
+	if (has_own || w->cfg->is_servername_valid)
 		return true;
 	fail_at_param(w, CONF_smtp_tls_servername, STR("invalid-hostname"),
 		      arena_fmt(w->a, "smtp_tls_servername = " STR_FMT " is no valid host name",
@@ -70,15 +104,45 @@ static bool apply_servername(struct policy_work *w)
 	return false;
 }
 
+static const struct str hostname_alone[] = { STR_INIT("hostname") };
+
+/* Where MX patterns are enforced, they say which hosts may serve the domain, and each has to prove
+ * its own name: RFC 8461 section 4.2. */
+static void take_match(struct policy_work *w)
+{
+	if (policy_sts_is_enforced(w)) {
+		policy_trace_add(&w->trace, TRACE_RULE, STR("sts-match-hostname"),
+				 "mx_host_pattern is enforced: the match list becomes hostname");
+		w->d.match = hostname_alone;
+		w->d.n_match = 1;
+		return;
+	}
+	w->d.match = w->entry->match.v;
+	w->d.n_match = w->entry->match.n;
+}
+
+static bool has_match(const struct policy_work *w)
+{
+	return w->entry && w->entry->match.v;
+}
+
+static void find_fingerprints(struct policy_work *w)
+{
+	struct str text = conf_str(w->cfg->conf, CONF_smtp_tls_fingerprint_cert_match);
+
+	if (!has_match(w)) {
+		w->d.fingerprints = policy_fingerprint_list(&w->trace, text, &w->d.n_fingerprints);
+		return;
+	}
+	take_match(w);
+	w->d.fingerprints =
+		policy_fingerprints(&w->trace, w->d.match, w->d.n_match, &w->d.n_fingerprints);
+}
+
 static bool apply_fingerprints(struct policy_work *w)
 {
-	const struct conf *conf = w->cfg->conf;
-
-	w->d.fingerprint_digest = conf_str(conf, CONF_smtp_tls_fingerprint_digest);
-	w->d.fingerprints =
-		policy_fingerprint_list(&w->trace,
-					conf_str(conf, CONF_smtp_tls_fingerprint_cert_match),
-					&w->d.n_fingerprints);
+	w->d.fingerprint_digest = conf_str(w->cfg->conf, CONF_smtp_tls_fingerprint_digest);
+	find_fingerprints(w);
 	if (w->d.n_fingerprints)
 		return true;
 	fail_at_param(w, CONF_smtp_tls_fingerprint_cert_match, STR("fingerprint-none"),
@@ -87,22 +151,15 @@ static bool apply_fingerprints(struct policy_work *w)
 	return false;
 }
 
-/* Trusting the usual authorities instead of the one the operator named would be weaker. */
-static bool apply_trust(struct policy_work *w)
+static void apply_match(struct policy_work *w)
 {
-	if (!conf_str(w->cfg->conf, CONF_smtp_tls_trust_anchor_file).n)
-		return true;
-	fail_at_param(
-		w, CONF_smtp_tls_trust_anchor_file, STR("trust-anchor"),
-		STR("this version cannot use smtp_tls_trust_anchor_file, and trusts nobody else "
-		    "in its place"),
-		STR("smtp_tls_trust_anchor_file is not supported by this version"));
-	return false;
-}
+	enum conf_id id = w->d.level == TLS_LEVEL_VERIFY ? CONF_smtp_tls_verify_cert_match
+							 : CONF_smtp_tls_secure_cert_match;
 
-static void apply_match(struct policy_work *w, enum conf_id id)
-{
-	w->d.match = policy_match_list(w->a, conf_str(w->cfg->conf, id), &w->d.n_match);
+	if (has_match(w))
+		take_match(w);
+	else
+		w->d.match = policy_match_list(w->a, conf_str(w->cfg->conf, id), &w->d.n_match);
 	w->d.wildcard = conf_bool(w->cfg->conf, CONF_tls_wildcard_matches_multiple_labels)
 				? POLICY_WILDCARD_MANY_LABELS
 				: POLICY_WILDCARD_ONE_LABEL;
@@ -110,21 +167,19 @@ static void apply_match(struct policy_work *w, enum conf_id id)
 		policy_names_expand(&w->trace, &w->d);
 }
 
-static bool apply_authentication(struct policy_work *w)
+static enum policy_source apply_authentication(struct policy_work *w)
 {
+	enum policy_source source;
+
 	switch (w->d.level) {
 	case TLS_LEVEL_FINGERPRINT:
-		return apply_fingerprints(w);
+		return apply_fingerprints(w) ? SOURCE_LEVEL : SOURCE_ERROR;
 	case TLS_LEVEL_VERIFY:
-		if (!apply_trust(w))
-			return false;
-		apply_match(w, CONF_smtp_tls_verify_cert_match);
-		return true;
 	case TLS_LEVEL_SECURE:
-		if (!apply_trust(w))
-			return false;
-		apply_match(w, CONF_smtp_tls_secure_cert_match);
-		return true;
+		source = policy_trust(w);
+		if (source == SOURCE_LEVEL)
+			apply_match(w);
+		return source;
 	case TLS_LEVEL_INVALID:
 	case TLS_LEVEL_NONE:
 	case TLS_LEVEL_MAY:
@@ -133,7 +188,7 @@ static bool apply_authentication(struct policy_work *w)
 	case TLS_LEVEL_DANE_ONLY:
 		break;
 	}
-	return true;
+	return SOURCE_LEVEL;
 }
 
 static void apply_wrappermode(struct policy_work *w)
@@ -163,27 +218,44 @@ static void forget_settings(struct policy_decision *d)
 	};
 }
 
-static bool apply_tls(struct policy_work *w)
+static enum policy_source apply_tls(struct policy_work *w)
 {
+	enum policy_source source;
+
 	if (!settle_dane(w))
-		return false;
+		return SOURCE_ERROR;
 	apply_settings(w);
-	if (!apply_authentication(w) || !apply_servername(w))
-		return false;
+	source = apply_authentication(w);
+	if (source != SOURCE_LEVEL)
+		return source;
+	if (!apply_servername(w))
+		return SOURCE_ERROR;
 	w->d.sni = w->d.is_usable ? policy_sni(w->a, &w->d) : STR("");
-	return true;
+	policy_sts_apply(w);
+	return SOURCE_LEVEL;
 }
 
-void policy_apply_level(struct policy_work *w)
+static bool choose(const struct policy_work *w, enum policy_choice choice, enum conf_id id)
 {
-	const struct conf *conf = w->cfg->conf;
+	return choice == POLICY_CHOICE_UNSET ? conf_bool(w->cfg->conf, id)
+					     : choice == POLICY_CHOICE_YES;
+}
 
-	w->d.is_connection_reuse = conf_bool(conf, CONF_smtp_tls_connection_reuse);
-	w->d.is_raw_key_enabled = conf_bool(conf, CONF_smtp_tls_enable_rpk);
+enum policy_source policy_apply_level(struct policy_work *w)
+{
+	const struct policy_entry *e = w->entry;
+	enum policy_source source = SOURCE_LEVEL;
+
+	w->d.is_connection_reuse = choose(w, e ? e->connection_reuse : POLICY_CHOICE_UNSET,
+					  CONF_smtp_tls_connection_reuse);
+	w->d.is_raw_key_enabled =
+		choose(w, e ? e->enable_rpk : POLICY_CHOICE_UNSET, CONF_smtp_tls_enable_rpk);
 	w->d.is_usable = true;
-	if (w->d.level > TLS_LEVEL_NONE && !apply_tls(w)) {
+	if (w->d.level > TLS_LEVEL_NONE)
+		source = apply_tls(w);
+	if (source == SOURCE_LEVEL)
+		apply_wrappermode(w);
+	else if (source == SOURCE_ERROR)
 		forget_settings(&w->d);
-		return;
-	}
-	apply_wrappermode(w);
+	return source;
 }

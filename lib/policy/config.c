@@ -63,6 +63,13 @@ static void append_word(struct arena *a, struct str *list, struct str word)
 
 /* Ciphers without encryption make no sense where encryption is asked for, nor those without
  * authentication where a certificate is. */
+struct str policy_exclusions(struct arena *a, struct str list, enum policy_class class)
+{
+	if (class != CLASS_MAY)
+		append_word(a, &list, class == CLASS_ENCRYPT ? STR("eNULL") : STR("aNULL"));
+	return list;
+}
+
 static struct str exclusions_of(struct arena *a, const struct conf *conf, enum policy_class class)
 {
 	struct str list = STR("");
@@ -71,7 +78,6 @@ static struct str exclusions_of(struct arena *a, const struct conf *conf, enum p
 	if (class == CLASS_MAY)
 		return list;
 	append_word(a, &list, conf_str(conf, CONF_smtp_tls_mandatory_exclude_ciphers));
-	append_word(a, &list, class == CLASS_ENCRYPT ? STR("eNULL") : STR("aNULL"));
 	return list;
 }
 
@@ -87,7 +93,8 @@ static void work_out_settings(struct arena *a, struct policy_config *c)
 							   : CONF_smtp_tls_protocols);
 		s->ciphers = conf_str(conf, is_mandatory ? CONF_smtp_tls_mandatory_ciphers
 							 : CONF_smtp_tls_ciphers);
-		s->exclude = exclusions_of(a, conf, (enum policy_class)i);
+		s->exclude = policy_exclusions(a, exclusions_of(a, conf, (enum policy_class)i),
+					       (enum policy_class)i);
 		policy_settings_work_out(a, &c->lists, s);
 	}
 }

@@ -23,6 +23,8 @@ struct policy_config {
 	bool is_servername_valid; /* or empty */
 };
 
+struct policy_entry;
+
 struct policy_work {
 	struct arena *a;
 	const struct policy_config *cfg;
@@ -30,8 +32,9 @@ struct policy_work {
 	struct fact_set facts;
 	struct policy_trace trace;
 	struct policy_decision d;
-	struct question ask; /* when a source answers SOURCE_ASK */
-	size_t global_step;  /* index of the trace step of the global level */
+	struct question ask;              /* when a source answers SOURCE_ASK */
+	size_t global_step;               /* index of the trace step of the global level */
+	const struct policy_entry *entry; /* of smtp_tls_policy_maps, NULL when there is none */
 };
 
 /* What an operator's source of policy says about this destination. */
@@ -44,10 +47,24 @@ enum policy_source {
 /* smtp_tls_per_site: the two questions and how their answers combine. */
 MUST_USE enum policy_source policy_per_site(struct policy_work *w);
 
+/* smtp_tls_policy_maps: the next-hop and its parent domains, and what the entry says. */
+MUST_USE enum policy_source policy_maps(struct policy_work *w);
+
+/* tafile of the entry, or smtp_tls_trust_anchor_file: asks for each file, and notes them. */
+MUST_USE enum policy_source policy_trust(struct policy_work *w);
+
+/* The MTA-STS part of the entry: what it tells, and whether it allows the host. */
+void policy_sts_apply(struct policy_work *w);
+/* Whether the patterns are to be enforced: a match list of the entry then becomes "hostname". */
+bool policy_sts_is_enforced(const struct policy_work *w);
+
+/* `list` and what is left out in this class whatever is configured. */
+struct str policy_exclusions(struct arena *a, struct str list, enum policy_class class);
+
 /* The decision is an error: level invalid, `deciding` the step that made it so. */
 void policy_fail(struct policy_work *w, size_t deciding, struct status status, struct str reason);
 
-/* From level to settings: texts, what the TLS engine makes of them, names. May fail. */
-void policy_apply_level(struct policy_work *w);
+/* From level to settings: texts, what the TLS engine makes of them, names. */
+MUST_USE enum policy_source policy_apply_level(struct policy_work *w);
 
 #endif

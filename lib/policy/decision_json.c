@@ -106,6 +106,28 @@ static void put_tls(struct json *j, const struct policy_decision *d)
 	json_object_end(j);
 }
 
+static void put_sts(struct json *j, const struct policy_decision *d)
+{
+	json_key(j, "mta_sts");
+	if (!d->sts.type.n) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_put_str(j, "type", d->sts.type);
+	put_or_null(j, "domain", d->sts.domain);
+	put_or_null(j, "failure", d->sts.failure);
+	json_key(j, "ttl");
+	if (d->sts.ttl_s < 0)
+		json_null(j);
+	else
+		json_int(j, d->sts.ttl_s);
+	put_list(j, "strings", d->sts.strings, d->sts.n_strings);
+	put_list(j, "mx_patterns", d->sts.mx_patterns, d->sts.n_mx_patterns);
+	json_put_bool(j, "mx_authorized", !d->is_mx_forbidden);
+	json_object_end(j);
+}
+
 void policy_decision_json(struct json *j, const struct policy_decision *d)
 {
 	json_object(j);
@@ -124,6 +146,8 @@ void policy_decision_json(struct json *j, const struct policy_decision *d)
 	put_or_null(j, "fingerprint_digest", d->fingerprints ? d->fingerprint_digest : STR_NONE);
 	json_put_bool(j, "connection_reuse", d->is_connection_reuse);
 	json_put_bool(j, "enable_rpk", d->is_raw_key_enabled);
+	put_list(j, "trust_files", d->trust_files, d->n_trust_files);
+	put_sts(j, d);
 	put_tls(j, d);
 	json_put_int(j, "deciding", (int64_t)d->deciding);
 	json_key(j, "trace");

@@ -174,7 +174,9 @@ static bool put_authentication(struct buf *out, struct buf *line, const struct p
 				STR("none"));
 	if (!d->match)
 		return true;
-	return put_list(out, line, "match", d->match, d->n_match, STR("nothing")) &&
+	return (!d->trust_files || put_list(out, line, "trusted only", d->trust_files,
+					    d->n_trust_files, STR("nobody"))) &&
+	       put_list(out, line, "match", d->match, d->n_match, STR("nothing")) &&
 	       put_list(out, line, "names", d->names, d->n_names,
 			STR("none: no certificate is good enough"));
 }

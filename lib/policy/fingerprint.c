@@ -28,6 +28,23 @@ bool policy_fingerprint_parse(struct arena *a, struct str text, struct str *out)
 	return true;
 }
 
+const struct str *
+policy_fingerprints(struct policy_trace *t, const struct str *pieces, size_t n_pieces, size_t *n)
+{
+	struct str *v = ARENA_ARRAY(t->a, n_pieces + 1, struct str);
+
+	*n = 0;
+	for (size_t i = 0; i < n_pieces; i++) {
+		if (policy_fingerprint_parse(t->a, pieces[i], &v[*n]))
+			(*n)++;
+		else
+			policy_trace_add(t, TRACE_WARNING, STR("fingerprint-malformed"),
+					 "\"%.100s\" is no fingerprint: left out",
+					 arena_str(t->a, pieces[i]).p);
+	}
+	return v;
+}
+
 const struct str *policy_fingerprint_list(struct policy_trace *t, struct str text, size_t *n)
 {
 	const struct str separators = STR(", \t\r\n");
@@ -37,15 +54,8 @@ const struct str *policy_fingerprint_list(struct policy_trace *t, struct str tex
 	while (str_token(&rest, separators, &piece))
 		count++;
 	v = ARENA_ARRAY(t->a, count + 1, struct str);
-	*n = 0;
-	rest = text;
-	while (str_token(&rest, separators, &piece)) {
-		if (policy_fingerprint_parse(t->a, piece, &v[*n]))
-			(*n)++;
-		else
-			policy_trace_add(t, TRACE_WARNING, STR("fingerprint-malformed"),
-					 "\"%.100s\" is no fingerprint: left out",
-					 arena_str(t->a, piece).p);
-	}
-	return v;
+	count = 0;
+	while (str_token(&text, separators, &piece))
+		v[count++] = piece;
+	return policy_fingerprints(t, v, count, n);
 }

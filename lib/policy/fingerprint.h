@@ -9,7 +9,10 @@
  * colons. */
 MUST_USE bool policy_fingerprint_parse(struct arena *a, struct str text, struct str *out);
 
-/* A list split at commas and blanks. Malformed pieces are named in the trace and left out. */
+/* Those of the pieces that are fingerprints. Malformed ones are named in the trace and left out. */
+const struct str *
+policy_fingerprints(struct policy_trace *t, const struct str *pieces, size_t n_pieces, size_t *n);
+/* A list split at commas and blanks. */
 const struct str *policy_fingerprint_list(struct policy_trace *t, struct str text, size_t *n);
 
 #endif

@@ -1,5 +1,5 @@
-/* What is wrong with the entries of smtp_tls_per_site though they parse: keys that cannot match,
- * keys that match another thing than they look like. Pure. */
+/* What is wrong with the entries of the policy tables. Of smtp_tls_per_site also though they parse:
+ * keys that cannot match, keys that match another thing than they look like. Pure. */
 
 #ifndef HOPSEAL_POLICY_LINT_H
 #define HOPSEAL_POLICY_LINT_H
@@ -24,5 +24,8 @@ struct policy_lint_routes {
 /* Findings in the order of the entries; in the arena. */
 struct conf_findings policy_lint_per_site(struct arena *a, const struct policy_lint_entry *entries,
 					  size_t n, const struct policy_lint_routes *routes);
+/* Values of smtp_tls_policy_maps that do not parse, with the reason. */
+struct conf_findings
+policy_lint_maps(struct arena *a, const struct policy_lint_entry *entries, size_t n);
 
 #endif

@@ -54,11 +54,21 @@ struct policy_error {
 	struct str reason;
 };
 
+/* What a plug-in tells of an MTA-STS policy, in the entry of a policy table. RFC 8461. */
+struct policy_sts {
+	struct str type;            /* "sts", "no-policy-found" in any case; "": none */
+	struct str domain, failure; /* "" when not told */
+	int64_t ttl_s;              /* -1 when not told */
+	/* lines of the policy; the hosts that it allows */
+	const struct str *strings, *mx_patterns;
+	size_t n_strings, n_mx_patterns;
+};
+
 struct policy_decision {
 	enum tls_level level;
 	struct policy_error error; /* class 0: a level was found */
 	/* class 0: this host may be used. Otherwise it must not be, though `level` stands as
-	 * decided (smtp_tls_wrappermode with a level below encrypt). */
+	 * decided (smtp_tls_wrappermode with a level below encrypt; is_mx_forbidden). */
 	struct policy_error refusal;
 
 	struct str host, domain; /* the subject's host, and the host part of its next-hop */
@@ -66,10 +76,20 @@ struct policy_decision {
 
 	/* level may and above; texts as configured, unexpanded */
 	struct str protocols, ciphers, exclude, servername;
-	const struct str *match; /* verify and secure: strategies or patterns, NULL otherwise */
+	/* verify and secure: strategies or patterns; fingerprint: the list of the table's entry,
+	 * NULL when main.cf's counts; NULL otherwise */
+	const struct str *match;
 	size_t n_match;
 	bool is_connection_reuse; /* smtp_tls_connection_reuse, enable_rpk: set at every level */
 	bool is_raw_key_enabled;
+	struct policy_sts sts;
+	bool is_mx_forbidden; /* the MTA-STS policy names other hosts */
+
+	/* verify and secure: files whose certificates and public keys alone are trusted; NULL: the
+	 * CAs are */
+	const struct str *trust_files;
+	size_t n_trust_files;
+	size_t n_trust_anchors; /* in all of the files, repeats counted */
 
 	/* fingerprint: acceptable digests, lower-case hex without colons */
 	const struct str *fingerprints;

@@ -37,19 +37,6 @@ static void level_of_message(struct policy_work *w)
 			 STR_ARG(tls_level_name(most)));
 }
 
-static enum policy_source level_of_maps(struct policy_work *w)
-{
-	if (conf_str(w->cfg->conf, CONF_smtp_tls_per_site).n)
-		policy_trace_add(&w->trace, TRACE_WARNING, STR("per-site-ignored"),
-				 "smtp_tls_per_site is ignored beside smtp_tls_policy_maps");
-	policy_trace_param(&w->trace, TRACE_WARNING, STR("policy-maps-not-supported"), w->cfg->conf,
-			   CONF_smtp_tls_policy_maps)
-		->text = STR("this version cannot ask smtp_tls_policy_maps, and assumes no level");
-	policy_fail(w, w->trace.n - 1, STATUS(4, 7, 5),
-		    STR("smtp_tls_policy_maps is not supported by this version"));
-	return SOURCE_ERROR;
-}
-
 static enum policy_source find_level(struct policy_work *w)
 {
 	const struct conf *conf = w->cfg->conf;
@@ -59,7 +46,7 @@ static enum policy_source find_level(struct policy_work *w)
 		return SOURCE_LEVEL;
 	}
 	if (conf_str(conf, CONF_smtp_tls_policy_maps).n)
-		return level_of_maps(w);
+		return policy_maps(w);
 	if (conf_str(conf, CONF_smtp_tls_per_site).n)
 		return policy_per_site(w);
 	w->d.level = w->cfg->global;
@@ -104,19 +91,16 @@ struct policy_step policy_step(struct arena *a, const struct policy_config *cfg,
 		.trace.a = a,
 		.d = { .host = s->host, .domain = STR(""), .port = s->port },
 	};
+	enum policy_source source;
 
 	if (!has_nexthop(&w))
 		return decided(&w);
 	trace_global(&w);
-	switch (find_level(&w)) {
-	case SOURCE_ASK:
+	source = find_level(&w);
+	if (source == SOURCE_LEVEL)
+		source = policy_apply_level(&w);
+	if (source == SOURCE_ASK)
 		return (struct policy_step){ .kind = POLICY_ASK, .u.ask = w.ask };
-	case SOURCE_LEVEL:
-		policy_apply_level(&w);
-		break;
-	case SOURCE_ERROR:
-		break;
-	}
 	return decided(&w);
 }
 

@@ -84,8 +84,6 @@ static const struct {
 	{ "server name", "smtp_tls_servername = a..b\n", "invalid-hostname" },
 	{ "server name outside ASCII", "smtp_tls_servername = bücher.example\n",
 	  "invalid-hostname" },
-	{ "trust anchor", "smtp_tls_security_level = secure\nsmtp_tls_trust_anchor_file = /x.pem\n",
-	  "trust-anchor" },
 };
 
 TEST(what_cannot_be_decided_is_invalid_and_never_weaker)

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "table/table.h"
+#include "tls/tls.h"
 
 enum {
 	ASK_BUCKETS = 1024,
@@ -182,6 +183,22 @@ static void entry_ask_tables(struct entry *e)
 		entry_set_known(e);
 }
 
+/* A small file of the operator's: read at once. */
+static void entry_ask_trust_anchors(struct entry *e)
+{
+	struct error why;
+	size_t n;
+
+	if (tls_trust_anchors_count(e->question.name, &n, &why)) {
+		e->answer.status = ANSWER_FOUND;
+		e->answer.value = arena_fmt(e->arena, "%zu", n);
+	} else {
+		e->answer.status = ANSWER_FAILED;
+		e->answer.failure = arena_str(e->arena, error_text(&why));
+	}
+	entry_set_known(e);
+}
+
 static void entry_ask(struct entry *e)
 {
 	if (e->ask->is_offline) {
@@ -191,6 +208,9 @@ static void entry_ask(struct entry *e)
 	switch (e->question.kind) {
 	case QUESTION_TABLE:
 		entry_ask_tables(e);
+		return;
+	case QUESTION_TRUST_ANCHORS:
+		entry_ask_trust_anchors(e);
 		return;
 	case QUESTION_MX:
 	case QUESTION_ADDRESS:

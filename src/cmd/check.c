@@ -105,25 +105,37 @@ static void check_entry(void *arg, const struct table_entry *t)
 	};
 }
 
+/* Keeps what a lint found: the tables go before the report. */
+static void check_keep(struct check *c, struct conf_findings f)
+{
+	for (size_t i = 0; i < f.n; i++) {
+		struct conf_finding kept = f.v[i];
+		kept.file = arena_str(c->arena, kept.file);
+		check_add(c, &kept);
+	}
+}
+
+static void check_collect(struct check *c, const struct tables *t, enum conf_id id)
+{
+	c->n_entries = 0;
+	table_set_each(tables_find(t, conf_name(id)), check_entry, c);
+}
+
 static void check_tables(struct check *c, const struct conf *conf, const struct tables *t)
 {
 	struct cmd_routes routes;
 
 	cmd_routes_init(&routes, conf, tables_find(t, conf_name(CONF_transport_maps)));
-	table_set_each(tables_find(t, conf_name(CONF_smtp_tls_per_site)), check_entry, c);
 	struct policy_lint_routes produced = {
 		.nexthops = routes.nexthops,
 		.n = routes.n,
 		.has_any_domain = routes.has_any_domain,
 		.has_more = routes.has_unlisted,
 	};
-	struct conf_findings f =
-		policy_lint_per_site(c->arena, c->entries, c->n_entries, &produced);
-	for (size_t i = 0; i < f.n; i++) {
-		struct conf_finding kept = f.v[i];
-		kept.file = arena_str(c->arena, kept.file); /* the tables go before the report */
-		check_add(c, &kept);
-	}
+	check_collect(c, t, CONF_smtp_tls_policy_maps);
+	check_keep(c, policy_lint_maps(c->arena, c->entries, c->n_entries));
+	check_collect(c, t, CONF_smtp_tls_per_site); /* stays for check_policy */
+	check_keep(c, policy_lint_per_site(c->arena, c->entries, c->n_entries, &produced));
 	cmd_routes_fini(&routes);
 }
 

@@ -38,8 +38,28 @@ static void tls_say(struct tls_check *c, enum tls_level level, struct tls_words 
 	c->to->found(c->to->arg, &f);
 }
 
+static struct answer tls_ask_anchors(struct tls_check *c, struct str file)
+{
+	struct answer answer = { .status = ANSWER_FAILED };
+	struct error e = { 0 };
+	size_t n;
+
+	if (tls_trust_anchors_count(file, &n, &e)) {
+		answer.status = ANSWER_FOUND;
+		answer.value = arena_fmt(c->to->arena, "%zu", n);
+		return answer;
+	}
+	answer.failure = arena_str(c->to->arena, error_text(&e));
+	tls_say(c, TLS_LEVEL_VERIFY,
+		(struct tls_words){ CONF_ERROR, STR("trust-anchor"),
+				    arena_fmt(c->to->arena,
+					      "the trust anchors cannot be used: " STR_FMT,
+					      STR_ARG(answer.failure)) });
+	return answer;
+}
+
 /* The decision for a destination whose entry in the table has this keyword; STR_NONE: no entry. */
-static struct policy_decision tls_decide(const struct tls_check *c, struct str keyword)
+static struct policy_decision tls_decide(struct tls_check *c, struct str keyword)
 {
 	struct policy_subject subject = { .nexthop = STR("hopseal.invalid"),
 					  .host = STR("mx.hopseal.invalid"),
@@ -51,6 +71,11 @@ static struct policy_decision tls_decide(const struct tls_check *c, struct str k
 		step = policy_step(c->to->arena, c->cfg, &subject, fact_list_set(facts));
 		if (step.kind == POLICY_DECIDED)
 			return step.u.decided;
+		if (step.u.ask.kind == QUESTION_TRUST_ANCHORS) {
+			struct answer anchors = tls_ask_anchors(c, step.u.ask.name);
+			fact_list_add(facts, &step.u.ask, &anchors);
+			continue;
+		}
 		bool is_it = keyword.p && str_eq(step.u.ask.name, subject.nexthop) &&
 			     str_eq(step.u.ask.table, conf_name(CONF_smtp_tls_per_site));
 		struct answer answer = { .status = is_it ? ANSWER_FOUND : ANSWER_NONE,

@@ -5,7 +5,8 @@
 #include "os/os.h"
 
 /* The parameters whose values are lists of tables that are looked up by name. */
-static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_per_site };
+static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_per_site,
+					     CONF_smtp_tls_policy_maps };
 
 void cmd_say_table_finding(void *arg, const struct table_finding *f)
 {

@@ -406,6 +406,15 @@ static const struct net_stream_calls stream_calls = {
 	.failed = session_on_failed,
 };
 
+static const struct str *session_copy_list(struct arena *a, const struct str *v, size_t n)
+{
+	struct str *copy = ARENA_ARRAY(a, n, struct str);
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = arena_str(a, v[i]);
+	return copy;
+}
+
 struct session *
 session_start(const struct session_options *o, const struct session_calls *calls, void *arg)
 {
@@ -423,6 +432,8 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->demand.cipher_list = arena_str(s->arena, o->demand.cipher_list);
 	s->demand.exclusions = arena_str(s->arena, o->demand.exclusions);
 	s->demand.sni = arena_str(s->arena, o->demand.sni);
+	s->demand.trust_files =
+		session_copy_list(s->arena, o->demand.trust_files, o->demand.n_trust_files);
 	s->started = session_now(s);
 	s->last = session_after(s->started, o->total_ms);
 	s->deadline = session_after(s->started, o->connect_ms);

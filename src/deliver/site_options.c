@@ -118,6 +118,8 @@ struct tls_demand deliver_tls_demand(const struct policy_decision *d)
 		.cipher_list = d->cipher_list,
 		.exclusions = d->exclusions,
 		.sni = d->sni,
+		.trust_files = d->trust_files,
+		.n_trust_files = d->n_trust_files,
 		.needs_authentication = d->level >= TLS_LEVEL_FINGERPRINT,
 	};
 }

@@ -174,6 +174,7 @@ static void dns_query_finish(struct dns_query *q)
 		dns_query_native(q);
 		return;
 	case QUESTION_TABLE:
+	case QUESTION_TRUST_ANCHORS:
 		break;
 	}
 	CHECK(!"a question for DNS");
@@ -300,6 +301,7 @@ static void dns_query_begin(struct dns_query *q)
 					   dns_native_answered, q);
 		return;
 	case QUESTION_TABLE:
+	case QUESTION_TRUST_ANCHORS:
 		break;
 	}
 	CHECK(!"a question for DNS");

@@ -167,6 +167,21 @@ static bool facts_table(const struct facts_object *o, struct answer *answer)
 	return answer->status != ANSWER_FOUND || facts_must_str(o, "value", &answer->value);
 }
 
+static bool facts_trust_anchors(const struct facts_object *o, struct answer *answer)
+{
+	uint64_t count;
+
+	if (!facts_check_members(o, STR("status dnssec ttl nxdomain failure value")) ||
+	    !facts_check_found(o, answer->status, "value"))
+		return false;
+	if (answer->status != ANSWER_FOUND)
+		return true;
+	if (!facts_must_str(o, "value", &answer->value))
+		return false;
+	return (str_to_u64(answer->value, &count) && count > 0) ||
+	       facts_fail(o, "value", "no number of certificates and keys");
+}
+
 static struct facts_object facts_item(const struct facts_object *o, const char *member,
 				      const struct json_node *array, size_t i)
 {
@@ -282,6 +297,8 @@ facts_answer(const struct facts_object *o, const struct question *q, struct answ
 	switch (q->kind) {
 	case QUESTION_TABLE:
 		return facts_table(o, answer);
+	case QUESTION_TRUST_ANCHORS:
+		return facts_trust_anchors(o, answer);
 	case QUESTION_MX:
 		return facts_mx(o, q->name, answer);
 	case QUESTION_ADDRESS:
@@ -301,7 +318,8 @@ static bool facts_question(const struct facts_object *o, struct question *q)
 	    !facts_bool(o, "partial", &q->is_partial))
 		return false;
 	if (!question_kind_from(kind, &q->kind))
-		return facts_fail(o, "kind", "neither table, mx, address nor native");
+		return facts_fail(o, "kind",
+				  "neither table, mx, address, native nor trust-anchors");
 	if (q->kind == QUESTION_TABLE)
 		return facts_must_str(o, "table", &q->table);
 	if (q->is_partial)

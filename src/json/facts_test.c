@@ -51,6 +51,12 @@ static const struct {
 			"\"bogus\",\"failure\":\"EDE 6\"}}")) },
 	{ "address, one family",
 	  STR_INIT(FACT(ADDRESS, "{\"status\":\"none\",\"ipv4\":{\"status\":\"none\"}}")) },
+	{ "trust anchors, found",
+	  STR_INIT(FACT("{\"kind\":\"trust-anchors\",\"name\":\"/etc/ta.pem\"}",
+			"{\"status\":\"found\",\"value\":\"2\"}")) },
+	{ "trust anchors, failed",
+	  STR_INIT(FACT("{\"kind\":\"trust-anchors\",\"name\":\"/etc/ta.pem\"}",
+			"{\"status\":\"failed\",\"failure\":\"no such file\"}")) },
 	{ "native",
 	  STR_INIT(FACT("{\"kind\":\"native\",\"name\":\"mx.example.com\"}",
 			"{\"status\":\"found\",\"addresses\":[\"192.0.2.1\"],\"ipv4\":{\"status\":"
@@ -113,7 +119,8 @@ static const struct {
 	{ "unknown member of a fact", STR_INIT("[{\"at\":1}]"),
 	  "[0].at: there is no such member here" },
 	{ "unknown kind", STR_INIT(FACT("{\"kind\":\"tlsa\",\"name\":\"x\"}", "{}")),
-	  "[0].question.kind: neither table, mx, address nor native" },
+	  "[0].question.kind: neither table, mx, address, native nor "
+	  "trust-anchors" },
 	{ "kind of the wrong type", STR_INIT(FACT("{\"kind\":1,\"name\":\"x\"}", "{}")),
 	  "[0].question.kind: a string is wanted, not an integer" },
 	{ "no name", STR_INIT(FACT("{\"kind\":\"mx\"}", "{}")), "[0].question.name: missing" },

@@ -49,9 +49,20 @@ def test_what_would_change_routing_is_louder(hopseal):
     )
 
 
-def test_policy_maps_are_refused_while_they_are_not_honoured(hopseal):
-    result = hopseal.configure(smtp_tls_policy_maps="inline:{a=none}").check()
+def test_policy_entries_that_do_not_parse_are_errors(hopseal):
+    table = "good.example secure match=a.example\nplain.example none ciphers=high\nbad.example may x=1\n"
+    hopseal.configure({"policy": table}, smtp_tls_policy_maps="texthash:TABLES/policy")
+    result = hopseal.check()
     assert result.code == 78, result
+    found = {
+        (f["line"], f["severity"], f["code"])
+        for f in result.json["findings"]
+        if (f["file"] or "").endswith("policy")
+    }
+    assert found == {
+        (2, "warning", "policy-attr-ignored"),
+        (3, "error", "policy-attr-unknown"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -113,6 +124,7 @@ def test_a_reload_reads_the_new_table(hopseal, sink):
         ("tls-cipher-empty", {"smtp_tls_exclude_ciphers": "ALL"}),
         ("tls-settings", {"tls_medium_cipherlist": "nonsense"}),
         ("tls-no-match-names", {"smtp_tls_verify_cert_match": ","}),
+        ("trust-anchor", {"smtp_tls_trust_anchor_file": "/nonexistent/x"}),
         ("tls-wrappermode", {"smtp_tls_wrappermode": "yes"}),
         ("nexthop-syntax", {"relayhost": "[mail.example"}),
         ("nexthop-syntax", {"relayhost": "[mail.example]:no-such-service"}),

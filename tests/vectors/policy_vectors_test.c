@@ -12,9 +12,9 @@
 
 #include "conf/conf.h"
 #include "table/table.h"
+#include "tls/tls.h"
 
 #define FILE_MAX (64u * 1024 * 1024)
-#define PER_SITE_QUESTIONS_MAX 2
 
 static bool get_bool(const struct json_node *n, const char *path)
 {
@@ -130,6 +130,20 @@ static bool start(struct run *r)
 	return r->policy != NULL;
 }
 
+static void ask_trust_anchors(struct run *r, const struct question *q, struct answer *answer)
+{
+	struct error e;
+	size_t n;
+
+	*answer = (struct answer){ .status = ANSWER_FAILED };
+	if (tls_trust_anchors_count(q->name, &n, &e)) {
+		answer->status = ANSWER_FOUND;
+		answer->value = arena_fmt(r->a, "%zu", n);
+	} else {
+		answer->failure = arena_str(r->a, error_text(&e));
+	}
+}
+
 /* A step must not depend on anything but its arguments, nor ask what is answered. */
 static bool
 ask(struct run *r, struct tables *tables, struct fact_list *facts, const struct question *q)
@@ -141,7 +155,9 @@ ask(struct run *r, struct tables *tables, struct fact_list *facts, const struct 
 		run_differ(r, "asked twice for \"" STR_FMT "\"", STR_ARG(q->name));
 		return false;
 	}
-	if (tables_lookup(tables, q->table, &query, &answer)) {
+	if (q->kind == QUESTION_TRUST_ANCHORS) {
+		ask_trust_anchors(r, q, &answer);
+	} else if (tables_lookup(tables, q->table, &query, &answer)) {
 		run_differ(r, "the table does not answer at once");
 		return false;
 	}
@@ -158,9 +174,11 @@ static bool decide(struct run *r)
 	int asked = 0;
 
 	tables_open(tables, STR("smtp_tls_per_site"), conf_str(r->conf, CONF_smtp_tls_per_site), 0);
+	tables_open(tables, STR("smtp_tls_policy_maps"),
+		    conf_str(r->conf, CONF_smtp_tls_policy_maps), 0);
 	for (;;) {
 		step = policy_step(r->a, r->policy, &r->subject, fact_list_set(facts));
-		if (step.kind == POLICY_DECIDED || asked++ == PER_SITE_QUESTIONS_MAX ||
+		if (step.kind == POLICY_DECIDED || asked++ == POLICY_ASKS_MAX ||
 		    !ask(r, tables, facts, &step.u.ask))
 			break;
 	}
