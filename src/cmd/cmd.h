@@ -11,8 +11,10 @@
 
 int cmd_check(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_query(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
+int cmd_table(int argc, char **argv);
 
 /* "hopseal: " and one line on standard error. */
 void cmd_say(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -15,6 +15,8 @@ static const struct {
 	{ "send", cmd_send, "deliver a message now, under the TLS policy of its destinations" },
 	{ "explain", cmd_explain, "say why a destination gets its TLS level, without connecting" },
 	{ "check", cmd_check, "validate the configuration and its tables" },
+	{ "query", cmd_query, "look a key up in a table, as postmap -q does" },
+	{ "table", cmd_table, "make the file of a cdb, lmdb or hash table from its text" },
 	{ "sink", cmd_sink, "receive mail on loopback, for demonstrations and tests" },
 };
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from lab.hopseal import TREE, program
 
-COMMANDS = ["send", "explain", "check", "sink"]
+COMMANDS = ["send", "explain", "check", "query", "table", "sink"]
 MANUAL = (TREE / "man/hopseal.1").read_text()
 README = (TREE / "README.md").read_text()
 
@@ -122,6 +122,10 @@ def test_version():
         (("send",), "a recipient is missing", "hopseal send --help"),
         (("explain",), "next-hop or address is wanted", "hopseal explain --help"),
         (("check", "now"), '"now"', "hopseal check --help"),
+        (("query", "static:x"), "a table and a key are wanted", "hopseal query --help"),
+        (("table",), '"build"', "hopseal table --help"),
+        (("table", "build"), "a table is missing", "hopseal table --help"),
+        (("table", "build", "cdb"), '"cdb"', "hopseal table --help"),
         (("sink", "now"), '"now"', "hopseal sink --help"),
     ],
 )
