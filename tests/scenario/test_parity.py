@@ -118,6 +118,44 @@ def test_421_to_starttls_differs_on_purpose(both, ca):
     assert postfix[0] == "delivered" and hopseal[:2] == ("deferred", "4.7.0")
 
 
+BREAKS = {
+    **HANDSHAKES,
+    **{f"{x}-drop": {f"tls:{x}": DROP} for x in ("EHLO", "MAIL", "RCPT", "DATA", "dot")},
+    **{f"{x}-stall": {f"tls:{x}": STALL} for x in ("EHLO", "MAIL", "DATA")},
+    "EHLO-450": {"tls:EHLO": "450 4.2.0 no", "tls:HELO": "450 4.2.0 no"},
+    "MAIL-450": {"tls:MAIL": "450 4.2.0 no"},
+    "MAIL-421": {"tls:MAIL": Last("421 4.2.0 no")},
+}
+
+
+@pytest.mark.parametrize(
+    "policy, how",
+    [("MAY", how) for how in BREAKS]
+    + [("MUST_NOPEERMATCH", how) for how in ("alert", "EHLO-drop", "MAIL-421")],
+)
+def test_plaintext_after_tls_broke_once_the_message_is_old(
+    hopseal, postfix_client, sink, ca, policy, how
+):
+    """The one sanctioned way down: level may, TLS broken, and minimal_backoff_time over."""
+    port = pc.PORTS[policy]
+    limits = {f"smtp_{each}_timeout": "1s" for each in TIMEOUTS}
+    hopseal.per_site({f"[{pc.HOST}]:{port}": policy}, minimal_backoff_time="1s", **limits)
+    options = ("--age", "2", "-o", f"relayhost=[{pc.HOST}]:{port}")
+    seen = []
+    for send in (
+        lambda: postfix_client.send_twice(policy)[:2],
+        lambda: hopseal.send("bob@client.example", options=options).fate,
+    ):
+        with sink(port=port, cert=ca.cert("valid", pc.HOST), script=BREAKS[how]) as s:
+            fate = send()
+            seen.append((*fate, [m.tls for m in s.wait_ended().messages][-1:]))
+    if (policy, how) == ("MAY", "dot-drop"):
+        # On purpose: the server may have taken the message, so that Hopseal waits.
+        assert (seen[0][0], seen[1][0]) == ("delivered", "deferred")
+    else:
+        assert seen[1] == seen[0]
+
+
 VERSIONS = [V.TLSv1, V.TLSv1_1, V.TLSv1_2, V.TLSv1_3]
 
 

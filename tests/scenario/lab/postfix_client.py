@@ -12,6 +12,7 @@ import re
 import shutil
 import smtplib
 import subprocess
+import time
 
 from lab import dns, netns, peers, process, zones
 
@@ -45,6 +46,9 @@ transport_maps = texthash:{dir}/etc/transport
 smtp_tls_CAfile = {ca}
 smtp_tls_per_site = texthash:{dir}/etc/per_site
 smtp_tls_loglevel = 1
+minimal_backoff_time = 1s
+maximal_backoff_time = 1h
+queue_run_delay = 1h
 smtp_connect_timeout = 1s
 smtp_helo_timeout = 1s
 smtp_starttls_timeout = 1s
@@ -58,10 +62,12 @@ smtp_quit_timeout = 1s
 
 MASTER = peers.POSTFIX_MASTER + """smtp unix - - n - - smtp
 relay unix - - n - - smtp
+showq unix n - n - - showq
 discard unix - - n - - discard
 flush unix n - n 1000? 0 flush
 """
 
+MESSAGE = b"Subject: s\r\n\r\nx\r\n"
 STATUS = re.compile(r" (\w+): to=<([^>]*)>.* dsn=([\d.]+), status=(\w+) \((.*?)\)?$", re.MULTILINE)
 
 
@@ -69,31 +75,46 @@ class Client:
     """A running Postfix; send() gives (outcome, DSN status, reason)."""
 
     def __init__(self, top):
-        self.log = top / "log/maillog"
+        self.etc, self.log = top / "etc", top / "log/maillog"
 
-    def send(self, policy, message=b"Subject: s\r\n\r\nx\r\n", users=("bob",)):
+    def send(self, policy, message=MESSAGE, users=("bob",)):
         """Sends to the sink that listens on the policy's port; waits for each recipient's fate."""
         return self.send_to(*(f"{user}@{domain_of(policy)}" for user in users), message=message)
 
-    def send_to(self, *to, message=b"Subject: s\r\n\r\nx\r\n"):
+    def send_to(self, *to, message=MESSAGE):
         """Sends to these recipients."""
+        queue_id = self._submit(to, message)
+        process.wait_until(lambda: len(self._fates(queue_id)) == len(to), queue_id, 15)
+        fates = {rcpt: fate for rcpt, *fate in self._fates(queue_id)}
+        return [tuple(fates[each]) for each in to]
+
+    def send_twice(self, policy, message=MESSAGE):
+        """Sends to one recipient, is refused for now, and tries again when the message is old
+        enough for plaintext (minimal_backoff_time is 1 s); gives the second fate."""
+        queue_id = self._submit([f"bob@{domain_of(policy)}"], message)
+        process.wait_until(lambda: self._fates(queue_id), queue_id, 15)
+
+        def has_been_tried_again():
+            # Each time, for the queue file may be on its way while it is asked for.
+            time.sleep(1.1)
+            subprocess.run(["/usr/sbin/postqueue", "-c", self.etc, "-i", queue_id], check=True)
+            return len(self._fates(queue_id)) > 1
+
+        process.wait_until(has_been_tried_again, queue_id, 15)
+        return tuple(self._fates(queue_id)[1][1:])
+
+    def _submit(self, to, message):
         with smtplib.SMTP(ADDRESS, 25, timeout=10) as client:
             client.helo("x.example")
             client.mail("alice@client.example")
             for each in to:
                 client.rcpt(each)
-            reply = client.data(message)[1].decode()
-        queue_id = reply.rsplit(" ", 1)[-1]
-        seen = {}
+            return client.data(message)[1].decode().rsplit(" ", 1)[-1]
 
-        def all_known():
-            for found in STATUS.finditer(self.log.read_text(errors="replace")):
-                if found[1] == queue_id:
-                    seen[found[2]] = (WORDS[found[4]], found[3], found[5])
-            return len(seen) == len(to)
-
-        process.wait_until(all_known, f"fate of {queue_id}", 15, log=self.log)
-        return [seen[each] for each in to]
+    def _fates(self, queue_id):
+        """(recipient, outcome, status, reason) in the order of the log."""
+        found = STATUS.finditer(self.log.read_text(errors="replace"))
+        return [(f[2], WORDS[f[4]], f[3], f[5]) for f in found if f[1] == queue_id]
 
 
 def domain_of(policy):
