@@ -67,45 +67,25 @@ static struct str route_addresses_text(struct arena *a, const struct answer *ans
 	return route_said_more(a, text, answer->n_addresses);
 }
 
-static enum route_progress
-route_look_dns(struct route_search *s, struct str name, struct route_look *look)
+/* Asks one of the two services. GO_ON without an answer: it has none; OVER: the lookup failed. */
+static enum route_progress route_look_by(struct route_search *s, enum question_kind kind,
+					 struct str name, struct route_look *look)
 {
-	struct question q = { .kind = QUESTION_ADDRESS, .name = name };
+	struct question q = { .kind = kind, .name = name };
 	const struct answer *answer = route_know(&s->w, &q);
+	bool is_native = kind == QUESTION_NATIVE;
 
 	if (!answer)
 		return ROUTE_WAIT;
 	struct str said = route_said(s, answer, route_addresses_text(s->w.a, answer));
 	route_note_answer(s, &q, answer, said);
 	if (answer->status == ANSWER_FOUND)
-		look->answer = answer;
+		*look = (struct route_look){ answer, is_native };
 	if (answer->status == ANSWER_FAILED) {
-		route_note_trouble(s, true, STATUS(4, 4, 3),
-				   arena_fmt(s->w.a,
-					     "address lookup of " STR_FMT " failed: " STR_FMT,
-					     STR_ARG(name), STR_ARG(said)));
-		return ROUTE_OVER;
-	}
-	return ROUTE_GO_ON;
-}
-
-static enum route_progress
-route_look_native(struct route_search *s, struct str name, struct route_look *look)
-{
-	struct question q = { .kind = QUESTION_NATIVE, .name = name };
-	const struct answer *answer = route_know(&s->w, &q);
-
-	if (!answer)
-		return ROUTE_WAIT;
-	struct str said = route_said(s, answer, route_addresses_text(s->w.a, answer));
-	route_note_answer(s, &q, answer, said);
-	if (answer->status == ANSWER_FOUND)
-		*look = (struct route_look){ answer, true };
-	if (answer->status == ANSWER_FAILED) {
-		route_note_trouble(s, true, STATUS(4, 4, 4),
-				   arena_fmt(s->w.a,
-					     "native lookup of " STR_FMT " failed: " STR_FMT,
-					     STR_ARG(name), STR_ARG(said)));
+		route_note_trouble(s, true, STATUS(4, 4, is_native ? 4 : 3),
+				   arena_fmt(s->w.a, "%s lookup of " STR_FMT " failed: " STR_FMT,
+					     is_native ? "native" : "address", STR_ARG(name),
+					     STR_ARG(said)));
 		return ROUTE_OVER;
 	}
 	return ROUTE_GO_ON;
@@ -117,9 +97,9 @@ enum route_progress route_look_up(struct route_search *s, struct str name, struc
 
 	*look = (struct route_look){ 0 };
 	if (s->w.cfg->is_dns_hosts && !s->is_name_gone)
-		p = route_look_dns(s, name, look);
+		p = route_look_by(s, QUESTION_ADDRESS, name, look);
 	if (p == ROUTE_GO_ON && !look->answer && s->w.cfg->is_native_hosts)
-		p = route_look_native(s, name, look);
+		p = route_look_by(s, QUESTION_NATIVE, name, look);
 	if (p == ROUTE_GO_ON && !look->answer)
 		route_note_trouble(s, false, STATUS(5, 4, 4),
 				   arena_fmt(s->w.a,
