@@ -240,6 +240,7 @@ TEST(peer_json)
 			      .fault_text = STR("unable to get local issuer certificate"),
 			      .chain = &leaf,
 			      .n_chain = 1,
+			      .fingerprint = { STR("sha1"), STR("cc"), STR("dd") },
 			      .names = names,
 			      .n_names = ARRAY_LEN(names) };
 	struct buf out;
@@ -256,7 +257,9 @@ TEST(peer_json)
 		   "\"cipher_bits\":256,\"sni\":null,\"resumed\":false,\"fault\":\"unknown-ca\","
 		   "\"fault_text\":\"unable to get local issuer certificate\","
 		   "\"dns_names\":[\"a.example\",\"b.example\"],\"ip_addresses\":[\"192.0.2.1\"],"
-		   "\"common_names\":[\"c.example\"],\"chain\":[{\"subject\":\"CN=c.example\","
+		   "\"common_names\":[\"c.example\"],"
+		   "\"fingerprint\":{\"digest\":\"sha1\",\"certificate\":\"cc\","
+		   "\"public_key\":\"dd\"},\"chain\":[{\"subject\":\"CN=c.example\","
 		   "\"issuer\":\"CN=CA\",\"not_before\":1,\"not_after\":2,\"sha256\":\"aa\","
 		   "\"spki_sha256\":\"bb\"}]}"),
 	       "peer");

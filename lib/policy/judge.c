@@ -64,18 +64,33 @@ find_match(const struct policy_decision *d, const struct tls_peer *seen, struct 
 	return false;
 }
 
-/* The digest of the certificate or of its public key; only SHA-256 is at hand. */
+/* What the server showed in the digest of the decision. SHA-256 is always at hand; "" matches
+ * nothing. */
+static struct peer_fingerprint
+fingerprint_of(const struct policy_decision *d, const struct tls_peer *seen)
+{
+	struct peer_fingerprint none = { STR(""), STR(""), STR("") };
+	const struct peer_certificate *leaf = seen->chain;
+
+	if (!seen->n_chain || !d->fingerprint_digest.n)
+		return none;
+	if (str_ieq_ascii(d->fingerprint_digest, seen->fingerprint.digest))
+		return seen->fingerprint;
+	if (str_ieq_ascii(d->fingerprint_digest, STR("sha256")))
+		return (struct peer_fingerprint){ STR("sha256"), leaf->sha256, leaf->spki_sha256 };
+	return none;
+}
+
+/* The digest of the certificate or of its public key. */
 static bool find_fingerprint(const struct policy_decision *d, const struct tls_peer *seen,
 			     struct policy_judgement *g)
 {
-	const struct peer_certificate *leaf = seen->chain;
+	struct peer_fingerprint shown = fingerprint_of(d, seen);
 
-	if (!seen->n_chain || !str_ieq_ascii(d->fingerprint_digest, STR("sha256")))
-		return false;
 	for (size_t i = 0; i < d->n_fingerprints; i++) {
 		struct str want = d->fingerprints[i];
 
-		if (want.n && (str_eq(want, leaf->sha256) || str_eq(want, leaf->spki_sha256))) {
+		if (want.n && (str_eq(want, shown.certificate) || str_eq(want, shown.public_key))) {
 			g->matched_name = g->matched_by = want;
 			return true;
 		}
@@ -255,10 +270,11 @@ static void judge_fingerprint(struct arena *a, const struct policy_decision *d,
 {
 	if (g->reached == TLS_VERIFIED)
 		accept(g);
-	else if (!str_ieq_ascii(d->fingerprint_digest, STR("sha256")))
+	else if (seen->n_chain && !fingerprint_of(d, seen).digest.n)
 		refuse(g, TLS_RESULT_VALIDATION_FAILURE, STATUS(4, 7, 5),
 		       arena_fmt(a,
-				 "fingerprints of kind " STR_FMT " cannot be compared: use sha256",
+				 "fingerprints of kind " STR_FMT
+				 " were not taken of the certificate",
 				 STR_ARG(d->fingerprint_digest)));
 	else
 		refuse(g, TLS_RESULT_CERTIFICATE_NOT_TRUSTED, STATUS(4, 7, 5),

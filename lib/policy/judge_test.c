@@ -308,6 +308,28 @@ TEST(a_digest_that_cannot_be_compared_never_matches)
 
 	d.fingerprint_digest = STR("md5");
 	ok(!policy_judge(a, &d, &p).is_acceptable, "md5");
+	p.fingerprint = (struct peer_fingerprint){ STR("sha1"), STR(SHA), STR(SHA) };
+	ok(!policy_judge(a, &d, &p).is_acceptable, "md5 against sha1");
+	p.fingerprint.digest = d.fingerprint_digest = STR("");
+	ok(!policy_judge(a, &d, &p).is_acceptable, "a digest without a name is none");
+	arena_free(a);
+}
+
+TEST(fingerprints_in_the_digest_asked_for)
+{
+	static const struct str md5[] = { STR_INIT("00112233445566778899aabbccddeeff") };
+	struct arena *a = arena_new();
+	struct policy_decision d = decision_of(TLS_LEVEL_FINGERPRINT);
+	struct tls_peer p = peer_of(SELF_SIGNED);
+
+	d.fingerprint_digest = STR("MD5");
+	d.fingerprints = md5;
+	p.fingerprint = (struct peer_fingerprint){ STR("md5"), md5[0], STR("11") };
+	ok(policy_judge(a, &d, &p).reached == TLS_VERIFIED, "of the certificate");
+	p.fingerprint = (struct peer_fingerprint){ STR("md5"), STR("11"), md5[0] };
+	ok_str(policy_judge(a, &d, &p).matched_by, md5[0], "of the public key");
+	p.fingerprint.public_key = STR("22");
+	ok(policy_judge(a, &d, &p).result == UNTRUSTED, "of neither");
 	arena_free(a);
 }
 
@@ -316,4 +338,5 @@ TEST_MAIN(RUN(every_level_against_every_peer), RUN(common_name_only_without_a_dn
 	  RUN(address_matches_ip_names_alone), RUN(reasons_say_what_was_wrong),
 	  RUN(a_version_that_was_not_allowed_is_refused),
 	  RUN(an_error_or_refusal_stands_whatever_was_seen),
+	  RUN(fingerprints_in_the_digest_asked_for),
 	  RUN(a_digest_that_cannot_be_compared_never_matches))

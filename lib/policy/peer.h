@@ -37,6 +37,12 @@ struct peer_certificate {
 	int64_t not_before, not_after; /* UTC seconds */
 };
 
+/* Of the leaf, in the digest that was asked for; lower-case hex. */
+struct peer_fingerprint {
+	struct str digest; /* its name as asked for; "": none was */
+	struct str certificate, public_key;
+};
+
 struct tls_peer {
 	bool is_offered;             /* EHLO announced STARTTLS */
 	bool is_garbled;             /* EHLO announced XXXXXXXA: a box on the way strips STARTTLS */
@@ -54,6 +60,7 @@ struct tls_peer {
 
 	const struct peer_certificate *chain; /* as presented, leaf first */
 	size_t n_chain;
+	struct peer_fingerprint fingerprint;
 	const struct peer_name *names; /* of the leaf: DNS and IP subjectAltNames, then the CN */
 	size_t n_names;
 };

@@ -42,6 +42,20 @@ put_names(struct json *j, const char *key, const struct tls_peer *p, enum peer_n
 	json_array_end(j);
 }
 
+static void put_fingerprint(struct json *j, const struct peer_fingerprint *f)
+{
+	json_key(j, "fingerprint");
+	if (!f->digest.n) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_put_str(j, "digest", f->digest);
+	json_put_str(j, "certificate", f->certificate);
+	json_put_str(j, "public_key", f->public_key);
+	json_object_end(j);
+}
+
 static void put_session(struct json *j, const struct tls_peer *p)
 {
 	put_or_null(j, "protocol", p->protocol);
@@ -66,6 +80,7 @@ void tls_peer_json(struct json *j, const struct tls_peer *p)
 	put_names(j, "dns_names", p, PEER_NAME_DNS);
 	put_names(j, "ip_addresses", p, PEER_NAME_IP);
 	put_names(j, "common_names", p, PEER_NAME_CN);
+	put_fingerprint(j, &p->fingerprint);
 	json_key(j, "chain");
 	json_array(j);
 	for (size_t i = 0; i < p->n_chain; i++)

@@ -432,6 +432,7 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->demand.cipher_list = arena_str(s->arena, o->demand.cipher_list);
 	s->demand.exclusions = arena_str(s->arena, o->demand.exclusions);
 	s->demand.sni = arena_str(s->arena, o->demand.sni);
+	s->demand.digest = arena_str(s->arena, o->demand.digest);
 	s->demand.trust_files =
 		session_copy_list(s->arena, o->demand.trust_files, o->demand.n_trust_files);
 	s->started = session_now(s);

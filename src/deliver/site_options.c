@@ -120,6 +120,7 @@ struct tls_demand deliver_tls_demand(const struct policy_decision *d)
 		.sni = d->sni,
 		.trust_files = d->trust_files,
 		.n_trust_files = d->n_trust_files,
+		.digest = d->level == TLS_LEVEL_FINGERPRINT ? d->fingerprint_digest : STR(""),
 		.needs_authentication = d->level >= TLS_LEVEL_FINGERPRINT,
 	};
 }

@@ -254,6 +254,21 @@ static bool session_set_sni(struct tls_session *s, struct str sni, struct error 
 	       tls_error_set(e, ERROR_CONFIG, "server name \"%s\"", s->sni);
 }
 
+/* One that gives octets of any number is no fingerprint. */
+static bool session_set_digest(struct tls_session *s, struct str name, struct error *e)
+{
+	if (name.n == 0)
+		return true;
+	if (name.n < sizeof(s->digest_name) && !str_contains(name, '\0')) {
+		memcpy(s->digest_name, name.p, name.n);
+		s->digest = EVP_MD_fetch(NULL, s->digest_name, NULL);
+	}
+	ERR_clear_error();
+	return (s->digest && !(EVP_MD_get_flags(s->digest) & EVP_MD_FLAG_XOF)) ||
+	       error_set(e, ERROR_CONFIG, "no digest \"" STR_FMT "\" for fingerprints",
+			 STR_ARG(str_first(name, 100)));
+}
+
 static bool session_load_anchors(struct tls_session *s, const struct tls_demand *d, struct error *e)
 {
 	for (size_t i = 0; i < d->n_trust_files; i++)
@@ -278,7 +293,8 @@ tls_client_session(struct tls_client *c, const struct tls_demand *d, struct erro
 		return NULL;
 	s = tls_session_new(x->ctx, false);
 	s->depth_max = c->verify_depth;
-	if (session_set_sni(s, d->sni, e) && session_load_anchors(s, d, e))
+	if (session_set_sni(s, d->sni, e) && session_load_anchors(s, d, e) &&
+	    session_set_digest(s, d->digest, e))
 		return s;
 	tls_session_free(s);
 	return NULL;

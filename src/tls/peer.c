@@ -23,31 +23,31 @@ static struct str copy_hex(struct arena *a, const unsigned char *octets, size_t 
 }
 
 /* Takes `der`, which OpenSSL allocated; n < 0 when it could not. */
-static struct str sha256_of_der(struct arena *a, unsigned char *der, int n)
+static struct str digest_of_der(struct arena *a, const EVP_MD *md, unsigned char *der, int n)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
 
-	if (n < 0 || !EVP_Digest(der, (size_t)n, digest, &length, EVP_sha256(), NULL))
+	if (n < 0 || !EVP_Digest(der, (size_t)n, digest, &length, md, NULL))
 		length = 0;
 	OPENSSL_free(der);
 	return copy_hex(a, digest, length);
 }
 
-static struct str sha256_of_cert(struct arena *a, const X509 *x)
+static struct str digest_of_cert(struct arena *a, const EVP_MD *md, const X509 *x)
 {
 	unsigned char *der = NULL;
 	int n = i2d_X509(x, &der);
 
-	return sha256_of_der(a, der, n);
+	return digest_of_der(a, md, der, n);
 }
 
-static struct str sha256_of_spki(struct arena *a, const X509 *x)
+static struct str digest_of_spki(struct arena *a, const EVP_MD *md, const X509 *x)
 {
 	unsigned char *der = NULL;
 	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);
 
-	return sha256_of_der(a, der, n);
+	return digest_of_der(a, md, der, n);
 }
 
 /* RFC 2253 form escapes control characters and all octets above 127. */
@@ -79,8 +79,8 @@ static struct peer_certificate certificate_of(struct arena *a, const X509 *x)
 	return (struct peer_certificate){
 		.subject = copy_dn(a, X509_get_subject_name(x)),
 		.issuer = copy_dn(a, X509_get_issuer_name(x)),
-		.sha256 = sha256_of_cert(a, x),
-		.spki_sha256 = sha256_of_spki(a, x),
+		.sha256 = digest_of_cert(a, EVP_sha256(), x),
+		.spki_sha256 = digest_of_spki(a, EVP_sha256(), x),
 		.not_before = utc_of(X509_get0_notBefore(x)),
 		.not_after = utc_of(X509_get0_notAfter(x)),
 	};
@@ -191,6 +191,19 @@ static void peer_add_names(const struct tls_session *s, struct arena *a, struct 
 	p->names = v;
 }
 
+static void peer_add_fingerprint(const struct tls_session *s, struct arena *a, struct tls_peer *p)
+{
+	X509 *leaf = SSL_get0_peer_certificate(s->ssl);
+
+	if (!leaf || !s->digest)
+		return;
+	p->fingerprint = (struct peer_fingerprint){
+		.digest = arena_str(a, str_of(s->digest_name)),
+		.certificate = digest_of_cert(a, s->digest, leaf),
+		.public_key = digest_of_spki(a, s->digest, leaf),
+	};
+}
+
 static void peer_add_fault(const struct tls_session *s, struct arena *a, struct tls_peer *p)
 {
 	const struct tls_fault *f = &s->fault;
@@ -219,6 +232,7 @@ struct tls_peer tls_session_peer(const struct tls_session *s, struct arena *a)
 	ERR_clear_error();
 	peer_add_chain(s, a, &p);
 	peer_add_names(s, a, &p);
+	peer_add_fingerprint(s, a, &p);
 	peer_add_fault(s, a, &p);
 	if (s->was_up)
 		peer_add_suite(s, a, &p);

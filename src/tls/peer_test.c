@@ -257,6 +257,52 @@ TEST(more_names_than_are_kept)
 	ok(n_names_kept(GEN_EMAIL, TLS_NAMES_MAX + 10) == 2, "mail addresses do not count");
 }
 
+static const struct {
+	const char *name;
+	size_t octets; /* 0: refused */
+} digests[] = {
+	{ "md5", 16 },     { "sha1", 20 },   { "SHA1", 20 },   { "sha224", 28 },
+	{ "sha256", 32 },  { "sha384", 48 }, { "sha512", 64 }, { "sha3-256", 32 },
+	{ "shake128", 0 }, { "sha257", 0 },  { "sha256 ", 0 }, { "none", 0 },
+};
+
+TEST(fingerprint_in_the_digest_asked_for)
+{
+	struct tls_client *c = client_of((struct tls_client_options){ 0 });
+	struct tls_server *s =
+		server_of((struct tls_server_options){ .cert_file = file_of(&good, NULL) });
+
+	FOR_EACH(d, digests) {
+		struct arena *a = arena_new();
+		struct tls_demand demand = any_demand;
+		struct error e = { 0 };
+		struct tls_peer p;
+		struct wire w;
+		unsigned char octets[EVP_MAX_MD_SIZE];
+		unsigned n = 0;
+
+		demand.digest = str_of(d->name);
+		if (!d->octets) {
+			ok(tls_client_session(c, &demand, &e) == NULL, d->name);
+			ok(says(error_text(&e), d->name), "named");
+			arena_free(a);
+			continue;
+		}
+		w = wire_of(c, &demand, s);
+		wire_run(&w);
+		p = tls_session_peer(w.client, a);
+		CHECK(X509_digest(good.cert, EVP_get_digestbyname(d->name), octets, &n));
+		ok(n == d->octets, d->name);
+		ok_str(p.fingerprint.digest, str_of(d->name), "its name as asked for");
+		ok_str(p.fingerprint.certificate, hex_of(a, octets, n), d->name);
+		ok(p.fingerprint.public_key.n == 2 * d->octets, d->name);
+		wire_close(&w);
+		arena_free(a);
+	}
+	tls_server_free(s);
+	tls_client_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +311,7 @@ int main(void)
 		RUN(names),
 		RUN(names_that_cannot_be_read),
 		RUN(more_names_than_are_kept),
+		RUN(fingerprint_in_the_digest_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

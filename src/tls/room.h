@@ -75,6 +75,8 @@ struct tls_session {
 	unsigned depth_max; /* client: smtp_tls_scert_verifydepth */
 	struct tls_fault fault;
 	struct tls_anchors anchors; /* client */
+	EVP_MD *digest;             /* client; NULL: no fingerprint is wanted */
+	char digest_name[64];
 	char error[512];
 	char sni[256];
 };

@@ -104,6 +104,7 @@ void tls_session_free(struct tls_session *s)
 		return;
 	SSL_free(s->ssl);
 	tls_anchors_free(&s->anchors);
+	EVP_MD_free(s->digest);
 	ERR_clear_error();
 	buf_fini(&s->network_in);
 	buf_fini(&s->network_out);

@@ -45,12 +45,14 @@ struct tls_demand {
 	 * each session. */
 	const struct str *trust_files;
 	size_t n_trust_files;
+	struct str digest; /* of the leaf's fingerprint, as OpenSSL names it; "": none is taken */
 	bool needs_authentication; /* fingerprint and above: OpenSSL's security level 1, else 0 */
 };
 
 struct tls_session;
 
-/* NULL with *e (ERROR_CONFIG) when no protocol or no cipher is left, or the list is malformed; with
+/* NULL with *e (ERROR_CONFIG) when no protocol or no cipher is left, the list
+ * is malformed, or the digest unknown; with
  * other kinds when a trust file cannot be used. Contexts are kept for every distinct demand of
  * versions, ciphers and authentication. */
 MUST_USE struct tls_session *

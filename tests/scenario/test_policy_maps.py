@@ -1,5 +1,6 @@
 """smtp_tls_policy_maps on the wire: what an entry says is what the receiver sees and has to show."""
 
+import hashlib
 import ssl
 import subprocess
 
@@ -272,6 +273,60 @@ def test_a_trust_anchor_file_that_cannot_be_used(policy, sink, ca, tmp_path, tex
         path.write_text(text)
     assert policy(f"verify tafile={path}").send("bob@good.example").fate == REFUSED
     assert s.sessions == []
+
+
+def fingerprint(cert, digest, what):
+    """Of the certificate, or of its public key, as OpenSSL's own commands give it: AA:BB:..."""
+    if what == "certificate":
+        argv = ["openssl", "x509", "-in", cert.leaf, "-outform", "DER"]
+    else:
+        argv = ["openssl", "pkey", "-in", cert.key, "-pubout", "-outform", "DER"]
+    der = subprocess.run(argv, check=True, capture_output=True).stdout
+    text = hashlib.new(digest, der).hexdigest().upper()
+    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
+
+
+@pytest.mark.parametrize("what", ["certificate", "public key"])
+@pytest.mark.parametrize(
+    "digest", ["md5", "sha1", "sha224", "sha256", "sha384", "sha512", "SHA1", "sha3-256"]
+)
+def test_fingerprints(policy, sink, ca, digest, what):
+    cert = ca.cert("self-signed", HOST)
+    s = sink(cert=cert)
+    good = fingerprint(cert, digest.lower().replace("sha3-", "sha3_"), what)
+    wrong = "00" + good[2:]
+    p = policy(f"fingerprint match={wrong}|{good}", smtp_tls_fingerprint_digest=digest)
+    result = p.send("bob@good.example")
+    assert result.fate == DELIVERED, result
+    assert result.tries[0]["judgement"]["reached"] == "verified"
+    assert result.tries[0]["peer"]["fingerprint"]["digest"] == digest
+    p = policy(f"fingerprint match={wrong}", smtp_tls_fingerprint_digest=digest)
+    assert p.send("bob@good.example").fate == REFUSED
+    assert len(s.messages) == 1
+
+
+def test_fingerprints_of_main_cf(hopseal, sink, ca):
+    cert = ca.cert("expired", HOST)
+    s = sink(cert=cert)
+    good = fingerprint(cert, "sha512", "certificate").replace(":", "").lower()
+    hopseal.configure(
+        smtp_tls_security_level="fingerprint",
+        smtp_tls_fingerprint_digest="sha512",
+        smtp_tls_fingerprint_cert_match=f"aa:bb, {good}",
+    )
+    assert hopseal.send("bob@good.example").fate == DELIVERED
+    assert s.session.tls
+
+
+@pytest.mark.parametrize("digest", ["sha1", "no-such-digest"])
+def test_a_fingerprint_of_another_digest(policy, sink, ca, digest):
+    cert = ca.cert("valid", HOST)
+    s = sink(cert=cert)
+    good = fingerprint(cert, "sha256", "certificate")
+    p = policy(f"fingerprint match={good}", smtp_tls_fingerprint_digest=digest)
+    result = p.send("bob@good.example")
+    assert result.fate == REFUSED, result
+    assert s.messages == []
 
 
 def test_hosts_that_mta_sts_does_not_name_are_skipped(policy, sink, ca):
