@@ -155,3 +155,28 @@ def test_stranger_with_our_name_bounces_nothing(hopseal, sink, ca):
     sink(cert=ca.cert("wrong-name", HOST), script=hello)
     result = hopseal.per_site({"good.example": "MUST"}).send_text(TO)
     assert result.code == 75 and "4.7.5" in result.out, str(result)
+
+
+class Wrapped(lab_sink._Conversation):
+    """TLS from the first octet."""
+
+    def run(self):
+        self._handshake()
+        super().run()
+
+
+@pytest.mark.parametrize("policy, code", [("MAY", 75), ("MUST_NOPEERMATCH", 0), ("MUST", 75)])
+def test_wrappermode_keeps_the_level(hopseal, sink, ca, monkeypatch, policy, code):
+    monkeypatch.setattr(lab_sink, "_Conversation", Wrapped)
+    s = sink(cert=ca.cert("expired", HOST))
+    hopseal.per_site({"good.example": policy}, smtp_tls_wrappermode="yes")
+    result = hopseal.send_text(TO, options=["--age", "1h"])
+    assert result.code == code and all(m.tls for m in s.messages), str(result)
+
+
+@pytest.mark.parametrize("policy", ["NONE", "MAY", "MUST_NOPEERMATCH"])
+def test_wrappermode_is_never_plaintext(hopseal, sink, policy):
+    s = sink()
+    hopseal.per_site({"good.example": policy}, smtp_tls_wrappermode="yes")
+    result = hopseal.send_text(TO, options=["--age", "1h"])
+    assert result.code == 75 and not s.messages, str(result)
