@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 build:
 	scripts/bootstrap build
 	[ -f build/build.ninja ] || meson setup build
-	ninja -C build
+	ninja -C build src/hopseal
 
 # The main job on real sockets: builds, then shows it.
 run: build
