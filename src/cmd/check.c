@@ -30,14 +30,19 @@ static const struct str check_help = STR_INIT(
 	"\n"
 	"Exit status: 0 no errors, 78 errors, 66 main.cf cannot be read, 64 usage.\n");
 
+/* The entries of one parameter's tables. */
+struct check_table {
+	struct policy_lint_entry *v;
+	size_t n, room;
+};
+
 struct check {
 	struct cmd_sources sources;
 	bool is_json;
 	struct arena *arena;
 	struct conf_finding *found;
 	size_t n, room;
-	struct policy_lint_entry *entries;
-	size_t n_entries, entries_room;
+	struct check_table per_site, maps;
 };
 
 static void check_add(struct check *c, const struct conf_finding *f)
@@ -91,13 +96,13 @@ static void check_table_found(void *arg, const struct table_finding *t)
 
 static void check_entry(void *arg, const struct table_entry *t)
 {
-	struct check *c = arg;
+	struct check_table *to = arg;
 
-	if (c->n_entries == c->entries_room) {
-		c->entries_room = c->entries_room ? c->entries_room * 2 : 256;
-		c->entries = base_realloc(c->entries, c->entries_room * sizeof(*c->entries));
+	if (to->n == to->room) {
+		to->room = to->room ? to->room * 2 : 256;
+		to->v = base_realloc(to->v, to->room * sizeof(*to->v));
 	}
-	c->entries[c->n_entries++] = (struct policy_lint_entry){
+	to->v[to->n++] = (struct policy_lint_entry){
 		.key = t->key,
 		.value = t->value,
 		.file = t->file,
@@ -115,12 +120,6 @@ static void check_keep(struct check *c, struct conf_findings f)
 	}
 }
 
-static void check_collect(struct check *c, const struct tables *t, enum conf_id id)
-{
-	c->n_entries = 0;
-	table_set_each(tables_find(t, conf_name(id)), check_entry, c);
-}
-
 static void check_tables(struct check *c, const struct conf *conf, const struct tables *t)
 {
 	struct cmd_routes routes;
@@ -132,10 +131,11 @@ static void check_tables(struct check *c, const struct conf *conf, const struct 
 		.has_any_domain = routes.has_any_domain,
 		.has_more = routes.has_unlisted,
 	};
-	check_collect(c, t, CONF_smtp_tls_policy_maps);
-	check_keep(c, policy_lint_maps(c->arena, c->entries, c->n_entries));
-	check_collect(c, t, CONF_smtp_tls_per_site); /* stays for check_policy */
-	check_keep(c, policy_lint_per_site(c->arena, c->entries, c->n_entries, &produced));
+	table_set_each(tables_find(t, conf_name(CONF_smtp_tls_per_site)), check_entry,
+		       &c->per_site);
+	table_set_each(tables_find(t, conf_name(CONF_smtp_tls_policy_maps)), check_entry, &c->maps);
+	check_keep(c, policy_lint_per_site(c->arena, c->per_site.v, c->per_site.n, &produced));
+	check_keep(c, policy_lint_maps(c->arena, c->maps.v, c->maps.n));
 	cmd_routes_fini(&routes);
 }
 
@@ -190,6 +190,8 @@ static void check_dns(struct check *c, const struct conf *conf)
 static void check_policy(struct check *c, const struct conf *conf)
 {
 	struct error e = { 0 };
+	struct check_entries per_site = { c->per_site.v, c->per_site.n };
+	struct check_entries maps = { c->maps.v, c->maps.n };
 	struct check_to to = { c->arena, check_found, c };
 	const struct policy_config *cfg = policy_config_new(c->arena, conf, &e);
 
@@ -201,7 +203,7 @@ static void check_policy(struct check *c, const struct conf *conf)
 	else
 		check_add_error(c, "tls", &e);
 	if (cfg && tls)
-		cmd_check_tls(&to, conf, cfg, tls, c->entries, c->n_entries);
+		cmd_check_tls(&to, conf, cfg, tls, &per_site, &maps);
 	tls_client_free(tls);
 }
 
@@ -398,7 +400,8 @@ int cmd_check(int argc, char **argv)
 	if (status == 0)
 		status = check_run(&c);
 	free(c.found);
-	free(c.entries);
+	free(c.per_site.v);
+	free(c.maps.v);
 	arena_free(c.arena);
 	cmd_sources_fini(&c.sources);
 	return status < 0 ? EX_OK : status;

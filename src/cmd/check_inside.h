@@ -23,10 +23,15 @@ struct check_to {
 void cmd_check_routes(const struct check_to *to, const struct conf *conf,
 		      const struct route_config *cfg, const struct table_set *transport_maps);
 
-/* Settings under which TLS cannot start or no certificate is good enough, at the global level and
- * at those that the entries of the per-site table ask for. */
+struct check_entries {
+	const struct policy_lint_entry *v;
+	size_t n;
+};
+
+/* Settings under which TLS cannot start or no certificate is good enough: at the global level, at
+ * those that the entries of the per-site table ask for, and of each entry of the policy tables. */
 void cmd_check_tls(const struct check_to *to, const struct conf *conf,
 		   const struct policy_config *cfg, struct tls_client *tls,
-		   const struct policy_lint_entry *entries, size_t n);
+		   const struct check_entries *per_site, const struct check_entries *maps);
 
 #endif

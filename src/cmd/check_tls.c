@@ -2,6 +2,9 @@
 
 #include "deliver/site_options.h"
 
+/* Entries of policy tables that are followed to the TLS library, which takes its time. */
+#define CHECK_ENTRIES_MAX 10000
+
 struct tls_check {
 	const struct check_to *to;
 	const struct conf *conf;
@@ -9,6 +12,7 @@ struct tls_check {
 	struct tls_client *tls;
 	struct str said[16]; /* texts, so that each is said once */
 	size_t n_said;
+	const struct policy_lint_entry *entry; /* of a policy table, when one is at hand */
 };
 
 static bool tls_is_said(struct tls_check *c, struct str text)
@@ -31,10 +35,18 @@ static void tls_say(struct tls_check *c, enum tls_level level, struct tls_words 
 {
 	struct conf_finding f = { .severity = w.severity, .code = w.code };
 
-	if (tls_is_said(c, w.text))
-		return;
-	f.text = arena_fmt(c->to->arena, "level " STR_FMT ": " STR_FMT,
-			   STR_ARG(tls_level_name(level)), STR_ARG(w.text));
+	if (c->entry) {
+		f.param = conf_name(CONF_smtp_tls_policy_maps);
+		f.file = arena_str(c->to->arena, c->entry->file);
+		f.line = c->entry->line;
+		f.text = arena_fmt(c->to->arena, "key " STR_FMT ": " STR_FMT,
+				   STR_ARG(c->entry->key), STR_ARG(w.text));
+	} else {
+		if (tls_is_said(c, w.text))
+			return;
+		f.text = arena_fmt(c->to->arena, "level " STR_FMT ": " STR_FMT,
+				   STR_ARG(tls_level_name(level)), STR_ARG(w.text));
+	}
 	c->to->found(c->to->arg, &f);
 }
 
@@ -58,7 +70,13 @@ static struct answer tls_ask_anchors(struct tls_check *c, struct str file)
 	return answer;
 }
 
-/* The decision for a destination whose entry in the table has this keyword; STR_NONE: no entry. */
+static bool tls_is_policy_table(struct str table)
+{
+	return str_eq(table, conf_name(CONF_smtp_tls_per_site)) ||
+	       str_eq(table, conf_name(CONF_smtp_tls_policy_maps));
+}
+
+/* The decision for a destination whose entry in the table is this; STR_NONE: no entry. */
 static struct policy_decision tls_decide(struct tls_check *c, struct str keyword)
 {
 	struct policy_subject subject = { .nexthop = STR("hopseal.invalid"),
@@ -77,7 +95,7 @@ static struct policy_decision tls_decide(struct tls_check *c, struct str keyword
 			continue;
 		}
 		bool is_it = keyword.p && str_eq(step.u.ask.name, subject.nexthop) &&
-			     str_eq(step.u.ask.table, conf_name(CONF_smtp_tls_per_site));
+			     tls_is_policy_table(step.u.ask.table);
 		struct answer answer = { .status = is_it ? ANSWER_FOUND : ANSWER_NONE,
 					 .value = is_it ? keyword : STR_NONE };
 		fact_list_add(facts, &step.u.ask, &answer);
@@ -95,6 +113,17 @@ static void tls_check_trace(struct tls_check *c, const struct policy_decision *d
 				(struct tls_words){ is_fatal ? CONF_ERROR : CONF_WARNING, s->code,
 						    s->text });
 	}
+}
+
+/* Why the entry has no usable decision; what does not parse is no business of ours. */
+static void tls_check_error(struct tls_check *c, const struct policy_decision *d)
+{
+	const struct trace_step *last = &d->trace[d->n_trace - 1];
+
+	if (c->entry && d->error.status.class != 0 && last->kind == TRACE_RULE &&
+	    !str_has_prefix(last->code, STR("policy-")) &&
+	    !str_eq(last->code, STR("trust-anchor"))) /* said when it was asked for */
+		tls_say(c, d->level, (struct tls_words){ CONF_ERROR, last->code, last->text });
 }
 
 /* What only the TLS library knows, such as a cipher list that it finds empty. */
@@ -116,7 +145,8 @@ static void tls_check_keyword(struct tls_check *c, struct str keyword)
 {
 	struct policy_decision d = tls_decide(c, keyword);
 
-	if (d.refusal.status.class != 0)
+	tls_check_error(c, &d);
+	if (d.refusal.status.class != 0 && !d.is_mx_forbidden)
 		tls_say(c, d.level,
 			(struct tls_words){ CONF_ERROR, STR("tls-wrappermode"),
 					    STR("smtp_tls_wrappermode = yes needs encrypt or more: "
@@ -138,7 +168,7 @@ static bool tls_has_entry(const struct policy_lint_entry *entries, size_t n, str
 
 void cmd_check_tls(const struct check_to *to, const struct conf *conf,
 		   const struct policy_config *cfg, struct tls_client *tls,
-		   const struct policy_lint_entry *entries, size_t n)
+		   const struct check_entries *per_site, const struct check_entries *maps)
 {
 	static const struct str keywords[] = { STR_INIT("MAY"), STR_INIT("MUST_NOPEERMATCH"),
 					       STR_INIT("MUST") };
@@ -146,6 +176,10 @@ void cmd_check_tls(const struct check_to *to, const struct conf *conf,
 
 	tls_check_keyword(&c, STR_NONE);
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
-		if (tls_has_entry(entries, n, keywords[i]))
+		if (tls_has_entry(per_site->v, per_site->n, keywords[i]))
 			tls_check_keyword(&c, keywords[i]);
+	for (size_t i = 0; i < maps->n && i < CHECK_ENTRIES_MAX; i++) {
+		c.entry = &maps->v[i];
+		tls_check_keyword(&c, maps->v[i].value);
+	}
 }

@@ -66,6 +66,36 @@ def test_policy_entries_that_do_not_parse_are_errors(hopseal):
 
 
 @pytest.mark.parametrize(
+    "code, entry",
+    [
+        ("trust-anchor", "verify tafile=/nonexistent/x"),
+        ("tls-invalid-protocols", "encrypt protocols=TLSv9"),
+        ("tls-invalid-grade", "encrypt ciphers=best"),
+        ("tls-cipher-empty", "encrypt exclude=ALL"),
+        ("tls-no-match-names", "secure match=:"),
+        ("fingerprint-none", "fingerprint match=no:fingerprint"),
+        ("dane-no-dnssec", "dane-only"),
+    ],
+)
+def test_policy_entries_that_defer_mail_are_errors(hopseal, code, entry):
+    table = f"a.example may\ngood.example {entry}\n"
+    hopseal.configure({"policy": table}, smtp_tls_policy_maps="texthash:TABLES/policy")
+    result = hopseal.check()
+    assert result.code == 78, result
+    found = {f["code"]: f for f in result.json["findings"] if f["severity"] == "error"}
+    assert found[code]["line"] == 2 and found[code]["file"].endswith("policy")
+    assert hopseal.explain("good.example").code == 1
+
+
+def test_an_entry_of_a_plugin_is_no_error(hopseal):
+    entry = "secure match=a.example policy_type=sts mx_host_pattern=mx.a.example"
+    hopseal.configure(
+        {"policy": f"a.example {entry}\n"}, smtp_tls_policy_maps="texthash:TABLES/policy"
+    )
+    assert hopseal.check().json["errors"] == 0
+
+
+@pytest.mark.parametrize(
     "table, relayhost, word",
     [
         ({"mx.good.example": "MUST"}, "[mx.good.example]:587", "mx.good.example"),
