@@ -62,6 +62,7 @@
 #define TABLE_FILE_MAX (1024 * 1024 * 1024)
 #define TABLE_VALUE_MAX (1024 * 1024)
 #define TABLE_FINDINGS_MAX 100       /* about one version of a file */
+#define TABLE_NESTING_MAX 32         /* tables in tables */
 #define TABLE_PCRE_STEPS_MAX 1000000 /* of one match: some 10 ms, PCRE2's own is ten times it */
 #define TABLE_PCRE_HEAP_KIB_MAX (20 * 1024) /* of one match */
 

@@ -153,4 +153,5 @@ const struct table_type table_type_pcre = {
 	.lookup = rules_lookup,
 	.close = rules_close,
 	.refresh = rules_refresh,
+	.has_patterns = rules_has_patterns,
 };

@@ -400,3 +400,9 @@ void rules_close(void *table)
 {
 	textfile_close(table);
 }
+
+bool rules_has_patterns(const void *table)
+{
+	(void)table;
+	return true;
+}

@@ -42,6 +42,7 @@ MUST_USE void *rules_open(const struct textload_kind *kind, const struct table_c
 bool rules_lookup(void *table, struct table_lookup *l);
 void rules_refresh(void *table, uint64_t now_ms);
 void rules_close(void *table);
+bool rules_has_patterns(const void *table);
 
 /* The text of "{ {rule} {rule} }": one rule a line. */
 MUST_USE bool rules_inline_text(struct str body, struct buf *out, struct error *e);

@@ -75,7 +75,8 @@ static void table_break(struct table_set *s, struct table *t, struct table_findi
 static const struct table_type *const builtin_types[] = {
 	&table_type_texthash, &table_type_regexp, &table_type_pcre, &table_type_cidr,
 	&table_type_hash,     &table_type_btree,  &table_type_cdb,  &table_type_lmdb,
-	&table_type_inline,   &table_type_static, &table_type_fail,
+	&table_type_inline,   &table_type_static, &table_type_fail, &table_type_union,
+	&table_type_pipe,     &table_type_rand,
 };
 
 static const struct table_type *
@@ -123,7 +124,7 @@ static void table_break_type(struct table_set *s, struct table *t, struct str na
 	struct str text = arena_fmt(s->arena, "tables of type \"" STR_FMT "\" are not supported",
 				    STR_ARG(name));
 	struct str remedy = STR("the types are hash, btree, cdb, lmdb, texthash, regexp, pcre, "
-				"cidr, inline, static and fail");
+				"cidr, inline, static, fail, unionmap, pipemap and randmap");
 
 	if (table_is_compiled(name))
 		remedy = arena_fmt(s->arena,
@@ -134,13 +135,20 @@ static void table_break_type(struct table_set *s, struct table *t, struct str na
 			    .code = STR("unknown-type"), .text = text, .remedy = remedy });
 }
 
+/* "proxy:" is Postfix's way to a table through a server of its own; here it is the table itself. */
+static bool table_split(struct str source, struct str *name, struct str *body)
+{
+	if (str_has_prefix(source, STR("proxy:")))
+		source = str_from(source, 6);
+	return str_cut(source, ':', name, body) && name->n > 0 && body->n > 0;
+}
+
 static void table_open(struct table_set *s, struct table *t, uint64_t now_ms)
 {
 	struct str name;
 	struct error e;
 
-	if (!str_cut(t->context.source, ':', &name, &t->context.body) || name.n == 0 ||
-	    t->context.body.n == 0) {
+	if (!table_split(t->context.source, &name, &t->context.body)) {
 		table_break_spec(s, t);
 		return;
 	}
@@ -295,4 +303,13 @@ bool table_set_each(const struct table_set *s,
 		else
 			is_all = false;
 	return is_all;
+}
+
+bool table_set_has_patterns(const struct table_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->tables[i]->type->has_patterns != NULL &&
+		    s->tables[i]->type->has_patterns(s->tables[i]->state))
+			return true;
+	return false;
 }

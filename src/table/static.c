@@ -1,9 +1,10 @@
-/* The types without content of their own: static and fail. */
+/* The types without keys: static, randmap and fail. */
 
 #include "table/type.h"
 
 #include <stdlib.h>
 
+#include "os/os.h"
 #include "table/braces.h"
 
 /* static:value or static:{ value }: every key has that value. */
@@ -34,6 +35,71 @@ const struct table_type table_type_static = {
 	.open = static_open,
 	.lookup = static_lookup,
 	.close = free,
+};
+
+/* randmap:{value, value}: every key has one of them, any. A value in braces keeps them, as in
+ * Postfix. */
+
+struct rand_table {
+	size_t n;
+	struct str values[];
+};
+
+static size_t rand_fill(struct str inside, struct rand_table *t)
+{
+	struct str value;
+	size_t n = 0;
+
+	while (str_token_braced(&inside, STR(", \t\r\n"), &value)) {
+		if (t != NULL)
+			t->values[n] = value;
+		n++;
+	}
+	return n;
+}
+
+static void *rand_open(const struct table_context *c, uint64_t now_ms, struct error *e)
+{
+	struct str inside;
+	size_t n = 0;
+
+	(void)now_ms;
+	if (table_unbrace(c->body, &inside))
+		n = rand_fill(inside, NULL);
+	if (n == 0) {
+		error_set(e, ERROR_CONFIG, "it is not of the form randmap:{value, ...}");
+		return NULL;
+	}
+	struct rand_table *t = base_alloc(sizeof(*t) + n * sizeof(struct str));
+	t->n = rand_fill(inside, t);
+	return t;
+}
+
+static bool rand_lookup(void *table, struct table_lookup *l)
+{
+	const struct rand_table *t = table;
+	uint32_t any;
+
+	if (l->query.is_partial)
+		return true;
+	os_random(&any, sizeof(any));
+	l->answer.status = ANSWER_FOUND;
+	l->answer.value = t->values[any % t->n];
+	return true;
+}
+
+static bool rand_has_patterns(const void *table)
+{
+	(void)table;
+	return true;
+}
+
+const struct table_type table_type_rand = {
+	.name = STR_INIT("randmap"),
+	.open = rand_open,
+	.lookup = rand_lookup,
+	.close = free,
+	.has_patterns = rand_has_patterns,
 };
 
 /* fail:anything: every lookup is an error. */

@@ -27,6 +27,7 @@ struct table_lookup {
 		folded; /* what a stored key must equal; STR_NONE: none can, the key is no UTF-8 */
 	uint64_t now_ms;
 	struct answer answer; /* the type fills status, value, file, line; or failure */
+	void *state;          /* the type's own, while it answers later */
 
 	/* the set's */
 	struct table_query query;
@@ -47,13 +48,18 @@ struct table_type {
 	void (*refresh)(void *table, uint64_t now_ms);
 	void (*each)(const void *table, void (*entry)(void *arg, const struct table_entry *e),
 		     void *arg);
+	bool (*has_patterns)(const void *table); /* keys that were cut are not shown to it */
 };
+
+/* The set has a table that has_patterns. */
+bool table_set_has_patterns(const struct table_set *s);
 
 /* For types that answer later: l->answer is filled. `l` may be gone when this returns. */
 void table_lookup_answered(struct table_lookup *l);
 
 extern const struct table_type table_type_texthash, table_type_inline, table_type_static,
 	table_type_fail, table_type_regexp, table_type_pcre, table_type_cidr, table_type_hash,
-	table_type_btree, table_type_cdb, table_type_lmdb;
+	table_type_btree, table_type_cdb, table_type_lmdb, table_type_union, table_type_pipe,
+	table_type_rand;
 
 #endif

@@ -53,7 +53,7 @@ class Folder:
 
     def __init__(self, folder):
         self.dir = folder
-        (folder / "main.cf").write_text("compatibility_level = 3.6\nmyhostname = gateway.example\n")
+        self.write("main.cf", "compatibility_level = 3.6\n")  # Postfix waits for a young one
 
     def write(self, name, text):
         path = self.dir / name
@@ -266,6 +266,9 @@ def test_patterns_answer_as_in_postfix(folder, kind, text, key):
         "static:{ a b }",
         "static:x",
         "cidr:{ {0.0.0.0/0 v} }",
+        "unionmap:{static:a, inline:{ab=x}, pcre:{ {/b/ y} }}",
+        "pipemap:{inline:{ab=C, b=d}, inline:{c=e}}",
+        "randmap:{x}",
     ],
 )
 def test_inline_specs_answer_as_in_postfix(folder, spec):
