@@ -1,6 +1,7 @@
 """smtp_tls_policy_maps on the wire: what an entry says is what the receiver sees and has to show."""
 
 import hashlib
+import json
 import ssl
 import subprocess
 
@@ -263,6 +264,17 @@ def test_trust_anchor_file_of_main_cf(hopseal, sink, ca, tmp_path, names, kind, 
     files = ", ".join(map(str, anchor_files(ca, tmp_path, names, None)))
     hopseal.configure(smtp_tls_security_level="verify", smtp_tls_trust_anchor_file=files)
     assert hopseal.send("bob@good.example").fate == fate
+
+
+@pytest.mark.parametrize("name", ["root.pem", "nothing.pem"])
+def test_the_same_decision_from_recorded_facts(policy, ca, tmp_path, name):
+    p = policy(f"verify tafile={ca.dir / name}")
+    first = p.explain("good.example")
+    assert first.decision["level"] == ("verify" if name == "root.pem" else "invalid")
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps(first.json["facts"]))
+    again = p.explain("good.example", "--facts", facts)
+    assert again.out == first.out, again
 
 
 @pytest.mark.parametrize("text", [None, "", "not a PEM file\n"])
