@@ -30,8 +30,9 @@ static const struct str check_help = STR_INIT(
 	"\n"
 	"Exit status: 0 no errors, 78 errors, 66 main.cf cannot be read, 64 usage.\n");
 
-/* The entries of one parameter's tables. */
+/* The entries of one parameter's tables: copies, for some table types lend them for the call. */
 struct check_table {
+	struct arena *arena;
 	struct policy_lint_entry *v;
 	size_t n, room;
 };
@@ -103,8 +104,8 @@ static void check_entry(void *arg, const struct table_entry *t)
 		to->v = base_realloc(to->v, to->room * sizeof(*to->v));
 	}
 	to->v[to->n++] = (struct policy_lint_entry){
-		.key = t->key,
-		.value = t->value,
+		.key = arena_str(to->arena, t->key),
+		.value = arena_str(to->arena, t->value),
 		.file = t->file,
 		.line = t->line,
 	};
@@ -157,7 +158,7 @@ static void check_add_tls_warning(struct check *c, struct str text)
 
 static void check_found(void *arg, const struct conf_finding *f)
 {
-	check_add(arg, f);
+	check_keep(arg, (struct conf_findings){ f, 1 });
 }
 
 static void check_routing(struct check *c, const struct conf *conf, const struct tables *t)
@@ -395,6 +396,8 @@ static int check_parse(struct check *c, int argc, char **argv)
 int cmd_check(int argc, char **argv)
 {
 	struct check c = { .arena = arena_new() };
+
+	c.per_site.arena = c.maps.arena = c.arena;
 	int status = check_parse(&c, argc, argv);
 
 	if (status == 0)
