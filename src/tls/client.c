@@ -254,7 +254,7 @@ static bool session_set_sni(struct tls_session *s, struct str sni, struct error 
 	       tls_error_set(e, ERROR_CONFIG, "server name \"%s\"", s->sni);
 }
 
-/* One that gives octets of any number is no fingerprint. */
+/* One that gives no octets, or as many as one likes, is no fingerprint. */
 static bool session_set_digest(struct tls_session *s, struct str name, struct error *e)
 {
 	if (name.n == 0)
@@ -264,7 +264,8 @@ static bool session_set_digest(struct tls_session *s, struct str name, struct er
 		s->digest = EVP_MD_fetch(NULL, s->digest_name, NULL);
 	}
 	ERR_clear_error();
-	return (s->digest && !(EVP_MD_get_flags(s->digest) & EVP_MD_FLAG_XOF)) ||
+	return (s->digest && EVP_MD_get_size(s->digest) > 0 &&
+		!(EVP_MD_get_flags(s->digest) & EVP_MD_FLAG_XOF)) ||
 	       error_set(e, ERROR_CONFIG, "no digest \"" STR_FMT "\" for fingerprints",
 			 STR_ARG(str_first(name, 100)));
 }

@@ -261,9 +261,9 @@ static const struct {
 	const char *name;
 	size_t octets; /* 0: refused */
 } digests[] = {
-	{ "md5", 16 },     { "sha1", 20 },   { "SHA1", 20 },   { "sha224", 28 },
-	{ "sha256", 32 },  { "sha384", 48 }, { "sha512", 64 }, { "sha3-256", 32 },
-	{ "shake128", 0 }, { "sha257", 0 },  { "sha256 ", 0 }, { "none", 0 },
+	{ "md5", 16 },    { "sha1", 20 },   { "SHA1", 20 },     { "sha224", 28 },  { "sha256", 32 },
+	{ "sha384", 48 }, { "sha512", 64 }, { "sha3-256", 32 }, { "shake128", 0 }, { "sha257", 0 },
+	{ "sha256 ", 0 }, { "none", 0 },    { "NULL", 0 },
 };
 
 TEST(fingerprint_in_the_digest_asked_for)
