@@ -108,7 +108,7 @@ static enum rules_hit pcre_match(void *pattern, const struct rules_key *key, str
 				 size_t n, struct error *why)
 {
 	const struct pcre *re = pattern;
-	PCRE2_SPTR text = (PCRE2_SPTR)(key->text.n ? key->text.p : "");
+	PCRE2_SPTR text = (PCRE2_SPTR)key->text.p;
 	int status = pcre2_match(re->code, text, key->text.n, 0, 0, re->found, re->limits);
 	PCRE2_UCHAR says[256];
 

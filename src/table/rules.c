@@ -346,7 +346,7 @@ static void rules_run(const struct rules *r, const struct rules_key *key, struct
 bool rules_lookup(void *table, struct table_lookup *l)
 {
 	const struct rules *r = textfile_content(table, l);
-	struct rules_key key = { .text = l->key.n > 0 ? l->key : STR("") };
+	struct rules_key key = { .text = arena_str(l->query.arena, l->key) }; /* ends in NUL */
 
 	if (r == NULL || l->query.is_partial || (r->is_utf8 && l->folded.p == NULL))
 		return true;

@@ -9,7 +9,7 @@
 #include "table/textfile.h"
 
 struct rules_key {
-	struct str text;        /* verbatim */
+	struct str text;        /* verbatim; a NUL is behind it */
 	struct address address; /* when the engine wants one */
 };
 
