@@ -15,6 +15,7 @@ int cmd_query(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
 int cmd_table(int argc, char **argv);
+int cmd_test(int argc, char **argv);
 
 /* "hopseal: " and one line on standard error. */
 void cmd_say(const char *fmt, ...) PRINTF_LIKE(1, 2);

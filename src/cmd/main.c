@@ -17,6 +17,7 @@ static const struct {
 	{ "check", cmd_check, "validate the configuration and its tables" },
 	{ "query", cmd_query, "look a key up in a table, as postmap -q does" },
 	{ "table", cmd_table, "make the file of a cdb, lmdb or hash table from its text" },
+	{ "test", cmd_test, "run policy tests: what must be decided, without a network" },
 	{ "sink", cmd_sink, "receive mail on loopback, for demonstrations and tests" },
 };
 

@@ -38,11 +38,15 @@ static void open_listed_tables(struct tables *t, const struct conf *conf)
 struct tables *cmd_tables_open(const struct conf *conf,
 			       void (*found)(void *arg, const struct table_finding *f), void *arg)
 {
-	struct table_options o = {
-		.is_utf8 = conf_bool(conf, CONF_smtputf8_enable),
-		.found = found,
-		.arg = arg,
-	};
+	struct table_options o = { .found = found, .arg = arg };
+
+	return cmd_tables_open_with(conf, &o);
+}
+
+struct tables *cmd_tables_open_with(const struct conf *conf, const struct table_options *options)
+{
+	struct table_options o = *options;
+	o.is_utf8 = conf_bool(conf, CONF_smtputf8_enable);
 	struct tables *t = tables_new(&o);
 
 	for (size_t i = 0; i < ARRAY_LEN(table_params); i++)

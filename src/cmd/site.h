@@ -35,6 +35,10 @@ MUST_USE struct tables *cmd_tables_open(const struct conf *conf,
 					void (*found)(void *arg, const struct table_finding *f),
 					void *arg);
 
+/* The same with options; `is_utf8` is the configuration's. */
+MUST_USE struct tables *
+cmd_tables_open_with(const struct conf *conf, const struct table_options *options);
+
 /* table_options.found: one line on standard error for what is wrong. */
 void cmd_say_table_finding(void *arg, const struct table_finding *f);
 

@@ -368,6 +368,15 @@ static bool facts_all(struct facts_reader *r, const struct json_node *root)
 	return true;
 }
 
+bool facts_read_array(const struct json_node *array, struct fact_list *facts, struct error *e)
+{
+	struct facts_reader r = { .arena = arena_new(), .list = facts, .e = e };
+	bool is_read = facts_all(&r, array);
+
+	arena_free(r.arena);
+	return is_read;
+}
+
 bool facts_read(struct str text, struct fact_list *facts, struct error *e)
 {
 	if (text.n > FACTS_FILE_MAX)
@@ -376,9 +385,7 @@ bool facts_read(struct str text, struct fact_list *facts, struct error *e)
 	struct json_doc *doc = json_doc_new(text, e);
 	if (doc == NULL)
 		return false;
-	struct facts_reader r = { .arena = arena_new(), .list = facts, .e = e };
-	bool is_read = facts_all(&r, json_doc_root(doc));
-	arena_free(r.arena);
+	bool is_read = facts_read_array(json_doc_root(doc), facts, e);
 	json_doc_free(doc);
 	return is_read;
 }

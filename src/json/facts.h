@@ -12,4 +12,9 @@
  * failure `facts` may hold those before it. `text` of FACTS_FILE_MAX octets at most. */
 MUST_USE bool facts_read(struct str text, struct fact_list *facts, struct error *e);
 
+/* The same of an array that stands inside another document. */
+struct json_node;
+MUST_USE bool
+facts_read_array(const struct json_node *array, struct fact_list *facts, struct error *e);
+
 #endif

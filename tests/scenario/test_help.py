@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from lab.hopseal import TREE, program
 
-COMMANDS = ["send", "explain", "check", "query", "table", "sink"]
+COMMANDS = ["send", "explain", "check", "query", "table", "test", "sink"]
 MANUAL = (TREE / "man/hopseal.1").read_text()
 README = (TREE / "README.md").read_text()
 
@@ -126,6 +126,7 @@ def test_version():
         (("table",), '"build"', "hopseal table --help"),
         (("table", "build"), "a table is missing", "hopseal table --help"),
         (("table", "build", "cdb"), '"cdb"', "hopseal table --help"),
+        (("test",), "a file with cases is missing", "hopseal test --help"),
         (("sink", "now"), '"now"', "hopseal sink --help"),
     ],
 )
