@@ -39,25 +39,13 @@ struct lookup {
 	size_t step; /* its index in the trace */
 };
 
-static struct str answer_words(struct arena *a, const struct answer *answer)
-{
-	switch (answer->status) {
-	case ANSWER_FOUND:
-		return arena_fmt(a, "has the entry " STR_FMT, STR_ARG(answer->value));
-	case ANSWER_NONE:
-		return STR("has no entry");
-	case ANSWER_FAILED:
-		break;
-	}
-	return arena_fmt(a, "could not be looked up: " STR_FMT, STR_ARG(answer->failure));
-}
-
 static void trace_answer(struct policy_work *w, struct lookup *l)
 {
 	const struct answer *answer = l->answer;
 	struct trace_step *s =
 		policy_trace_add(&w->trace, TRACE_QUESTION, l->code, "%s \"" STR_FMT "\" " STR_FMT,
-				 l->what, STR_ARG(l->key), STR_ARG(answer_words(w->a, answer)));
+				 l->what, STR_ARG(l->key),
+				 STR_ARG(policy_trace_answer_words(w->a, answer)));
 
 	l->step = w->trace.n - 1;
 	s->key = l->key;

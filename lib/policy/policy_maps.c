@@ -61,19 +61,6 @@ static bool walk(struct policy_work *w, struct lookup *l)
 
 /* ---- the trace ---- */
 
-static struct str answer_words(struct arena *a, const struct answer *answer)
-{
-	switch (answer->status) {
-	case ANSWER_FOUND:
-		return arena_fmt(a, "has the entry " STR_FMT, STR_ARG(answer->value));
-	case ANSWER_NONE:
-		return STR("has no entry");
-	case ANSWER_FAILED:
-		break;
-	}
-	return arena_fmt(a, "could not be looked up: " STR_FMT, STR_ARG(answer->failure));
-}
-
 static void trace_answer(struct policy_work *w, struct str key, const struct answer *answer)
 {
 	bool is_nexthop = key.n == w->subject->nexthop.n;
@@ -82,7 +69,7 @@ static void trace_answer(struct policy_work *w, struct str key, const struct ans
 				 is_nexthop ? STR("policy-maps-nexthop")
 					    : STR("policy-maps-parent"),
 				 "%s \"" STR_FMT "\" " STR_FMT, is_nexthop ? "next-hop" : "parent",
-				 STR_ARG(key), STR_ARG(answer_words(w->a, answer)));
+				 STR_ARG(key), STR_ARG(policy_trace_answer_words(w->a, answer)));
 
 	s->key = key;
 	s->value = answer->value;

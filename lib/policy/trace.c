@@ -61,3 +61,16 @@ struct trace_step *policy_trace_param(struct policy_trace *t, enum trace_kind ki
 	s->line = conf_line(conf, id);
 	return s;
 }
+
+struct str policy_trace_answer_words(struct arena *a, const struct answer *answer)
+{
+	switch (answer->status) {
+	case ANSWER_FOUND:
+		return arena_fmt(a, "has the entry " STR_FMT, STR_ARG(answer->value));
+	case ANSWER_NONE:
+		return STR("has no entry");
+	case ANSWER_FAILED:
+		break;
+	}
+	return arena_fmt(a, "could not be looked up: " STR_FMT, STR_ARG(answer->failure));
+}

@@ -20,4 +20,7 @@ struct trace_step *policy_trace_add(struct policy_trace *t, enum trace_kind kind
 struct trace_step *policy_trace_param(struct policy_trace *t, enum trace_kind kind, struct str code,
 				      const struct conf *conf, enum conf_id id);
 
+/* What a table said of a key, to read on from the key: "has the entry MUST". */
+struct str policy_trace_answer_words(struct arena *a, const struct answer *answer);
+
 #endif

@@ -360,13 +360,9 @@ static const struct option check_long[] = {
 
 static int check_option(struct check *c, int opt)
 {
+	if (cmd_sources_option(&c->sources, opt, optarg))
+		return 0;
 	switch (opt) {
-	case 'c':
-		c->sources.config_dir = optarg;
-		return 0;
-	case 'o':
-		cmd_sources_override(&c->sources, optarg);
-		return 0;
 	case OPT_JSON:
 		c->is_json = true;
 		return 0;

@@ -127,10 +127,19 @@ bool cmd_print(struct str text)
 	return false;
 }
 
-void cmd_sources_override(struct cmd_sources *s, const char *name_value)
+static void add_override(struct cmd_sources *s, const char *name_value)
 {
 	s->overrides = base_realloc(s->overrides, (s->n_overrides + 1) * sizeof(*s->overrides));
 	s->overrides[s->n_overrides++] = name_value;
+}
+
+bool cmd_sources_option(struct cmd_sources *s, int c, const char *arg)
+{
+	if (c == 'c')
+		s->config_dir = arg;
+	else if (c == 'o')
+		add_override(s, arg);
+	return c == 'c' || c == 'o';
 }
 
 void cmd_sources_fini(struct cmd_sources *s)

@@ -41,7 +41,8 @@ struct cmd_sources {
 	size_t n_overrides;
 };
 
-void cmd_sources_override(struct cmd_sources *s, const char *name_value);
+/* Takes the option `c` of getopt(3) with its argument. False: it is none of these two. */
+MUST_USE bool cmd_sources_option(struct cmd_sources *s, int c, const char *arg);
 void cmd_sources_fini(struct cmd_sources *s);
 
 /* Where main.cf is looked for without -c: $MAIL_CONFIG, else /etc/hopseal. */

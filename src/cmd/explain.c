@@ -292,13 +292,9 @@ static const struct option explain_long[] = {
 
 static int explain_option(struct explain_options *o, int c)
 {
+	if (cmd_sources_option(&o->sources, c, optarg))
+		return 0;
 	switch (c) {
-	case 'c':
-		o->sources.config_dir = optarg;
-		return 0;
-	case 'o':
-		cmd_sources_override(&o->sources, optarg);
-		return 0;
 	case 'v':
 		o->is_verbose = true;
 		return 0;

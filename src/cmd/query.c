@@ -128,13 +128,9 @@ static const struct option query_long[] = {
 
 static int query_option(struct query *q, int opt)
 {
+	if (cmd_sources_option(&q->sources, opt, optarg))
+		return 0;
 	switch (opt) {
-	case 'c':
-		q->sources.config_dir = optarg;
-		return 0;
-	case 'o':
-		cmd_sources_override(&q->sources, optarg);
-		return 0;
 	case 'h':
 		return cmd_print(query_help) ? -1 : EX_IOERR;
 	default:

@@ -132,13 +132,9 @@ static bool is_envid(struct str value)
 /* 0: go on; else the exit status. -1 for help. */
 static int send_option(struct send_options *o, int c)
 {
+	if (cmd_sources_option(&o->sources, c, optarg))
+		return 0;
 	switch (c) {
-	case 'c':
-		o->sources.config_dir = optarg;
-		return 0;
-	case 'o':
-		cmd_sources_override(&o->sources, optarg);
-		return 0;
 	case 'f':
 		o->sender = optarg;
 		return 0;

@@ -55,13 +55,9 @@ static const struct option table_long[] = {
 
 static int table_option(struct cmd_sources *s, int opt)
 {
+	if (cmd_sources_option(s, opt, optarg))
+		return 0;
 	switch (opt) {
-	case 'c':
-		s->config_dir = optarg;
-		return 0;
-	case 'o':
-		cmd_sources_override(s, optarg);
-		return 0;
 	case 'h':
 		return cmd_print(table_help) ? -1 : EX_IOERR;
 	default:
