@@ -142,13 +142,9 @@ static const struct option test_long[] = {
 
 static int test_option(struct test_run *t, int opt)
 {
+	if (cmd_sources_option(&t->sources, opt, optarg))
+		return 0;
 	switch (opt) {
-	case 'c':
-		t->sources.config_dir = optarg;
-		return 0;
-	case 'o':
-		cmd_sources_override(&t->sources, optarg);
-		return 0;
 	case OPT_JSON:
 		t->is_json = true;
 		return 0;
