@@ -154,7 +154,7 @@ void smtp_client_quit(struct smtp_client *c, uint64_t now)
 {
 	if (c->stage == STAGE_OVER)
 		return;
-	CHECK(c->stage == STAGE_IDLE);
+	CHECK(c->stage == STAGE_IDLE || c->stage == STAGE_TLS);
 	smtp_wire_command(c, "QUIT");
 	smtp_session_wait(c, STAGE_QUIT, now);
 }

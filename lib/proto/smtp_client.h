@@ -118,6 +118,7 @@ void smtp_client_tls_up(struct smtp_client *c, uint64_t now);
 
 /* Allowed after READY or DONE. */
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m, uint64_t now);
+/* Also in the place of smtp_client_tls_up, when the handshake showed what is not acceptable. */
 void smtp_client_quit(struct smtp_client *c, uint64_t now);
 
 /* Octets of the message with LF or CRLF line ends, in any split; takes all of `in` (bounded

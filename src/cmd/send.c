@@ -452,6 +452,7 @@ static int send_run(const struct send_options *o, struct conf *conf)
 	} else {
 		send_route(&s);
 		net_loop_run(s.site.deliver.loop);
+		net_loop_drain(s.site.deliver.loop);
 		status = send_report(&s);
 	}
 	send_close(&s);

@@ -234,7 +234,8 @@ static void deliver_loop_trouble(struct deliver *d)
 				       STR_ARG(deliver_peer_name(d)), STR_ARG(d->try->nexthop)));
 }
 
-static void deliver_on_ready(void *arg)
+/* True when the policy accepts what the host showed so far. */
+static bool deliver_judge(void *arg)
 {
 	struct deliver *d = arg;
 	struct deliver_try *t = d->try;
@@ -242,10 +243,18 @@ static void deliver_on_ready(void *arg)
 	t->peer = session_peer(d->session, d->arena);
 	t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
 	t->is_judged = true;
-	/* first: an impostor must not have mail returned that the policy makes wait */
 	if (!t->judgement.is_acceptable)
 		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
-	else if (deliver_is_loop(d))
+	return t->judgement.is_acceptable;
+}
+
+static void deliver_on_ready(void *arg)
+{
+	struct deliver *d = arg;
+	struct deliver_try *t = d->try;
+
+	/* first: an impostor must not have mail returned that the policy makes wait */
+	if (deliver_judge(d) && deliver_is_loop(d))
 		deliver_loop_trouble(d);
 	if (t->trouble.reason.n > 0) {
 		session_quit(d->session);
@@ -371,6 +380,7 @@ static void deliver_on_over(void *arg, const struct session_end *end)
 }
 
 static const struct session_calls session_calls = {
+	.secured = deliver_judge,
 	.ready = deliver_on_ready,
 	.rcpt = deliver_on_rcpt,
 	.done = deliver_on_done,

@@ -82,10 +82,12 @@ static void session_tls_is_up(struct session *s)
 {
 	s->tls_up = session_now(s);
 	s->deadline = UINT64_MAX;
-	if (s->smtp)
+	if (!s->smtp)
+		session_speak(s);
+	else if (!s->calls->secured || s->calls->secured(s->arg))
 		smtp_client_tls_up(s->smtp, s->tls_up);
 	else
-		session_speak(s);
+		smtp_client_quit(s->smtp, s->tls_up);
 }
 
 /* Everything TLS can do with what lies at its ports. A peer may say goodbye in the octets that

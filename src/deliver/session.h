@@ -39,6 +39,9 @@ struct session_end {
 /* From the loop, never from inside session_start. `over` is the last one and comes once: the
  * session may be freed in it, and in no other call. */
 struct session_calls {
+	/* STARTTLS is done: true to go on with EHLO, false to QUIT at once (RFC 3207 section 4.1).
+	 * NULL goes on. Nothing may be freed, and the session not be used. */
+	bool (*secured)(void *arg);
 	void (*ready)(void *arg);
 	void (*rcpt)(void *arg, const struct smtp_client_event *ev);
 	void (*done)(void *arg);

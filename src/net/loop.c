@@ -47,6 +47,12 @@ void net_loop_run(struct net_loop *l)
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
+void net_loop_drain(struct net_loop *l)
+{
+	while (l->finishing)
+		uv_run(&l->uv, UV_RUN_ONCE);
+}
+
 void net_loop_stop(struct net_loop *l)
 {
 	uv_stop(&l->uv);

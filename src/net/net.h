@@ -48,8 +48,10 @@ net_own_addresses(struct arena *a, const struct address **out, size_t *n, struct
 struct net_loop;
 
 MUST_USE struct net_loop *net_loop_new(void);
-void net_loop_free(struct net_loop *l);    /* all made on it must have been freed: a CHECK */
-void net_loop_run(struct net_loop *l);     /* until net_loop_stop, or nothing is left to wait for */
+void net_loop_free(struct net_loop *l); /* all made on it must have been freed: a CHECK */
+void net_loop_run(struct net_loop *l);  /* until net_loop_stop, or nothing is left to wait for */
+/* Runs on until what net_stream_finish still carries is gone, or its time is over. */
+void net_loop_drain(struct net_loop *l);
 void net_loop_stop(struct net_loop *l);    /* the run ends after the present call */
 uint64_t net_loop_now(struct net_loop *l); /* the clock of timers */
 
