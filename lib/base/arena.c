@@ -60,7 +60,8 @@ void arena_reset(struct arena *a)
 	a->used = 0;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+/* As arena_alloc, not zeroed. */
+static void *arena_take(struct arena *a, size_t n)
 {
 	size_t need;
 
@@ -74,8 +75,12 @@ void *arena_alloc(struct arena *a, size_t n)
 	void *p = a->top->mem + a->top->used;
 	a->top->used += need;
 	a->used += need;
-	memset(p, 0, n);
 	return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	return memset(arena_take(a, n), 0, n);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)
@@ -88,10 +93,12 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 
 struct str arena_str(struct arena *a, struct str s)
 {
-	char *p = arena_alloc(a, s.n + 1);
+	if (s.n == 0)
+		return STR("");
 
-	if (s.n)
-		memcpy(p, s.p, s.n);
+	char *p = arena_take(a, s.n + 1);
+	memcpy(p, s.p, s.n);
+	p[s.n] = '\0';
 	return (struct str){ p, s.n };
 }
 

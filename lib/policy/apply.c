@@ -10,10 +10,10 @@ static const struct str configuration_problem = STR_INIT("client TLS configurati
 static void fail_at_param(struct policy_work *w, enum conf_id id, struct str code, struct str text,
 			  struct str reason)
 {
-	struct trace_step *s = policy_trace_param(&w->trace, TRACE_RULE, code, w->cfg->conf, id);
+	struct trace_step *s = policy_trace_add(&w->trace, TRACE_RULE, code, text);
 
+	policy_trace_param(s, w->cfg->conf, id);
 	s->value = conf_str(w->cfg->conf, id);
-	s->text = text;
 	policy_fail(w, w->trace.n - 1, STATUS(4, 7, 5), reason);
 }
 
@@ -24,7 +24,7 @@ static void fail_at_level(struct policy_work *w, struct str code, struct str tex
 		fail_at_param(w, CONF_smtp_tls_security_level, code, text, configuration_problem);
 		return;
 	}
-	policy_trace_add(&w->trace, TRACE_RULE, code, STR_FMT, STR_ARG(text));
+	policy_trace_add(&w->trace, TRACE_RULE, code, text);
 	policy_fail(w, w->d.deciding, STATUS(4, 7, 5), configuration_problem);
 }
 
@@ -37,7 +37,7 @@ static bool settle_dane(struct policy_work *w)
 
 	if (w->d.level == TLS_LEVEL_DANE) {
 		policy_trace_add(&w->trace, TRACE_WARNING, STR("dane-no-dnssec"),
-				 STR_FMT ": dane becomes may", STR_ARG(text));
+				 STR("%: dane becomes may"), text);
 		w->d.level = TLS_LEVEL_MAY;
 	} else if (w->d.level == TLS_LEVEL_DANE_ONLY) {
 		fail_at_level(w, STR("dane-no-dnssec"), text);
@@ -81,11 +81,11 @@ static void apply_settings(struct policy_work *w)
 	d->is_usable = s.is_usable;
 	d->problem = s.problem;
 	if (s.limit_warning.n)
-		policy_trace_add(&w->trace, TRACE_WARNING, STR("tls-version-limit"), STR_FMT,
-				 STR_ARG(s.limit_warning));
+		policy_trace_add(&w->trace, TRACE_WARNING, STR("tls-version-limit"),
+				 s.limit_warning);
 	if (!s.is_usable)
 		policy_trace_add(&w->trace, TRACE_WARNING, s.problem_code,
-				 "TLS cannot start: " STR_FMT, STR_ARG(s.problem));
+				 STR("TLS cannot start: %"), s.problem);
 }
 
 /* That of the entry has been checked as it was read. */
@@ -112,7 +112,8 @@ static void take_match(struct policy_work *w)
 {
 	if (policy_sts_is_enforced(w)) {
 		policy_trace_add(&w->trace, TRACE_RULE, STR("sts-match-hostname"),
-				 "mx_host_pattern is enforced: the match list becomes hostname");
+				 STR("mx_host_pattern is enforced: the match list becomes "
+				     "hostname"));
 		w->d.match = hostname_alone;
 		w->d.n_match = 1;
 		return;
@@ -153,13 +154,14 @@ static bool apply_fingerprints(struct policy_work *w)
 
 static void apply_match(struct policy_work *w)
 {
-	enum conf_id id = w->d.level == TLS_LEVEL_VERIFY ? CONF_smtp_tls_verify_cert_match
-							 : CONF_smtp_tls_secure_cert_match;
+	bool is_verify = w->d.level == TLS_LEVEL_VERIFY;
 
-	if (has_match(w))
+	if (has_match(w)) {
 		take_match(w);
-	else
-		w->d.match = policy_match_list(w->a, conf_str(w->cfg->conf, id), &w->d.n_match);
+	} else {
+		w->d.match = is_verify ? w->cfg->match_verify : w->cfg->match_secure;
+		w->d.n_match = is_verify ? w->cfg->n_match_verify : w->cfg->n_match_secure;
+	}
 	w->d.wildcard = conf_bool(w->cfg->conf, CONF_tls_wildcard_matches_multiple_labels)
 				? POLICY_WILDCARD_MANY_LABELS
 				: POLICY_WILDCARD_ONE_LABEL;
@@ -195,10 +197,11 @@ static void apply_wrappermode(struct policy_work *w)
 {
 	if (!conf_bool(w->cfg->conf, CONF_smtp_tls_wrappermode) || w->d.level >= TLS_LEVEL_ENCRYPT)
 		return;
-	policy_trace_param(&w->trace, TRACE_WARNING, STR("wrappermode-needs-encrypt"), w->cfg->conf,
-			   CONF_smtp_tls_wrappermode)
-		->text = STR("smtp_tls_wrappermode = yes needs level encrypt or more: this host is "
-			     "not used");
+	policy_trace_param(policy_trace_add(&w->trace, TRACE_WARNING,
+					    STR("wrappermode-needs-encrypt"),
+					    STR("smtp_tls_wrappermode = yes needs level encrypt or "
+						"more: this host is not used")),
+			   w->cfg->conf, CONF_smtp_tls_wrappermode);
 	w->d.refusal = (struct policy_error){
 		STATUS(4, 7, 5),
 		STR("smtp_tls_wrappermode needs a TLS level of encrypt or more"),

@@ -3,6 +3,7 @@
 
 #include "policy/decide.h"
 #include "policy/level.h"
+#include "policy/names.h"
 
 #include "mail/domain.h"
 
@@ -116,6 +117,10 @@ policy_config_new(struct arena *a, const struct conf *conf, struct error *e)
 		.null = conf_str(conf, CONF_tls_null_cipherlist),
 	};
 	work_out_settings(a, c);
+	c->match_verify = policy_match_list(a, conf_str(conf, CONF_smtp_tls_verify_cert_match),
+					    &c->n_match_verify);
+	c->match_secure = policy_match_list(a, conf_str(conf, CONF_smtp_tls_secure_cert_match),
+					    &c->n_match_secure);
 	c->is_servername_valid = !servername.n || domain_is_hostname(servername);
 	return c;
 }

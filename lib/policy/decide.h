@@ -20,6 +20,8 @@ struct policy_config {
 	struct str global_text; /* for the trace */
 	struct policy_settings settings[CLASS_COUNT];
 	struct policy_cipher_lists lists;
+	const struct str *match_verify, *match_secure; /* main.cf's lists, as words */
+	size_t n_match_verify, n_match_secure;
 	bool is_servername_valid; /* or empty */
 };
 
@@ -43,6 +45,10 @@ enum policy_source {
 	SOURCE_ASK,   /* w->ask has to be answered first */
 	SOURCE_ERROR, /* policy_fail() was called */
 };
+
+/* The step of the global level; where something is asked, once all is known: a pass that ends in a
+ * question is cheap. */
+void policy_trace_global(struct policy_work *w);
 
 /* smtp_tls_per_site: the two questions and how their answers combine. */
 MUST_USE enum policy_source policy_per_site(struct policy_work *w);

@@ -46,7 +46,7 @@ put_step(struct buf *out, struct buf *line, const struct trace_step *s, bool is_
 	const char *mark = is_deciding ? "=>" : s->kind == TRACE_WARNING ? " !" : "  ";
 
 	buf_reset(line);
-	if (!buf_add(line, s->text))
+	if (!trace_text_add(line, s))
 		return false;
 	if (s->file.n || s->source.n) {
 		if (!buf_add(line, STR(" (")) || !put_place(line, s) || !buf_add_char(line, ')'))

@@ -39,8 +39,8 @@ policy_fingerprints(struct policy_trace *t, const struct str *pieces, size_t n_p
 			(*n)++;
 		else
 			policy_trace_add(t, TRACE_WARNING, STR("fingerprint-malformed"),
-					 "\"%.100s\" is no fingerprint: left out",
-					 arena_str(t->a, pieces[i]).p);
+					 STR("\"%\" is no fingerprint: left out"),
+					 str_first(pieces[i], 100));
 	}
 	return v;
 }

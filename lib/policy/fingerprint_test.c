@@ -60,8 +60,9 @@ TEST(warnings_do_not_fill_the_trace)
 	(void)policy_fingerprint_list(&t, str_span(text, sizeof(text)), &n);
 	ok(n == 0 && t.n < POLICY_TRACE_MAX, "bounded");
 	for (int i = 0; i < 20; i++)
-		policy_trace_add(&t, TRACE_RULE, STR("x"), "rule %d", i);
-	ok(t.n <= POLICY_TRACE_MAX && str_eq(t.v[t.n - 1].text, STR("rule 19")), "rules find room");
+		policy_trace_add(&t, TRACE_RULE, STR("x"), STR("rule %"), arena_fmt(t.a, "%d", i));
+	ok(t.n <= POLICY_TRACE_MAX && str_eq(trace_text(t.a, &t.v[t.n - 1]), STR("rule 19")),
+	   "rules find room");
 	arena_free(t.a);
 }
 

@@ -89,13 +89,13 @@ void policy_names_expand(struct policy_trace *t, struct policy_decision *d)
 
 		if (is_lone_dot(name))
 			policy_trace_add(t, TRACE_WARNING, STR("tls-bad-match-name"),
-					 "\"" STR_FMT "\" in the match list is no name: left out",
-					 STR_ARG(d->match[i]));
+					 STR("\"%\" in the match list is no name: left out"),
+					 d->match[i]);
 		else if (domain_is_address_literal(name) && has_address(names, n))
 			policy_trace_add(t, TRACE_WARNING, STR("tls-bad-match-name"),
-					 "only one address can be matched: \"" STR_FMT
-					 "\" (" STR_FMT ") is left out",
-					 STR_ARG(d->match[i]), STR_ARG(name));
+					 STR("only one address can be matched: \"%\" (%) is left "
+					     "out"),
+					 d->match[i], name);
 		else
 			names[n++] = name;
 	}
@@ -104,7 +104,8 @@ void policy_names_expand(struct policy_trace *t, struct policy_decision *d)
 	d->never_matches = n == 0;
 	if (d->never_matches)
 		policy_trace_add(t, TRACE_WARNING, STR("tls-no-match-names"),
-				 "the match list came out empty: no certificate is good enough");
+				 STR("the match list came out empty: no certificate is good "
+				     "enough"));
 }
 
 /* Lower-case words only: "Hostname" would be sent as it stands. An address is sent, too, as

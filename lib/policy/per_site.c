@@ -31,30 +31,10 @@ static bool keyword_parse(struct str text, enum keyword *out)
 
 /* One of the two questions. */
 struct lookup {
-	struct str key;
-	struct str code; /* of its trace step */
-	const char *what;
-	const struct answer *answer; /* NULL: not asked */
+	struct policy_lookup q; /* answer NULL: not asked */
 	enum keyword result;
 	size_t step; /* its index in the trace */
 };
-
-static void trace_answer(struct policy_work *w, struct lookup *l)
-{
-	const struct answer *answer = l->answer;
-	struct trace_step *s =
-		policy_trace_add(&w->trace, TRACE_QUESTION, l->code, "%s \"" STR_FMT "\" " STR_FMT,
-				 l->what, STR_ARG(l->key),
-				 STR_ARG(policy_trace_answer_words(w->a, answer)));
-
-	l->step = w->trace.n - 1;
-	s->key = l->key;
-	s->value = answer->value;
-	s->source = answer->source.n ? answer->source : table;
-	s->file = answer->file;
-	s->line = answer->line;
-	s->answer = answer->status;
-}
 
 /* An entry without text is a broken table, not a keyword that nobody knows. */
 static bool is_error(const struct answer *answer)
@@ -65,7 +45,9 @@ static bool is_error(const struct answer *answer)
 
 static bool is_unknown(struct lookup *l)
 {
-	return l->answer->status == ANSWER_FOUND && !keyword_parse(l->answer->value, &l->result);
+	const struct answer *answer = l->q.answer;
+
+	return answer->status == ANSWER_FOUND && !keyword_parse(answer->value, &l->result);
 }
 
 /* A failed lookup is not an absent entry, nor is a keyword that we do not know: the level that
@@ -73,32 +55,33 @@ static bool is_unknown(struct lookup *l)
 static void fail_lookup(struct policy_work *w, const struct lookup *l)
 {
 	policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-lookup-error"),
-			 "a failed lookup is no absent entry: no level is assumed, the mail waits");
+			 STR("a failed lookup is no absent entry: no level is assumed, the mail "
+			     "waits"));
 	policy_fail(w, l->step, STATUS(4, 3, 0), STR("Temporary lookup error"));
 }
 
 static void fail_keyword(struct policy_work *w, const struct lookup *l)
 {
 	policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-unknown-keyword"),
-			 "\"" STR_FMT
-			 "\" is none of NONE, MAY, MUST_NOPEERMATCH and MUST: no level "
-			 "is assumed, the mail waits",
-			 STR_ARG(l->answer->value));
+			 STR("\"%\" is none of NONE, MAY, MUST_NOPEERMATCH and MUST: no level is "
+			     "assumed, the mail waits"),
+			 l->q.answer->value);
 	policy_fail(w, l->step, STATUS(4, 7, 5), STR("client TLS configuration problem"));
 }
 
 static bool find(struct policy_work *w, struct lookup *l)
 {
-	w->ask = (struct question){ .kind = QUESTION_TABLE, .table = table, .name = l->key };
-	l->answer = fact_find(w->facts, &w->ask);
-	return l->answer != NULL;
+	w->ask = (struct question){ .kind = QUESTION_TABLE, .table = table, .name = l->q.key };
+	l->q.answer = fact_find(w->facts, &w->ask);
+	return l->q.answer != NULL;
 }
 
 /* Traces the answer; false when it ends the decision. */
 static bool take_answer(struct policy_work *w, struct lookup *l)
 {
-	trace_answer(w, l);
-	if (is_error(l->answer))
+	l->step = w->trace.n;
+	policy_trace_lookup(&w->trace, &l->q);
+	if (is_error(l->q.answer))
 		fail_lookup(w, l);
 	else if (is_unknown(l))
 		fail_keyword(w, l);
@@ -116,25 +99,21 @@ static void take(struct policy_work *w, enum tls_level level, size_t deciding)
 static void trace_combined(struct policy_work *w, const struct lookup *nexthop,
 			   const struct lookup *host, const struct lookup *winner)
 {
+	const struct lookup *other = winner == host ? nexthop : host;
+	struct str name = keywords[winner->result].name;
 	struct str level = tls_level_name(keywords[winner->result].level);
 
 	if (nexthop->result == NO_ENTRY || host->result == NO_ENTRY)
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-combined"),
-				 "the %s's " STR_FMT " means level " STR_FMT, winner->what,
-				 STR_ARG(keywords[winner->result].name), STR_ARG(level));
+				 STR("the %'s % means level %"), winner->q.what, name, level);
 	else if (nexthop->result == host->result)
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-combined"),
-				 "both say " STR_FMT ", which means level " STR_FMT,
-				 STR_ARG(keywords[winner->result].name), STR_ARG(level));
+				 STR("both say %, which means level %"), name, level);
 	else
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-combined"),
-				 "the %s's " STR_FMT " outdoes the %s's " STR_FMT
-				 " and means level " STR_FMT,
-				 winner->what, STR_ARG(keywords[winner->result].name),
-				 winner == host ? nexthop->what : host->what,
-				 STR_ARG(keywords[winner == host ? nexthop->result : host->result]
-						 .name),
-				 STR_ARG(level));
+				 STR("the %'s % outdoes the %'s % and means level %"),
+				 winner->q.what, name, other->q.what, keywords[other->result].name,
+				 level);
 }
 
 /* MAY is a wish and never lowers; the other three replace the global level, stronger or weaker. */
@@ -145,19 +124,18 @@ static void against_global(struct policy_work *w, const struct lookup *winner)
 
 	if (winner->result == MAY && global > TLS_LEVEL_MAY) {
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-may-yields"),
-				 "MAY never lowers the global level: " STR_FMT " stays",
-				 STR_ARG(global_name));
+				 STR("MAY never lowers the global level: % stays"), global_name);
 		take(w, global, w->global_step);
 		return;
 	}
 	if (level < global)
 		policy_trace_add(&w->trace, TRACE_WARNING, STR("per-site-lowers-global"),
-				 "the entry lowers the global level " STR_FMT " to " STR_FMT,
-				 STR_ARG(global_name), STR_ARG(name));
+				 STR("the entry lowers the global level % to %"), global_name,
+				 name);
 	else
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-replaces-global"),
-				 "the entry counts instead of the global level " STR_FMT,
-				 STR_ARG(global_name));
+				 STR("the entry counts instead of the global level %"),
+				 global_name);
 	take(w, level, winner->step);
 }
 
@@ -167,8 +145,8 @@ static void combine(struct policy_work *w, const struct lookup *nexthop, const s
 
 	if (winner->result == NO_ENTRY) {
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-no-entry"),
-				 "no entry: the global level " STR_FMT " counts",
-				 STR_ARG(tls_level_name(w->cfg->global)));
+				 STR("no entry: the global level % counts"),
+				 tls_level_name(w->cfg->global));
 		take(w, w->cfg->global, w->global_step);
 		return;
 	}
@@ -176,26 +154,28 @@ static void combine(struct policy_work *w, const struct lookup *nexthop, const s
 	against_global(w, winner);
 }
 
-/* Nothing is written before all is known: a pass that ends in a question is cheap. */
 enum policy_source policy_per_site(struct policy_work *w)
 {
-	struct lookup nexthop = { .key = w->subject->nexthop,
-				  .code = STR("per-site-nexthop"),
-				  .what = "next-hop" };
-	struct lookup host = { .key = w->subject->host,
-			       .code = STR("per-site-host"),
-			       .what = "host" };
-	bool is_same = str_ieq_ascii(nexthop.key, host.key);
+	struct lookup nexthop = { .q = { .code = STR("per-site-nexthop"),
+					 .what = STR("next-hop"),
+					 .table = table,
+					 .key = w->subject->nexthop } };
+	struct lookup host = { .q = { .code = STR("per-site-host"),
+				      .what = STR("host"),
+				      .table = table,
+				      .key = w->subject->host } };
+	bool is_same = str_ieq_ascii(nexthop.q.key, host.q.key);
 
 	if (!find(w, &nexthop))
 		return SOURCE_ASK;
-	if (!is_same && !is_error(nexthop.answer) && !is_unknown(&nexthop) && !find(w, &host))
+	if (!is_same && !is_error(nexthop.q.answer) && !is_unknown(&nexthop) && !find(w, &host))
 		return SOURCE_ASK;
+	policy_trace_global(w);
 	if (!take_answer(w, &nexthop))
 		return SOURCE_ERROR;
 	if (is_same)
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-same-name"),
-				 "the host has the next-hop's name: asked once");
+				 STR("the host has the next-hop's name: asked once"));
 	else if (!take_answer(w, &host))
 		return SOURCE_ERROR;
 	combine(w, &nexthop, &host);

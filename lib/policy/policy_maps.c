@@ -64,19 +64,15 @@ static bool walk(struct policy_work *w, struct lookup *l)
 static void trace_answer(struct policy_work *w, struct str key, const struct answer *answer)
 {
 	bool is_nexthop = key.n == w->subject->nexthop.n;
-	struct trace_step *s =
-		policy_trace_add(&w->trace, TRACE_QUESTION,
-				 is_nexthop ? STR("policy-maps-nexthop")
-					    : STR("policy-maps-parent"),
-				 "%s \"" STR_FMT "\" " STR_FMT, is_nexthop ? "next-hop" : "parent",
-				 STR_ARG(key), STR_ARG(policy_trace_answer_words(w->a, answer)));
+	struct policy_lookup l = {
+		.code = is_nexthop ? STR("policy-maps-nexthop") : STR("policy-maps-parent"),
+		.what = is_nexthop ? STR("next-hop") : STR("parent"),
+		.table = table,
+		.key = key,
+		.answer = answer,
+	};
 
-	s->key = key;
-	s->value = answer->value;
-	s->source = answer->source.n ? answer->source : table;
-	s->file = answer->file;
-	s->line = answer->line;
-	s->answer = answer->status;
+	policy_trace_lookup(&w->trace, &l);
 }
 
 /* All keys of the walk, but not the many of a name with a hundred labels. */
@@ -89,7 +85,8 @@ static void trace_walk(struct policy_work *w, const struct lookup *l)
 			trace_answer(w, key, ask(w, key));
 		else if (i == PARENTS_SHOWN + 1)
 			policy_trace_add(&w->trace, TRACE_RULE, STR("policy-maps-parents"),
-					 "%zu more parents have no entry", l->n - i);
+					 arena_fmt(w->a, "%zu more parents have no entry",
+						   l->n - i));
 		CHECK(next_key(&key));
 	}
 	trace_answer(w, l->key, l->answer);
@@ -105,16 +102,16 @@ static void trace_attributes(struct policy_work *w, const struct policy_entry *e
 			policy_trace_add(&w->trace, is_off ? TRACE_WARNING : TRACE_RULE,
 					 is_off ? STR("policy-attr-ignored")
 						: STR("policy-attribute"),
-					 STR_FMT "%s" STR_FMT ": " STR_FMT, STR_ARG(at->name),
-					 is_off ? "" : "=", STR_ARG(at->value),
-					 STR_ARG(at->effect));
+					 STR("%%%: %"), at->name, is_off ? STR("") : STR("="),
+					 at->value, at->effect);
 
 		s->key = at->name;
 		s->value = at->value;
 	}
 	if (e->n_attributes > ATTRIBUTES_SHOWN)
 		policy_trace_add(&w->trace, TRACE_RULE, STR("policy-attributes"),
-				 "and %zu more attributes", e->n_attributes - ATTRIBUTES_SHOWN);
+				 arena_fmt(w->a, "and %zu more attributes",
+					   e->n_attributes - ATTRIBUTES_SHOWN));
 }
 
 static void trace_level(struct policy_work *w, enum tls_level level)
@@ -123,13 +120,12 @@ static void trace_level(struct policy_work *w, enum tls_level level)
 
 	if (level < w->cfg->global)
 		policy_trace_add(&w->trace, TRACE_WARNING, STR("policy-maps-lowers-global"),
-				 "the entry lowers the global level " STR_FMT " to " STR_FMT,
-				 STR_ARG(global), STR_ARG(name));
+				 STR("the entry lowers the global level % to %"), global, name);
 	else
 		policy_trace_add(&w->trace, TRACE_RULE, STR("policy-maps-replaces-global"),
-				 "the entry means level " STR_FMT
-				 ", and counts instead of the global level " STR_FMT,
-				 STR_ARG(name), STR_ARG(global));
+				 STR("the entry means level %, and counts instead of the global "
+				     "level %"),
+				 name, global);
 }
 
 /* ---- what it comes to ---- */
@@ -138,8 +134,8 @@ static enum policy_source fail(struct policy_work *w, struct str code, struct st
 {
 	size_t deciding = w->trace.n - 1; /* the step of the lookup */
 
-	policy_trace_add(&w->trace, TRACE_RULE, code,
-			 STR_FMT ": no level is assumed, the mail waits", STR_ARG(text));
+	policy_trace_add(&w->trace, TRACE_RULE, code, STR("%: no level is assumed, the mail waits"),
+			 text);
 	policy_fail(w, deciding, STATUS(4, 7, 5), configuration_problem);
 	return SOURCE_ERROR;
 }
@@ -167,8 +163,8 @@ static enum policy_source take_entry(struct policy_work *w, const struct answer 
 static enum policy_source take_none(struct policy_work *w)
 {
 	policy_trace_add(&w->trace, TRACE_RULE, STR("policy-maps-no-entry"),
-			 "no entry: the global level " STR_FMT " counts",
-			 STR_ARG(tls_level_name(w->cfg->global)));
+			 STR("no entry: the global level % counts"),
+			 tls_level_name(w->cfg->global));
 	w->d.level = w->cfg->global;
 	w->d.deciding = w->global_step;
 	return SOURCE_LEVEL;
@@ -181,9 +177,10 @@ enum policy_source policy_maps(struct policy_work *w)
 
 	if (!walk(w, &l))
 		return SOURCE_ASK;
+	policy_trace_global(w);
 	if (conf_str(w->cfg->conf, CONF_smtp_tls_per_site).n)
 		policy_trace_add(&w->trace, TRACE_WARNING, STR("per-site-ignored"),
-				 "smtp_tls_per_site is ignored beside smtp_tls_policy_maps");
+				 STR("smtp_tls_per_site is ignored beside smtp_tls_policy_maps"));
 	trace_walk(w, &l);
 	if (l.answer->status == ANSWER_FAILED ||
 	    (l.answer->status == ANSWER_FOUND && !str_trim(l.answer->value).n))

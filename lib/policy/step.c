@@ -2,15 +2,15 @@
 
 #include "policy/decide.h"
 
-static void trace_global(struct policy_work *w)
+void policy_trace_global(struct policy_work *w)
 {
 	const struct policy_config *c = w->cfg;
 	struct trace_step *s;
 
 	w->global_step = w->trace.n;
-	s = policy_trace_param(&w->trace, TRACE_RULE, STR("global-level"), c->conf, c->global_id);
+	s = policy_trace_add(&w->trace, TRACE_RULE, STR("global-level"), c->global_text);
+	policy_trace_param(s, c->conf, c->global_id);
 	s->value = c->global_value;
-	s->text = c->global_text;
 }
 
 void policy_fail(struct policy_work *w, size_t deciding, struct status status, struct str reason)
@@ -30,11 +30,11 @@ static void level_of_message(struct policy_work *w)
 
 	w->d.level = global < most ? global : most;
 	w->d.deciding = w->d.level < global ? w->trace.n : w->global_step;
-	policy_trace_add(&w->trace, w->d.level < global ? TRACE_WARNING : TRACE_RULE,
-			 STR("tls-required-no"),
-			 "the message says TLS-Required: no: no table is asked, and the level is "
-			 "at most " STR_FMT,
-			 STR_ARG(tls_level_name(most)));
+	policy_trace_add(
+		&w->trace, w->d.level < global ? TRACE_WARNING : TRACE_RULE, STR("tls-required-no"),
+		STR("the message says TLS-Required: no: no table is asked, and the level is "
+		    "at most %"),
+		tls_level_name(most));
 }
 
 static enum policy_source find_level(struct policy_work *w)
@@ -42,6 +42,7 @@ static enum policy_source find_level(struct policy_work *w)
 	const struct conf *conf = w->cfg->conf;
 
 	if (w->subject->has_tls_required_no && conf_bool(conf, CONF_tls_required_enable)) {
+		policy_trace_global(w);
 		level_of_message(w);
 		return SOURCE_LEVEL;
 	}
@@ -49,6 +50,7 @@ static enum policy_source find_level(struct policy_work *w)
 		return policy_maps(w);
 	if (conf_str(conf, CONF_smtp_tls_per_site).n)
 		return policy_per_site(w);
+	policy_trace_global(w);
 	w->d.level = w->cfg->global;
 	w->d.deciding = w->global_step;
 	return SOURCE_LEVEL;
@@ -67,8 +69,8 @@ static bool has_nexthop(struct policy_work *w)
 		return true;
 	}
 	policy_trace_add(&w->trace, TRACE_RULE, STR("nexthop-syntax"),
-			 "the next-hop \"" STR_FMT "\" cannot be used: " STR_FMT,
-			 STR_ARG(w->subject->nexthop), STR_ARG(nexthop.problem));
+			 STR("the next-hop \"%\" cannot be used: %"), w->subject->nexthop,
+			 nexthop.problem);
 	policy_fail(w, 0, STATUS(4, 3, 5), STR("the next-hop destination is malformed"));
 	return false;
 }
@@ -95,7 +97,6 @@ struct policy_step policy_step(struct arena *a, const struct policy_config *cfg,
 
 	if (!has_nexthop(&w))
 		return decided(&w);
-	trace_global(&w);
 	source = find_level(&w);
 	if (source == SOURCE_LEVEL)
 		source = policy_apply_level(&w);

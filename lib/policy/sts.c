@@ -41,9 +41,8 @@ static void forbid(struct policy_work *w)
 {
 	w->d.is_mx_forbidden = true;
 	policy_trace_add(&w->trace, TRACE_WARNING, STR("mx-not-authorized"),
-			 "no mx_host_pattern of the entry allows \"" STR_FMT
-			 "\": this host is not used",
-			 STR_ARG(w->subject->host));
+			 STR("no mx_host_pattern of the entry allows \"%\": this host is not used"),
+			 w->subject->host);
 	w->d.refusal = (struct policy_error){
 		STATUS(4, 7, 5),
 		arena_fmt(w->a, "host " STR_FMT " is not among those of the MTA-STS policy",

@@ -39,38 +39,49 @@ static struct trace_step *next_step(struct policy_trace *t, enum trace_kind kind
 	return s;
 }
 
-struct trace_step *policy_trace_add(struct policy_trace *t, enum trace_kind kind, struct str code,
-				    const char *fmt, ...)
+struct trace_step *policy_trace_words(struct policy_trace *t, enum trace_kind kind, struct str code,
+				      const struct str *words, size_t n)
 {
 	struct trace_step *s = next_step(t, kind, code);
-	va_list ap;
 
-	va_start(ap, fmt);
-	s->text = arena_vfmt(t->a, fmt, ap);
-	va_end(ap);
+	trace_say(t->a, s, words, n);
 	return s;
 }
 
-struct trace_step *policy_trace_param(struct policy_trace *t, enum trace_kind kind, struct str code,
-				      const struct conf *conf, enum conf_id id)
+void policy_trace_param(struct trace_step *s, const struct conf *conf, enum conf_id id)
 {
-	struct trace_step *s = next_step(t, kind, code);
-
 	s->key = conf_name(id);
 	s->file = conf_file(conf, id);
 	s->line = conf_line(conf, id);
-	return s;
 }
 
-struct str policy_trace_answer_words(struct arena *a, const struct answer *answer)
+static struct trace_step *add_answer(struct policy_trace *t, const struct policy_lookup *l)
 {
+	const struct answer *answer = l->answer;
+
 	switch (answer->status) {
 	case ANSWER_FOUND:
-		return arena_fmt(a, "has the entry " STR_FMT, STR_ARG(answer->value));
+		return policy_trace_add(t, TRACE_QUESTION, l->code, STR("% \"%\" has the entry %"),
+					l->what, l->key, answer->value);
 	case ANSWER_NONE:
-		return STR("has no entry");
+		return policy_trace_add(t, TRACE_QUESTION, l->code, STR("% \"%\" has no entry"),
+					l->what, l->key);
 	case ANSWER_FAILED:
 		break;
 	}
-	return arena_fmt(a, "could not be looked up: " STR_FMT, STR_ARG(answer->failure));
+	return policy_trace_add(t, TRACE_QUESTION, l->code,
+				STR("% \"%\" could not be looked up: %"), l->what, l->key,
+				answer->failure);
+}
+
+void policy_trace_lookup(struct policy_trace *t, const struct policy_lookup *l)
+{
+	struct trace_step *s = add_answer(t, l);
+
+	s->key = l->key;
+	s->value = l->answer->value;
+	s->source = l->answer->source.n ? l->answer->source : l->table;
+	s->file = l->answer->file;
+	s->line = l->answer->line;
+	s->answer = l->answer->status;
 }

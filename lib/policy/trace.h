@@ -11,16 +11,28 @@ struct policy_trace {
 	size_t n, size;
 };
 
-/* The new last step, to be filled further before the next add. `code` is a literal. Warnings past
+/* The new last step, to be filled further before the next add. `code` is a literal. The words are
+ * those of trace_say: a form and what stands in its places, or one text. Warnings past
  * POLICY_TRACE_MAX are counted out, so that rules always find room. */
-struct trace_step *policy_trace_add(struct policy_trace *t, enum trace_kind kind, struct str code,
-				    const char *fmt, ...) PRINTF_LIKE(4, 5);
-/* A step that a main.cf parameter stands behind: key, file and line; text and value are left to
- * the caller. */
-struct trace_step *policy_trace_param(struct policy_trace *t, enum trace_kind kind, struct str code,
-				      const struct conf *conf, enum conf_id id);
+#define policy_trace_add(t, kind, code, ...)                                                       \
+	policy_trace_words((t), (kind), (code), (const struct str[]){ __VA_ARGS__ },               \
+			   sizeof((const struct str[]){ __VA_ARGS__ }) / sizeof(struct str))
+struct trace_step *policy_trace_words(struct policy_trace *t, enum trace_kind kind, struct str code,
+				      const struct str *words, size_t n);
 
-/* What a table said of a key, to read on from the key: "has the entry MUST". */
-struct str policy_trace_answer_words(struct arena *a, const struct answer *answer);
+/* The last step is about a main.cf parameter: key, file and line; the value is left to the
+ * caller. */
+void policy_trace_param(struct trace_step *s, const struct conf *conf, enum conf_id id);
+
+/* A key that tables were asked for, and what they said. */
+struct policy_lookup {
+	struct str code;  /* of the step */
+	struct str what;  /* the key is: "next-hop" */
+	struct str table; /* the parameter that names the tables */
+	struct str key;
+	const struct answer *answer;
+};
+
+void policy_trace_lookup(struct policy_trace *t, const struct policy_lookup *l);
 
 #endif

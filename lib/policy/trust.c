@@ -56,17 +56,18 @@ static struct str failure_of(const struct answer *answer)
 
 static void fail_file(struct policy_work *w, struct str path, const struct answer *answer)
 {
-	struct trace_step *s = policy_trace_param(&w->trace, TRACE_RULE, STR("trust-anchor"),
-						  w->cfg->conf, CONF_smtp_tls_trust_anchor_file);
+	struct trace_step *s = policy_trace_add(
+		&w->trace, TRACE_RULE, STR("trust-anchor"),
+		STR("the trust anchors cannot be used: %; nobody else is trusted in their place, "
+		    "the mail waits"),
+		failure_of(answer));
 	size_t deciding = is_of_entry(w) ? w->d.deciding : w->trace.n - 1;
 
 	if (is_of_entry(w))
-		*s = (struct trace_step){ .kind = s->kind, .code = s->code, .key = STR("tafile") };
+		s->key = STR("tafile");
+	else
+		policy_trace_param(s, w->cfg->conf, CONF_smtp_tls_trust_anchor_file);
 	s->value = path;
-	s->text = arena_fmt(w->a,
-			    "the trust anchors cannot be used: " STR_FMT
-			    "; nobody else is trusted in their place, the mail waits",
-			    STR_ARG(failure_of(answer)));
 	policy_fail(w, deciding, STATUS(4, 7, 5), STR("client TLS configuration problem"));
 }
 
@@ -76,8 +77,7 @@ static void trace_files(struct policy_work *w)
 		struct str path = w->d.trust_files[i];
 		struct trace_step *s =
 			policy_trace_add(&w->trace, TRACE_RULE, STR("trust-anchors"),
-					 "only what " STR_FMT " holds is trusted, not the CAs",
-					 STR_ARG(path));
+					 STR("only what % holds is trusted, not the CAs"), path);
 
 		s->key = path;
 	}

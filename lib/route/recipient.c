@@ -34,7 +34,7 @@ route_refuse_lookup(struct route_walk *w, struct route *r, enum conf_id id)
 	return route_refuse(r, OUTCOME_DEFERRED, STATUS(4, 3, 0),
 			    arena_fmt(w->a, "the lookup in " STR_FMT " failed: " STR_FMT,
 				      STR_ARG(conf_name(id)),
-				      STR_ARG(w->trace[w->n_trace - 1].text)));
+				      STR_ARG(trace_text(w->a, &w->trace[w->n_trace - 1]))));
 }
 
 static enum route_progress
@@ -317,7 +317,7 @@ static void route_refuse_transport(struct route_walk *w, struct route *r)
 		   "Hopseal delivers by smtp, relay and lmtp, and knows discard, error and retry");
 	route_refuse(r, OUTCOME_DEFERRED, STATUS(4, 3, 5),
 		     arena_fmt(w->a, "transport \"" STR_FMT "\" is not supported; " STR_FMT STR_FMT,
-			       STR_ARG(r->transport), STR_ARG(by->text), STR_ARG(at)));
+			       STR_ARG(r->transport), STR_ARG(trace_text(w->a, by)), STR_ARG(at)));
 }
 
 /* What the transport's name makes of the next-hop. */

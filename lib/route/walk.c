@@ -55,8 +55,9 @@ route_note(struct route_walk *w, enum trace_kind kind, struct str code, const ch
 	va_list ap;
 
 	va_start(ap, fmt);
-	s->text = arena_vfmt(w->a, fmt, ap);
+	struct str text = arena_vfmt(w->a, fmt, ap);
 	va_end(ap);
+	trace_say(w->a, s, &text, 1);
 	return s;
 }
 
@@ -67,8 +68,9 @@ route_note_param(struct route_walk *w, struct str code, enum conf_id id, const c
 	va_list ap;
 
 	va_start(ap, fmt);
-	s->text = arena_vfmt(w->a, fmt, ap);
+	struct str text = arena_vfmt(w->a, fmt, ap);
 	va_end(ap);
+	trace_say(w->a, s, &text, 1);
 	s->key = conf_name(id);
 	s->value = conf_text(w->cfg->conf, id);
 	s->file = conf_file(w->cfg->conf, id);
@@ -99,7 +101,9 @@ struct trace_step *route_note_table(struct route_walk *w, struct str code, const
 {
 	struct trace_step *s = route_add(w, TRACE_QUESTION, code);
 
-	s->text = route_table_text(w->a, q, answer);
+	struct str text = route_table_text(w->a, q, answer);
+
+	trace_say(w->a, s, &text, 1);
 	s->source = answer->source.n ? answer->source : q->table;
 	s->key = q->name;
 	s->value = answer->value;

@@ -111,7 +111,7 @@ static void tls_check_trace(struct tls_check *c, const struct policy_decision *d
 		if (s->kind == TRACE_WARNING && str_has_prefix(s->code, STR("tls-")))
 			tls_say(c, d->level,
 				(struct tls_words){ is_fatal ? CONF_ERROR : CONF_WARNING, s->code,
-						    s->text });
+						    trace_text(c->to->arena, s) });
 	}
 }
 
@@ -123,7 +123,9 @@ static void tls_check_error(struct tls_check *c, const struct policy_decision *d
 	if (c->entry && d->error.status.class != 0 && last->kind == TRACE_RULE &&
 	    !str_has_prefix(last->code, STR("policy-")) &&
 	    !str_eq(last->code, STR("trust-anchor"))) /* said when it was asked for */
-		tls_say(c, d->level, (struct tls_words){ CONF_ERROR, last->code, last->text });
+		tls_say(c, d->level,
+			(struct tls_words){ CONF_ERROR, last->code,
+					    trace_text(c->to->arena, last) });
 }
 
 /* What only the TLS library knows, such as a cipher list that it finds empty. */

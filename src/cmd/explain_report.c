@@ -74,7 +74,7 @@ static bool add_where(struct buf *out, const struct route_trace *t)
 	const struct trace_step *s = &t->v[t->deciding];
 	if (s->file.n > 0)
 		return buf_fmt(out, " (" STR_FMT ":%u)\n", STR_ARG(s->file), s->line);
-	return buf_fmt(out, " (" STR_FMT ")\n", STR_ARG(s->text));
+	return buf_add(out, STR(" (")) && trace_text_add(out, s) && buf_add(out, STR(")\n"));
 }
 
 static bool add_route(struct buf *out, const struct route *r)

@@ -16,7 +16,7 @@ static bool add_wanted(struct buf *out, const struct policy_decision *d)
 	if (s->file.n > 0)
 		return buf_fmt(out, " (" STR_FMT ":%u: " STR_FMT " " STR_FMT ")\n",
 			       STR_ARG(s->file), s->line, STR_ARG(s->key), STR_ARG(s->value));
-	return buf_fmt(out, " (" STR_FMT ")\n", STR_ARG(s->text));
+	return buf_add(out, STR(" (")) && trace_text_add(out, s) && buf_add(out, STR(")\n"));
 }
 
 static bool is_named_before(const struct tls_peer *p, size_t at)

@@ -48,9 +48,9 @@ static void refuse(struct decider *d, const char *fatal, struct str nexthop, str
 	r->because = why;
 }
 
-static void take_step(struct test_result *r, const struct trace_step *s)
+static void take_step(struct decider *d, struct test_result *r, const struct trace_step *s)
 {
-	r->because = s->text;
+	r->because = trace_text(d->arena, s);
 	r->file = s->file;
 	r->line = s->line;
 }
@@ -63,7 +63,7 @@ static void not_routed(struct decider *d, struct str nexthop, const struct outco
 	r->nexthop = nexthop;
 	r->status = o->status;
 	if (t->deciding < t->n)
-		take_step(r, &t->v[t->deciding]);
+		take_step(d, r, &t->v[t->deciding]);
 	if (o->reason.n > 0)
 		r->because = o->reason;
 }
@@ -170,7 +170,7 @@ static void decide_host(struct decider *d, struct str nexthop, struct str host, 
 	r->nexthop = nexthop;
 	r->port = port;
 	if (kept->deciding < kept->n_trace)
-		take_step(r, &kept->trace[kept->deciding]);
+		take_step(d, r, &kept->trace[kept->deciding]);
 }
 
 static void decide_named_host(struct decider *d, struct str nexthop)
