@@ -117,9 +117,17 @@ static enum rules_hit cidr_match(void *pattern, const struct rules_key *key, str
 	return RULES_HIT;
 }
 
+static struct rules_net cidr_net(const void *pattern)
+{
+	const struct cidr *c = pattern;
+
+	return (struct rules_net){ c->net, c->prefix };
+}
+
 static const struct rules_engine cidr_engine = {
 	.parse = rule_text_cidr,
 	.is_of_addresses = true,
+	.net = cidr_net,
 	.compile = cidr_compile,
 	.free = free,
 	.match = cidr_match,

@@ -34,6 +34,7 @@ struct rules {
 struct rules_fill {
 	struct textload *load;
 	struct rules *rules;
+	struct rules_reach *reach;
 	unsigned line;
 };
 
@@ -101,6 +102,7 @@ static void rules_add_if(const struct rules_fill *f, const struct rule_pattern *
 		return;
 	added->end = f->rules->open;
 	f->rules->open = (size_t)(added - f->rules->v);
+	rules_reach_enter(f->reach);
 }
 
 static void rules_add_endif(const struct rules_fill *f)
@@ -116,6 +118,7 @@ static void rules_add_endif(const struct rules_fill *f)
 	struct rule *opened = &r->v[r->open];
 	r->open = opened->end;
 	opened->end = r->n - 1;
+	rules_reach_leave(f->reach);
 }
 
 /* How many groups a value needs. False when the rule has no effect. */
@@ -152,6 +155,25 @@ static void rules_say_value(const struct rules_fill *f, struct str value)
 			  STR("save the file as UTF-8"));
 }
 
+static void
+rules_say_reach(const struct rules_fill *f, const struct rule_text *text, const void *pattern)
+{
+	const struct rules_engine *engine = f->rules->engine;
+	struct rules_net net = { .prefix = 0 };
+	struct error what;
+
+	if (engine->net)
+		net = engine->net(pattern);
+	unsigned before = rules_reach_add(f->reach, text, engine->net ? &net : NULL, f->line);
+	if (before == 0)
+		return;
+	error_set(&what, ERROR_NONE,
+		  "this rule is never tried: the one in line %u takes every key that it matches",
+		  before);
+	rules_say(f, STR("pattern-unreachable"), what.text,
+		  STR("move it before that rule, or take it away"));
+}
+
 /* "/one/!/two/ value" is one inside of "if !/two/". */
 static void rules_add_match(const struct rules_fill *f, const struct rule_text *text)
 {
@@ -166,12 +188,15 @@ static void rules_add_match(const struct rules_fill *f, const struct rule_text *
 	if (is_pair && r->n == n)
 		return;
 	struct rule *added = rules_compile(f, RULE_MATCH, &text->pattern, n_named);
+	const void *pattern = added != NULL ? added->pattern : NULL;
 	if (added != NULL) {
 		added->value = arena_str(r->arena, text->value);
 		rules_say_value(f, text->value);
 	}
 	if (is_pair)
 		rules_add_endif(f);
+	if (pattern != NULL)
+		rules_say_reach(f, text, pattern);
 	CHECK(r->open == open);
 }
 
@@ -236,7 +261,8 @@ static void rules_close_blocks(struct rules_fill *f)
 void rules_fill(const struct rules_engine *engine, struct textload *l, struct str text)
 {
 	struct rules *r = base_alloc(sizeof(*r));
-	struct rules_fill f = { .load = l, .rules = r };
+	struct rules_reach reach;
+	struct rules_fill f = { .load = l, .rules = r, .reach = &reach };
 	struct table_lines lines;
 	struct str line;
 
@@ -244,6 +270,7 @@ void rules_fill(const struct rules_engine *engine, struct textload *l, struct st
 		.engine = engine, .is_utf8 = l->is_utf8, .arena = arena_new(), .open = NO_ENDIF
 	};
 	l->content = r;
+	rules_reach_init(&reach);
 	table_lines_init(&lines, text);
 	while (table_lines_next(&lines, &line, &f.line)) {
 		if (!rules_is_text(&f, &lines, line))
@@ -257,6 +284,7 @@ void rules_fill(const struct rules_engine *engine, struct textload *l, struct st
 			rules_add_line(&f, str_trim(line));
 	}
 	table_lines_fini(&lines);
+	rules_reach_fini(&reach);
 	rules_close_blocks(&f);
 }
 

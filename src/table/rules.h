@@ -5,7 +5,7 @@
 #define HOPSEAL_TABLE_RULES_H
 
 #include "mail/address.h"
-#include "table/rule_text.h"
+#include "table/rules_reach.h"
 #include "table/textfile.h"
 
 struct rules_key {
@@ -24,6 +24,8 @@ struct rules_engine {
 	bool (*parse)(struct str line, struct rule_text *r, struct error *why);
 	bool has_groups; /* values name them with "$" */
 	bool is_of_addresses;
+	/* What a pattern stands for; NULL unless is_of_addresses. */
+	struct rules_net (*net)(const void *pattern);
 	/* NULL: *why says what is wrong with it. *n_groups is how many it has. Any thread. */
 	void *(*compile)(const struct rule_pattern *p, size_t *n_groups, struct error *why);
 	void (*free)(void *pattern);

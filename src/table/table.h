@@ -19,7 +19,8 @@ struct table_finding {
 	/* Stable. Of a list: "bad-spec", "unknown-type", "bad-body". Of entries: "duplicate-key",
 	 * "empty-value", "key-not-folded", "line-format", "line-quote", "line-colon",
 	 * "line-leading-space", "line-utf8", "line-nul", "line-length", "more". Of patterns:
-	 * "pattern-syntax", "pattern-extra", "pattern-no-endif". Of files: "open", "kept-old",
+	 * "pattern-syntax", "pattern-extra", "pattern-no-endif",
+	 * "pattern-unreachable". Of files: "open", "kept-old",
 	 * "reloaded", "older". */
 	struct str code;
 	struct str param;  /* the parameter that names the table */
