@@ -19,6 +19,13 @@ static const struct conf_slot *slot_at(const struct checker *k, enum conf_id id)
 	return &k->names->slot[id];
 }
 
+static bool is_filled(const struct checker *k, enum conf_id id)
+{
+	const struct conf_slot *s = slot_at(k, id);
+
+	return s->progress == CONF_DONE && s->expanded.n > 0;
+}
+
 /* Values from a closed set. */
 
 struct word_rule {
@@ -187,6 +194,28 @@ static struct str replacement_of(enum conf_id id)
 	return STR("");
 }
 
+/* The three that smtp_tls_security_level took the place of. */
+static bool is_replaced(const struct checker *k, enum conf_id id)
+{
+	return (id == CONF_smtp_use_tls || id == CONF_smtp_enforce_tls ||
+		id == CONF_smtp_tls_enforce_peername) &&
+	       is_filled(k, CONF_smtp_tls_security_level);
+}
+
+static void report_replaced(struct checker *k, const struct conf_slot *s)
+{
+	struct conf_finding what = {
+		.severity = CONF_WARNING,
+		.code = STR("ignored"),
+		.param = s->name,
+		.remedy = STR("remove the line"),
+	};
+
+	conf_collect(k->out, conf_place_of(s), &what,
+		     STR_FMT " is ignored: smtp_tls_security_level is " STR_FMT, STR_ARG(s->name),
+		     STR_ARG(slot_at(k, CONF_smtp_tls_security_level)->expanded));
+}
+
 static void report_deprecated(struct checker *k, enum conf_id id)
 {
 	const struct conf_slot *s = slot_at(k, id);
@@ -199,6 +228,16 @@ static void report_deprecated(struct checker *k, enum conf_id id)
 
 	conf_collect(k->out, conf_place_of(s), &what, STR_FMT " is honoured, but deprecated",
 		     STR_ARG(s->name));
+}
+
+static void report_old(struct checker *k, enum conf_id id)
+{
+	const struct conf_slot *s = slot_at(k, id);
+
+	if (is_replaced(k, id))
+		report_replaced(k, s);
+	else if (id != CONF_smtp_tls_per_site || is_filled(k, id))
+		report_deprecated(k, id);
 }
 
 /* TLS to LMTP servers follows the smtp_ parameters: a level that need not be kept may differ. */
@@ -224,7 +263,7 @@ static void check_param(struct checker *k, enum conf_id id)
 	case CONF_STATE_USED:
 		break;
 	case CONF_STATE_OLD:
-		report_deprecated(k, id);
+		report_old(k, id);
 		break;
 	case CONF_STATE_LATER:
 		report_not_honoured(k, s,
@@ -311,13 +350,6 @@ static void check_other(struct checker *k, const struct conf_slot *s, struct str
 }
 
 /* Pairs. */
-
-static bool is_filled(const struct checker *k, enum conf_id id)
-{
-	const struct conf_slot *s = slot_at(k, id);
-
-	return s->progress == CONF_DONE && s->expanded.n > 0;
-}
 
 static void check_both_tables(struct checker *k)
 {

@@ -62,6 +62,15 @@ static const struct {
 	  STR_INIT("warning deprecated 1 smtp_use_tls\nwarning deprecated 2 smtp_enforce_tls\n"
 		   "warning deprecated 3 smtp_tls_enforce_peername\n"
 		   "warning deprecated 4 disable_dns_lookups\n") },
+	{ "deprecated, but nothing", STR_INIT("smtp_tls_per_site =\n"), STR_INIT("") },
+	{ "replaced by the level",
+	  STR_INIT("smtp_tls_security_level = may\nsmtp_use_tls = yes\nsmtp_enforce_tls = no\n"
+		   "smtp_tls_enforce_peername = yes\n"),
+	  STR_INIT("warning ignored 2 smtp_use_tls\nwarning ignored 3 smtp_enforce_tls\n"
+		   "warning ignored 4 smtp_tls_enforce_peername\n") },
+	{ "replaced by the level of newer defaults",
+	  STR_INIT("compatibility_level = 3.11\nsmtp_enforce_tls = yes\n"),
+	  STR_INIT("warning ignored 2 smtp_enforce_tls\n") },
 	{ "DANE without DNSSEC", STR_INIT("smtp_tls_security_level = dane\n"),
 	  STR_INIT("warning dane-without-dnssec 1 smtp_tls_security_level\n") },
 	{ "DANE with DNSSEC",
