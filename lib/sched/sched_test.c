@@ -1,0 +1,502 @@
+#include "sched/sched.h"
+
+#include "base/test.h"
+
+static const struct sched_options options = {
+	.seed = 42,
+	.attempts_max = 1000,
+	.rcpts_waiting = 100,
+	.dead_ms = 300000,
+	.dead_ms_max = 4000000,
+};
+
+static const struct sched_limits limits = {
+	.window_first = 5,
+	.window_max = 20,
+	.rcpts_max = 50,
+	.cohorts_max = 1,
+	.positive = { SCHED_ONE, SCHED_FIXED },
+	.negative = { SCHED_ONE, SCHED_FIXED },
+};
+
+/* A part that waits; the name is that of its destination. */
+static struct sched_part *add(struct sched *s, struct str name, unsigned n, uint64_t now)
+{
+	struct sched_part *p = base_alloc(sizeof(*p));
+
+	p->n_rcpts = n;
+	sched_add(s, sched_dest(s, name, &limits, now), p, now);
+	return p;
+}
+
+/* Starts all that may start: how many attempts. */
+static unsigned start_all(struct sched *s, uint64_t now)
+{
+	struct sched_start start;
+	unsigned n = 0;
+
+	while (sched_next(s, now, &start)) {
+		if (start.first + start.n == start.part->n_rcpts)
+			free(start.part);
+		n++;
+	}
+	return n;
+}
+
+static void free_waiting(struct sched *s, struct sched_dest *d)
+{
+	struct sched_part *p;
+
+	while ((p = sched_take_back(s, d, 0)))
+		free(p);
+}
+
+static void free_of_dest(void *arg, struct sched_dest *d)
+{
+	free_waiting(arg, d);
+}
+
+static void finish(struct sched *s)
+{
+	sched_each(s, free_of_dest, s);
+	sched_free(s);
+}
+
+TEST(a_window_bounds_the_attempts_and_grows_with_success)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_dest *d;
+
+	for (int i = 0; i < 90; i++)
+		(void)!add(s, STR("smtp:a"), 1, 1);
+	d = sched_dest_find(s, STR("smtp:a"));
+	ok(start_all(s, 1) == 5, "initial_destination_concurrency");
+	sched_done(s, d, SCHED_OK, 2);
+	ok(start_all(s, 2) == 2, "one place is free and one is new");
+	for (int i = 0; i < 30; i++) {
+		sched_done(s, d, SCHED_OK, 3);
+		(void)!start_all(s, 3);
+	}
+	ok(sched_view(d, 3).window == 20, "destination_concurrency_limit");
+	ok(sched_view(d, 3).n_attempts == 20, "and no more attempts than that");
+	finish(s);
+}
+
+TEST(a_window_that_is_not_used_does_not_grow)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &limits, 1);
+
+	for (int i = 0; i < 30; i++) {
+		(void)!add(s, STR("smtp:a"), 1, 1);
+		ok(start_all(s, 1) == 1, "one at a time");
+		sched_done(s, d, SCHED_OK, 1);
+	}
+	ok(sched_view(d, 1).window <= 6, "only as far as the attempts went");
+	finish(s);
+}
+
+TEST(trouble_shrinks_the_window_and_a_whole_cohort_of_it_kills)
+{
+	struct sched_limits patient = limits;
+	struct sched *s = sched_new(&options);
+
+	patient.cohorts_max = 2;
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &patient, 1);
+	for (int i = 0; i < 90; i++) {
+		struct sched_part *p = base_alloc(sizeof(*p));
+		p->n_rcpts = 1;
+		sched_add(s, d, p, 1);
+	}
+	ok(start_all(s, 1) == 5, "five at once");
+	sched_done(s, d, SCHED_TROUBLE, 2);
+	ok(sched_view(d, 2).window == 4, "one place less");
+	sched_done(s, d, SCHED_OK, 2);
+	ok(sched_view(d, 2).window == 5, "and one more");
+	/* 1/5 + 1/4 + 1/3 + 1/2 + 1 > 2 */
+	for (int i = 0; i < 3; i++)
+		sched_done(s, d, SCHED_TROUBLE, 2);
+	ok(sched_view(d, 2).window == 2, "three places less");
+	(void)!start_all(s, 2);
+	sched_done(s, d, SCHED_TROUBLE, 2);
+	ok(sched_view(d, 2).window == 1, "the last place stays");
+	(void)!start_all(s, 2);
+	sched_done(s, d, SCHED_TROUBLE, 2);
+	ok(sched_view(d, 2).window == 0, "dead");
+	ok(sched_view(d, 2).blocked_until == 2 + options.dead_ms, "for minimal_backoff_time");
+	finish(s);
+}
+
+TEST(a_dead_destination_gets_one_probe_after_a_time_that_doubles)
+{
+	struct sched *s = sched_new(&options);
+	uint64_t now = 1, wait = options.dead_ms;
+
+	for (int i = 0; i < 90; i++)
+		(void)!add(s, STR("smtp:a"), 1, now);
+	struct sched_dest *d = sched_dest_find(s, STR("smtp:a"));
+	ok(start_all(s, now) == 5, "alive");
+	for (int i = 0; i < 5; i++)
+		sched_done(s, d, SCHED_TROUBLE, now);
+	for (int i = 0; i < 6; i++) {
+		ok(sched_view(d, now).blocked_until == now + wait, "left alone");
+		ok(start_all(s, now + wait - 1) == 0, "not a moment before");
+		ok(sched_deadline(s) == now + wait, "and up again in time");
+		now += wait;
+		ok(start_all(s, now) == 1, "one probe");
+		sched_done(s, d, SCHED_TROUBLE, now);
+		wait = wait * 2 < options.dead_ms_max ? wait * 2 : options.dead_ms_max;
+	}
+	now += wait;
+	ok(start_all(s, now) == 1, "one probe");
+	sched_done(s, d, SCHED_OK, now);
+	ok(start_all(s, now) == 5, "back with the initial window");
+	finish(s);
+}
+
+TEST(what_was_under_way_at_a_death_does_not_prolong_it_but_may_end_it)
+{
+	struct sched *s = sched_new(&options);
+
+	for (int i = 0; i < 9; i++)
+		(void)!add(s, STR("smtp:a"), 1, 1);
+	ok(start_all(s, 1) == 5, "five");
+	struct sched_dest *d = sched_dest_find(s, STR("smtp:a"));
+	for (int i = 0; i < 3; i++)
+		sched_done(s, d, SCHED_TROUBLE, 1);
+	ok(sched_view(d, 1).window > 0, "1/5 + 1/4 + 1/3 is no whole cohort");
+	sched_done(s, d, SCHED_TROUBLE, 1);
+	ok(sched_view(d, 1).blocked_until == 1 + options.dead_ms, "with 1/2 it is: dead");
+	(void)!add(s, STR("smtp:a"), 1, 50);
+	sched_done(s, d, SCHED_TROUBLE, 50);
+	ok(sched_view(d, 50).blocked_until == 1 + options.dead_ms,
+	   "no longer for the last of them");
+
+	uint64_t now = 1 + options.dead_ms;
+	ok(start_all(s, now) == 1, "the probe");
+	sched_done(s, d, SCHED_OK, now);
+	ok(start_all(s, now) == 4, "alive, with all that waits");
+	for (int i = 0; i < 3; i++)
+		sched_done(s, d, SCHED_TROUBLE, now);
+	sched_done(s, d, SCHED_OK, now);
+	ok(sched_view(d, now).window > 0, "one that was taken forgives the others");
+	finish(s);
+}
+
+TEST(destinations_take_turns)
+{
+	struct sched_options few = options;
+	struct sched_start start;
+
+	few.attempts_max = 4;
+	struct sched *s = sched_new(&few);
+	for (int i = 0; i < 90; i++)
+		(void)!add(s, STR("smtp:large"), 1, 1);
+	for (int i = 0; i < 2; i++)
+		(void)!add(s, STR("smtp:small"), 1, 1);
+	unsigned n_small = 0;
+	for (int i = 0; i < 4; i++) {
+		ok(sched_next(s, 1, &start), "below attempts_max");
+		n_small += start.part->dest == sched_dest_find(s, STR("smtp:small"));
+		free(start.part);
+	}
+	ok(n_small == 2, "the small one has its turns between those of the large one");
+	ok(!sched_next(s, 1, &start), "attempts_max");
+	finish(s);
+}
+
+TEST(messages_of_a_destination_take_turns)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_part *huge = add(s, STR("smtp:a"), 500, 1);
+	struct sched_part *one = add(s, STR("smtp:a"), 1, 1);
+	struct sched_start start;
+
+	ok(sched_next(s, 1, &start) && start.part == huge && start.first == 0 && start.n == 50,
+	   "destination_recipient_limit recipients of the first");
+	ok(sched_next(s, 1, &start) && start.part == one && start.n == 1, "then the other");
+	ok(sched_next(s, 1, &start) && start.part == huge && start.first == 50, "then the first");
+	free(one);
+	finish(s);
+}
+
+TEST(a_rate_delay_is_one_attempt_at_a_time)
+{
+	struct sched_limits slow = limits;
+	struct sched *s = sched_new(&options);
+
+	slow.rate_delay_ms = 1000;
+	(void)!add(s, STR("smtp:a"), 1, 1);
+	(void)!add(s, STR("smtp:a"), 1, 1);
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &slow, 1);
+	ok(start_all(s, 1) == 1, "one");
+	ok(start_all(s, 9000) == 0, "while it is under way none");
+	sched_done(s, d, SCHED_OK, 10000);
+	ok(start_all(s, 10999) == 0, "nor within the delay");
+	ok(sched_deadline(s) == 11000, "up again in time");
+	ok(start_all(s, 11000) == 1, "then the next");
+	sched_done(s, d, SCHED_OK, 11000);
+	finish(s);
+}
+
+TEST(due_mail_in_the_store_is_asked_for_once)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &limits, 1), *who;
+	unsigned room;
+
+	sched_backlog(s, d, 500, 1);
+	ok(!sched_refill(s, 499, &who, &room), "not due");
+	ok(sched_deadline(s) == 500, "up in time");
+	ok(sched_refill(s, 500, &who, &room) && who == d && room == 100, "due");
+	ok(!sched_refill(s, 501, &who, &room), "it is being read");
+	sched_backlog(s, d, 502, 502); /* mail that came meanwhile */
+	(void)!add(s, STR("smtp:a"), 60, 503);
+	sched_refilled(s, d, UINT64_MAX, 503);
+	ok(!sched_refill(s, 503, &who, &room), "more than half is here");
+	ok(start_all(s, 503) == 2, "60 recipients are two attempts");
+	ok(sched_refill(s, 503, &who, &room) && room == 100, "room again for what came meanwhile");
+	sched_refilled(s, d, UINT64_MAX, 504);
+	ok(!sched_refill(s, UINT64_MAX - 1, &who, &room), "nothing left");
+	finish(s);
+}
+
+TEST(a_dead_destination_reads_no_more_than_its_probe)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_dest *d, *who;
+	unsigned room;
+
+	for (int i = 0; i < 5; i++)
+		(void)!add(s, STR("smtp:a"), 1, 1);
+	d = sched_dest_find(s, STR("smtp:a"));
+	ok(start_all(s, 1) == 5, "alive");
+	for (int i = 0; i < 5; i++)
+		sched_done(s, d, SCHED_TROUBLE, 1);
+	sched_backlog(s, d, 2, 2);
+	ok(!sched_refill(s, options.dead_ms, &who, &room), "left alone");
+	ok(sched_refill(s, 1 + options.dead_ms, &who, &room) && room == 1, "one for the probe");
+	ok(sched_has_room(s, d), "which is not there yet");
+	(void)!add(s, STR("smtp:a"), 1, 1 + options.dead_ms);
+	ok(!sched_has_room(s, d), "no more than that");
+	sched_refilled(s, d, 2, 1 + options.dead_ms);
+	ok(!sched_refill(s, 1 + options.dead_ms, &who, &room), "no more than that");
+	sched_wake(s, d, 2 + options.dead_ms);
+	ok(sched_refill(s, 2 + options.dead_ms, &who, &room) && room == 99, "until it is woken");
+	finish(s);
+}
+
+TEST(a_suspended_destination_waits)
+{
+	struct sched *s = sched_new(&options);
+
+	(void)!add(s, STR("smtp:a"), 1, 1);
+	struct sched_dest *d = sched_dest_find(s, STR("smtp:a"));
+	sched_suspend(s, d, 700, 1);
+	sched_suspend(s, d, 600, 1);
+	ok(start_all(s, 699) == 0, "the longer time counts");
+	ok(sched_view(d, 699).blocked_until == 700, "and is shown");
+	ok(start_all(s, 700) == 1, "then it goes on");
+	ok(sched_view(d, 700).window == 5, "with its window");
+	sched_done(s, d, SCHED_NEUTRAL, 700);
+	finish(s);
+}
+
+TEST(an_idle_destination_is_forgotten_after_a_while)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_start start;
+
+	(void)!add(s, STR("smtp:a"), 1, 1);
+	ok(start_all(s, 1) == 1, "one");
+	sched_done(s, sched_dest_find(s, STR("smtp:a")), SCHED_OK, 1000);
+	uint64_t end = sched_deadline(s);
+	ok(end > 1000 && end != UINT64_MAX, "it waits for its end");
+	ok(!sched_next(s, end - 1, &start) && sched_dest_find(s, STR("smtp:a")), "still known");
+	ok(!sched_next(s, end, &start) && !sched_dest_find(s, STR("smtp:a")), "forgotten");
+	ok(sched_deadline(s) == UINT64_MAX, "nothing left to wait for");
+	finish(s);
+}
+
+TEST(a_part_that_is_removed_is_not_tried)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_part *p = add(s, STR("smtp:a"), 70, 1);
+	struct sched_start start;
+
+	ok(sched_next(s, 1, &start) && start.n == 50, "fifty are under way");
+	sched_remove(s, p, 2);
+	ok(!sched_next(s, 2, &start), "the others are not");
+	ok(sched_totals(s).n_rcpts == 0 && sched_totals(s).n_attempts == 1, "counted");
+	free(p);
+	finish(s);
+}
+
+/* ---- any order of events ---- */
+
+enum { DESTS = 40, EVENTS = 200000, SLOTS = 4000 };
+
+struct model {
+	struct sched *s;
+	uint64_t seed, now;
+	struct {
+		struct sched_part part;
+		bool is_used;
+		unsigned n_running;
+	} slot[SLOTS];
+	unsigned n_running, n_dest_running[DESTS];
+	uint64_t n_added, n_ended;
+	unsigned n_waiting;
+};
+
+static uint64_t model_random(struct model *m, uint64_t below)
+{
+	m->seed = m->seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (m->seed >> 33) % below;
+}
+
+static struct sched_dest *model_dest(struct model *m, unsigned i)
+{
+	char name[16];
+	int n = snprintf(name, sizeof(name), "smtp:%u", i);
+
+	return sched_dest(m->s, str_span(name, (size_t)n), &limits, m->now);
+}
+
+static unsigned model_index(const struct sched_dest *d)
+{
+	uint64_t i;
+
+	ok(str_to_u64(str_from(sched_view(d, 0).name, 5), &i), "its name");
+	return (unsigned)i;
+}
+
+static void model_add(struct model *m)
+{
+	size_t i = model_random(m, SLOTS);
+
+	if (m->slot[i].is_used)
+		return;
+	m->slot[i].is_used = true;
+	m->slot[i].part = (struct sched_part){ .n_rcpts = 1 + (unsigned)model_random(m, 130) };
+	m->n_added += m->slot[i].part.n_rcpts;
+	sched_add(m->s, model_dest(m, (unsigned)model_random(m, DESTS)), &m->slot[i].part, m->now);
+}
+
+static void model_start(struct model *m)
+{
+	struct sched_start start;
+
+	if (!sched_next(m->s, m->now, &start))
+		return;
+	unsigned i = model_index(start.part->dest);
+	struct sched_dest_view v = sched_view(start.part->dest, m->now);
+
+	ok(start.n > 0 && start.n <= limits.rcpts_max, "some recipients, not too many");
+	ok(start.first + start.n <= start.part->n_rcpts, "of those that are there");
+	ok(v.n_attempts == ++m->n_dest_running[i], "counted");
+	ok(v.n_attempts <= (v.window ? v.window : 1), "within the window");
+	ok(++m->n_running <= 100, "within attempts_max");
+	ok(v.blocked_until == 0, "not blocked");
+	m->n_ended += start.n;
+	if (start.first + start.n == start.part->n_rcpts) {
+		for (size_t k = 0; k < SLOTS; k++)
+			if (&m->slot[k].part == start.part)
+				m->slot[k].is_used = false;
+	}
+}
+
+static void model_end(struct model *m)
+{
+	unsigned i = (unsigned)model_random(m, DESTS);
+
+	if (m->n_dest_running[i] == 0)
+		return;
+	m->n_dest_running[i]--;
+	m->n_running--;
+	/* some destinations are bad, and get better */
+	bool is_bad = i % 4 == 0 && m->now % 1000000 < 600000;
+	sched_done(m->s, model_dest(m, i),
+		   model_random(m, 9) == 0 ? SCHED_NEUTRAL
+		   : is_bad                ? SCHED_TROUBLE
+					   : SCHED_OK,
+		   m->now);
+}
+
+static void model_drain(struct model *m)
+{
+	for (int i = 0; i < 1000000 && (m->n_ended < m->n_added || m->n_running > 0); i++) {
+		uint64_t wake = sched_deadline(m->s);
+		model_start(m);
+		if (m->n_running > 0)
+			for (unsigned k = 0; k < DESTS; k++)
+				model_end(m);
+		else if (wake != UINT64_MAX && wake > m->now)
+			m->now = wake;
+	}
+}
+
+TEST(whatever_happens_nothing_is_lost_and_no_bound_is_passed)
+{
+	struct sched_options o = options;
+	struct model *m = base_alloc(sizeof(*m));
+
+	o.attempts_max = 100;
+	m->s = sched_new(&o);
+	m->seed = 7;
+	m->now = 1;
+	for (int i = 0; i < EVENTS; i++) {
+		switch (model_random(m, 8)) {
+		case 0:
+			model_add(m);
+			break;
+		case 1:
+		case 2:
+		case 3:
+			model_start(m);
+			break;
+		case 4:
+		case 5:
+		case 6:
+			model_end(m);
+			break;
+		case 7:
+			m->now += model_random(m, 20000);
+			break;
+		}
+	}
+	model_drain(m);
+	ok(m->n_ended == m->n_added, "every recipient had its attempt");
+	ok(sched_totals(m->s).n_rcpts == 0, "nothing waits");
+	sched_free(m->s);
+	free(m);
+}
+
+static const struct {
+	const char *rule;
+	uint64_t age, want;
+} retry_cases[] = {
+	{ "a fresh message waits the least", 0, 300 },
+	{ "as long again as it has waited", 1000, 1000 },
+	{ "never more than the most", 100000, 4000 },
+};
+
+TEST(a_message_waits_longer_each_time)
+{
+	FOR_EACH(c, retry_cases)
+		ok(sched_retry_after(c->age, 300, 4000) == c->want, c->rule);
+	ok(sched_retry_after(1, 300, 100) == 300, "the least counts when it is more than the most");
+}
+
+TEST_MAIN(RUN(a_window_bounds_the_attempts_and_grows_with_success),
+	  RUN(a_window_that_is_not_used_does_not_grow),
+	  RUN(trouble_shrinks_the_window_and_a_whole_cohort_of_it_kills),
+	  RUN(a_dead_destination_gets_one_probe_after_a_time_that_doubles),
+	  RUN(what_was_under_way_at_a_death_does_not_prolong_it_but_may_end_it),
+	  RUN(destinations_take_turns), RUN(messages_of_a_destination_take_turns),
+	  RUN(a_rate_delay_is_one_attempt_at_a_time), RUN(due_mail_in_the_store_is_asked_for_once),
+	  RUN(a_dead_destination_reads_no_more_than_its_probe), RUN(a_suspended_destination_waits),
+	  RUN(an_idle_destination_is_forgotten_after_a_while),
+	  RUN(a_part_that_is_removed_is_not_tried),
+	  RUN(whatever_happens_nothing_is_lost_and_no_bound_is_passed),
+	  RUN(a_message_waits_longer_each_time))
