@@ -11,6 +11,7 @@
 #include "json/facts.h"
 #include "mail/nexthop.h"
 #include "os/os.h"
+#include "policy/compare.h"
 
 enum {
 	EXPLAIN_REPORT_MAX = 64 * 1024 * 1024,
@@ -201,14 +202,6 @@ static int explain_route_status(const struct route *r)
 	return is_lookup_failure(r->outcome.status) ? EXPLAIN_CANNOT_TELL : EXPLAIN_REFUSED;
 }
 
-/* False as well when no session could satisfy it: TLS is required and cannot start, or no
- * certificate is good enough. */
-static bool is_usable(const struct policy_decision *d)
-{
-	return policy_decision_allows_host(d) &&
-	       (d->level <= TLS_LEVEL_MAY || (d->is_usable && !d->never_matches));
-}
-
 static int explain_status(const struct explain *x)
 {
 	bool is_unknown = false, has_gap = false;
@@ -222,7 +215,7 @@ static int explain_status(const struct explain *x)
 			      is_lookup_failure(d->hosts.failure.status);
 		for (size_t k = 0; k < d->n_hosts; k++) {
 			const struct explain_host *h = &d->host[k];
-			if (h->is_decided && is_usable(&h->decision))
+			if (h->is_decided && policy_decision_can_be_met(&h->decision))
 				return EX_OK;
 			has_gap |= !h->is_decided;
 			is_unknown |= is_lookup_failure(h->decision.error.status);
