@@ -8,14 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-static void on_wake(uv_async_t *async)
-{
-	struct net_loop *l = async->data;
-
-	if (l->woken)
-		l->woken(l->wake_arg);
-}
-
 struct net_loop *net_loop_new(void)
 {
 	struct net_loop *l = base_alloc(sizeof(*l));
@@ -23,9 +15,6 @@ struct net_loop *net_loop_new(void)
 	/* libuv writes without MSG_NOSIGNAL: a peer that hangs up would end the process. */
 	signal(SIGPIPE, SIG_IGN);
 	CHECK(uv_loop_init(&l->uv) == 0);
-	CHECK(uv_async_init(&l->uv, &l->async, on_wake) == 0);
-	l->async.data = l;
-	uv_unref((uv_handle_t *)&l->async);
 	return l;
 }
 
@@ -36,7 +25,6 @@ void net_loop_free(struct net_loop *l)
 	CHECK(l->n_owned == 0);
 	while (l->finishing)
 		net_stream_abandon(l->finishing);
-	uv_close((uv_handle_t *)&l->async, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&l->uv) == 0);
 	free(l);
@@ -62,24 +50,6 @@ uint64_t net_loop_now(struct net_loop *l)
 {
 	uv_update_time(&l->uv);
 	return uv_now(&l->uv);
-}
-
-void net_loop_on_wake(struct net_loop *l, void (*woken)(void *arg), void *arg)
-{
-	l->woken = woken;
-	l->wake_arg = arg;
-	if (woken)
-		uv_ref((uv_handle_t *)&l->async);
-	else
-		uv_unref((uv_handle_t *)&l->async);
-}
-
-void net_loop_wake(struct net_loop *l)
-{
-	/* libuv before 1.53 reads its "pending" flag without ordering it after the caller's own
-	 * writes: without the fence a note posted just before may be missed. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	uv_async_send(&l->async);
 }
 
 struct work {
@@ -123,7 +93,7 @@ static void on_closed(uv_handle_t *h)
 	free(h);
 }
 
-static void close_handle(uv_handle_t *h)
+void net_handle_free(uv_handle_t *h)
 {
 	owner_of(h)->n_owned--;
 	uv_close(h, on_closed);
@@ -149,7 +119,7 @@ struct net_timer *net_timer_new(struct net_loop *l, void (*expired)(void *arg), 
 void net_timer_free(struct net_timer *t)
 {
 	if (t)
-		close_handle((uv_handle_t *)&t->uv);
+		net_handle_free((uv_handle_t *)&t->uv);
 }
 
 static void on_timer(uv_timer_t *uv)
@@ -209,7 +179,7 @@ net_watch_new(struct net_loop *l, int fd, void (*readable)(void *arg), void *arg
 void net_watch_free(struct net_watch *w)
 {
 	if (w)
-		close_handle((uv_handle_t *)&w->uv);
+		net_handle_free((uv_handle_t *)&w->uv);
 }
 
 struct net_signal {
@@ -242,5 +212,5 @@ net_signal_new(struct net_loop *l, int signum, void (*caught)(void *arg, int sig
 void net_signal_free(struct net_signal *s)
 {
 	if (s)
-		close_handle((uv_handle_t *)&s->uv);
+		net_handle_free((uv_handle_t *)&s->uv);
 }

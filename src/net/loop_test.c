@@ -1,7 +1,6 @@
 #include "base/test.h"
 #include "net/net.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@ struct seen {
 	char order[16];
 	size_t n;
 	int fd, signum;
-	bool was_elsewhere;
 };
 
 static void see(struct seen *s, char what)
@@ -71,30 +69,6 @@ static void on_stop(void *arg)
 
 	see(s, 's');
 	net_loop_stop(s->l);
-}
-
-static void *wake_from_elsewhere(void *arg)
-{
-	struct seen *s = arg;
-
-	s->was_elsewhere = true;
-	net_loop_wake(s->l);
-	return NULL;
-}
-
-TEST(wake_from_another_thread)
-{
-	struct seen s = { .l = net_loop_new() };
-	pthread_t t;
-
-	net_loop_on_wake(s.l, on_stop, &s);
-	ok(pthread_create(&t, NULL, wake_from_elsewhere, &s) == 0, "thread");
-	net_loop_run(s.l);
-	ok(s.n == 1 && s.was_elsewhere, "woken once, after what was written before");
-	pthread_join(t, NULL);
-	net_loop_on_wake(s.l, NULL, NULL);
-	net_loop_run(s.l);
-	net_loop_free(s.l);
 }
 
 static void on_work(void *arg)
@@ -185,5 +159,5 @@ TEST(signal_is_caught)
 	net_loop_free(s.l);
 }
 
-TEST_MAIN(RUN(timers_in_order), RUN(wake_from_another_thread), RUN(work_then_done),
-	  RUN(watch_is_level_triggered), RUN(watch_of_nothing), RUN(signal_is_caught))
+TEST_MAIN(RUN(timers_in_order), RUN(work_then_done), RUN(watch_is_level_triggered),
+	  RUN(watch_of_nothing), RUN(signal_is_caught))

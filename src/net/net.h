@@ -1,7 +1,7 @@
 /* Loops, timers, streams, listeners: the room that owns libuv. Nothing here knows SMTP or TLS.
  *
  * Thread: a loop and all that is made on it belong to the one thread that runs it; only
- * net_loop_wake may be called from elsewhere. Calls come from inside net_loop_run and never from
+ * net_chan_post may be called from elsewhere. Calls come from inside net_loop_run and never from
  * inside the function that caused them, so a stream, timer, watch or listener may be freed in any
  * call, its own included; after its free function no call of it comes. What libuv still needs of
  * the memory is kept and given back inside this room. Times are monotonic ms. */
@@ -55,14 +55,27 @@ void net_loop_drain(struct net_loop *l);
 void net_loop_stop(struct net_loop *l);    /* the run ends after the present call */
 uint64_t net_loop_now(struct net_loop *l); /* the clock of timers */
 
-/* The only call for other threads: `woken` is called once or more times on the loop's thread after
- * any number of net_loop_wake. One per loop; keeps the loop running until set to NULL. */
-void net_loop_on_wake(struct net_loop *l, void (*woken)(void *arg), void *arg);
-void net_loop_wake(struct net_loop *l);
-
 /* Runs `work` on a thread of the pool, then `done` on the loop's thread. For calls that block
  * (getaddrinfo, files on slow disks). It cannot be cancelled: `arg` must live until `done`. */
 void net_loop_work(struct net_loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+
+/* A channel: notes from any threads to the one of the loop, in the order of posting. A note is a
+ * member of what it carries, which belongs to the channel from post to `received`. */
+struct net_note {
+	struct net_note *next; /* the channel's */
+};
+
+struct net_chan;
+MUST_USE struct net_chan *
+net_chan_new(struct net_loop *l, void (*received)(void *arg, struct net_note *n), void *arg);
+/* Nobody may post any more, and nothing may be left to take: a CHECK. */
+void net_chan_free(struct net_chan *c);
+void net_chan_post(struct net_chan *c, struct net_note *n); /* from any thread */
+/* The oldest note that was not received yet, or NULL: for those that are left at the end. */
+MUST_USE struct net_note *net_chan_take(struct net_chan *c);
+/* An open channel keeps the loop running only while it is held. */
+void net_chan_hold(struct net_chan *c);
+void net_chan_release(struct net_chan *c);
 
 struct net_timer;
 MUST_USE struct net_timer *net_timer_new(struct net_loop *l, void (*expired)(void *arg), void *arg);

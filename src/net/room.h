@@ -13,13 +13,14 @@
 
 struct net_loop {
 	uv_loop_t uv;
-	uv_async_t async;
-	void (*woken)(void *arg);
-	void *wake_arg;
 	size_t n_owned;               /* handed out and not freed yet */
 	struct net_stream *finishing; /* streams that nobody owns any more */
 	char read_mem[NET_READ_MAX];  /* of the read going on; one at a time */
 };
+
+/* For the owner of a handle that is its first member: closes it, and frees it when libuv lets
+ * go. */
+void net_handle_free(uv_handle_t *h);
 
 /* Fills *f from a libuv error (negative). */
 void net_failure_set(struct net_failure *f, int uv_error);
