@@ -65,6 +65,8 @@
 #define TABLE_NESTING_MAX 32         /* tables in tables */
 #define TABLE_PCRE_STEPS_MAX 1000000 /* of one match: some 10 ms, PCRE2's own is ten times it */
 #define TABLE_PCRE_HEAP_KIB_MAX (20 * 1024) /* of one match */
+#define TABLE_REMOTE_CONNECTIONS_MAX 8      /* of one table to its server, each with a thread */
+#define TABLE_REMOTE_WAITING_MAX 16384      /* lookups that wait for one server */
 
 /* TLS */
 #define TLS_ANCHORS_MAX 4096 /* certificates and keys of trust anchor files for one session */

@@ -336,7 +336,8 @@ static int check_run(struct check *c)
 		return cmd_fail(&e);
 	check_add_all(c, findings);
 	if (conf) {
-		struct tables *t = cmd_tables_open(conf, check_table_found, c);
+		struct table_options o = { .found = check_table_found, .arg = c };
+		struct tables *t = cmd_tables_open(conf, &o);
 		check_tables(c, conf, t);
 		check_routing(c, conf, t);
 		check_dns(c, conf);

@@ -8,6 +8,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/table_options.h"
+#include "net/net.h"
 #include "os/os.h"
 
 static const struct str query_help = STR_INIT(
@@ -28,20 +29,42 @@ enum { QUERY_NOT_FOUND = 1, QUERY_OUTPUT_MAX = 64 * 1024 * 1024 };
 
 struct query {
 	struct cmd_sources sources;
+	struct net_loop *loop;
 	struct tables *tables;
 	struct str table; /* "type:name" */
 	struct str key;
 };
 
+struct query_wait {
+	struct arena *arena;
+	struct answer answer;
+};
+
+static void query_answered(void *arg, const struct answer *answer)
+{
+	struct query_wait *w = arg;
+
+	w->answer = answer_copy(w->arena, answer);
+}
+
+/* The loop runs until a server has answered or its time is over. */
 static struct answer query_ask(struct query *q, struct arena *a, struct str key)
 {
-	struct table_query t = { .arena = a, .key = key, .now_ms = os_now_ms() };
-	struct answer answer;
-	struct table_lookup *waiting =
-		table_set_lookup(tables_find(q->tables, q->table), &t, &answer);
+	struct query_wait w = {
+		.arena = a,
+		.answer = { .status = ANSWER_FAILED, .failure = STR("no answer came") },
+	};
+	struct table_query t = {
+		.arena = a,
+		.key = key,
+		.now_ms = os_now_ms(),
+		.answered = query_answered,
+		.arg = &w,
+	};
 
-	CHECK(waiting == NULL); /* no type here waits for anybody */
-	return answer;
+	if (table_set_lookup(tables_find(q->tables, q->table), &t, &w.answer) != NULL)
+		net_loop_run(q->loop);
+	return w.answer;
 }
 
 /* The exit code for one answer; what was found is printed. */
@@ -111,11 +134,13 @@ static int query_run(struct query *q)
 
 	if (!cmd_table_is_utf8(&q->sources, &o.is_utf8, &status))
 		return status;
+	q->loop = o.loop = net_loop_new();
 	q->tables = tables_new(&o);
 	tables_open(q->tables, q->table, q->table, os_now_ms());
 	bool is_lines = str_eq(q->key, STR("-"));
 	status = is_lines ? query_lines(q) : query_one(q, q->key, false);
 	tables_free(q->tables);
+	net_loop_free(q->loop);
 	return status;
 }
 

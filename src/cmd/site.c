@@ -35,15 +35,7 @@ static void open_listed_tables(struct tables *t, const struct conf *conf)
 	arena_free(a);
 }
 
-struct tables *cmd_tables_open(const struct conf *conf,
-			       void (*found)(void *arg, const struct table_finding *f), void *arg)
-{
-	struct table_options o = { .found = found, .arg = arg };
-
-	return cmd_tables_open_with(conf, &o);
-}
-
-struct tables *cmd_tables_open_with(const struct conf *conf, const struct table_options *options)
+struct tables *cmd_tables_open(const struct conf *conf, const struct table_options *options)
 {
 	struct table_options o = *options;
 	o.is_utf8 = conf_bool(conf, CONF_smtputf8_enable);
@@ -58,11 +50,17 @@ struct tables *cmd_tables_open_with(const struct conf *conf, const struct table_
 
 static bool site_open_lookups(struct cmd_site *s, const struct cmd_site_options *o, struct error *e)
 {
+	struct table_options tables = {
+		.found = o->found,
+		.arg = o->arg,
+		.loop = s->deliver.loop,
+	};
+
 	if (o->is_offline) {
 		s->deliver.ask = ask_new_offline(s->deliver.loop, o->facts);
 		return true;
 	}
-	s->tables = cmd_tables_open(s->conf, o->found, o->arg);
+	s->tables = cmd_tables_open(s->conf, &tables);
 	s->dns = ask_dns_new(s->deliver.loop, s->conf, e);
 	if (!s->dns)
 		return false;

@@ -30,14 +30,10 @@ MUST_USE bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o
 MUST_USE bool cmd_site_open_tls(struct cmd_site *s, struct error *e);
 void cmd_site_close(struct cmd_site *s);
 
-/* Opens the tables that the configuration names; `found` is told what is wrong with them. */
-MUST_USE struct tables *cmd_tables_open(const struct conf *conf,
-					void (*found)(void *arg, const struct table_finding *f),
-					void *arg);
-
-/* The same with options; `is_utf8` is the configuration's. */
+/* Opens the tables that the configuration names; `is_utf8` of the options is the
+ * configuration's. */
 MUST_USE struct tables *
-cmd_tables_open_with(const struct conf *conf, const struct table_options *options);
+cmd_tables_open(const struct conf *conf, const struct table_options *options);
 
 /* table_options.found: one line on standard error for what is wrong. */
 void cmd_say_table_finding(void *arg, const struct table_finding *f);

@@ -72,7 +72,7 @@ open_tables(const struct conf *conf, void (*found)(void *arg, const struct table
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		types[i] = &remote_types[i];
-	return cmd_tables_open_with(conf, &o);
+	return cmd_tables_open(conf, &o);
 }
 
 /* ---- one configuration ---- */

@@ -31,6 +31,7 @@ struct table_finding {
 	struct str remedy; /* what to do, may be "" */
 };
 
+struct net_loop;   /* net/net.h */
 struct table_type; /* table/type.h */
 
 struct table_options {
@@ -39,6 +40,9 @@ struct table_options {
 	 * NULL. */
 	void (*found)(void *arg, const struct table_finding *f);
 	void *arg;
+	/* Where answers of servers come in; it must outlive the tables. NULL: tables that ask a
+	 * server fail every lookup. */
+	struct net_loop *loop;
 	const struct table_type *const *types; /* asked for before the built-in ones */
 	size_t n_types;
 };
@@ -64,8 +68,8 @@ MUST_USE struct table_set *
 table_set_new(struct str param, struct str list, const struct table_options *o, uint64_t now_ms);
 void table_set_free(struct table_set *s); /* no lookup may be under way; NULL is fine */
 
-/* NULL: *answer is filled, and `answered` is not called; all types of today answer so. Else
- * `answered` is called once, later and not from inside this call. */
+/* NULL: *answer is filled, and `answered` is not called. Else `answered` is called once,
+ * later and not from inside this call: that is how tables that ask a server answer. */
 MUST_USE struct table_lookup *
 table_set_lookup(struct table_set *s, const struct table_query *q, struct answer *answer);
 void table_lookup_cancel(struct table_lookup *l); /* no call comes; not after `answered` */
