@@ -46,8 +46,10 @@
 #define ASK_RUN_MAX 1024      /* questions for one destination */
 
 /* policy */
-#define POLICY_ASKS_MAX 192  /* questions one decision may ask; a parent walk asks one a label */
-#define POLICY_TRACE_MAX 128 /* steps of a trace */
+#define POLICY_ASKS_MAX 192   /* questions one decision may ask; a parent walk asks one a label */
+#define POLICY_TRACE_MAX 128  /* steps of a trace */
+#define POLICY_CACHE_MAX 1024 /* decisions kept for use again */
+#define POLICY_CACHE_ENTRY_MAX (16 * 1024) /* of one of them; a larger one is made anew */
 
 /* configuration and tables */
 #define CONF_FILE_MAX (4 * 1024 * 1024)

@@ -100,6 +100,16 @@ static void work_out_settings(struct arena *a, struct policy_config *c)
 	}
 }
 
+/* The older one is ignored beside the other. */
+struct str policy_config_tables(const struct policy_config *cfg)
+{
+	if (conf_str(cfg->conf, CONF_smtp_tls_policy_maps).n)
+		return conf_name(CONF_smtp_tls_policy_maps);
+	if (conf_str(cfg->conf, CONF_smtp_tls_per_site).n)
+		return conf_name(CONF_smtp_tls_per_site);
+	return STR("");
+}
+
 const struct policy_config *
 policy_config_new(struct arena *a, const struct conf *conf, struct error *e)
 {

@@ -38,6 +38,10 @@ struct policy_config;
 MUST_USE const struct policy_config *
 policy_config_new(struct arena *a, const struct conf *conf, struct error *e);
 
+/* The parameter whose tables are asked, smtp_tls_policy_maps or smtp_tls_per_site; "" when none
+ * are. */
+struct str policy_config_tables(const struct policy_config *cfg);
+
 struct policy_subject {
 	struct str nexthop; /* verbatim */
 	struct str host;    /* server name about to be connected to, or the bare address */

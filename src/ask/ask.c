@@ -353,6 +353,11 @@ struct ask *ask_new_offline(struct net_loop *l, struct fact_set facts)
 	return k;
 }
 
+bool ask_tables_version(struct ask *k, struct str param, uint64_t *version)
+{
+	return !k->is_offline && tables_version(k->tables, param, net_loop_now(k->loop), version);
+}
+
 struct net_loop *ask_loop(const struct ask *k)
 {
 	return k->loop;

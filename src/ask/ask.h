@@ -26,6 +26,10 @@ struct net_loop *ask_loop(const struct ask *k);
 /* The resolver as the configuration wants it (hopseal_dns_*, inet_protocols). */
 MUST_USE struct dns *ask_dns_new(struct net_loop *l, const struct conf *conf, struct error *e);
 
+/* The version of a parameter's tables, as tables_version. False: they cannot tell, or there are
+ * none, as offline. */
+MUST_USE bool ask_tables_version(struct ask *k, struct str param, uint64_t *version);
+
 /* One question. `answered` is called once from the loop, never from inside this call, with the
  * answer borrowed for the call; NULL: offline, and not among the facts. */
 struct ask_query;

@@ -103,4 +103,5 @@ const struct table_type table_type_cdb = {
 	.close = indexed_close,
 	.refresh = indexed_refresh,
 	.each = indexed_each,
+	.version = indexed_version,
 };

@@ -224,6 +224,20 @@ static void compound_refresh(void *table, uint64_t now_ms)
 		table_set_refresh(t->sets[i], now_ms);
 }
 
+static bool compound_version(void *table, uint64_t now_ms, uint64_t *version)
+{
+	struct compound *t = table;
+	uint64_t one;
+
+	*version = 0;
+	for (size_t i = 0; i < t->n; i++) {
+		if (!table_set_version(t->sets[i], now_ms, &one))
+			return false;
+		*version += one;
+	}
+	return true;
+}
+
 const struct table_type table_type_union = {
 	.name = STR_INIT("unionmap"),
 	.open = union_open,
@@ -232,6 +246,7 @@ const struct table_type table_type_union = {
 	.cancel = compound_cancel,
 	.refresh = compound_refresh,
 	.has_patterns = compound_has_patterns,
+	.version = compound_version,
 };
 
 const struct table_type table_type_pipe = {
@@ -242,4 +257,5 @@ const struct table_type table_type_pipe = {
 	.cancel = compound_cancel,
 	.refresh = compound_refresh,
 	.has_patterns = compound_has_patterns,
+	.version = compound_version,
 };

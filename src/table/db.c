@@ -121,6 +121,7 @@ const struct table_type table_type_hash = {
 	.close = indexed_close,
 	.refresh = indexed_refresh,
 	.each = indexed_each,
+	.version = indexed_version,
 };
 
 const struct table_type table_type_btree = {
@@ -130,4 +131,5 @@ const struct table_type table_type_btree = {
 	.close = indexed_close,
 	.refresh = indexed_refresh,
 	.each = indexed_each,
+	.version = indexed_version,
 };

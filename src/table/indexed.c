@@ -25,6 +25,7 @@ struct indexed {
 	int fd;   /* of db, else -1 */
 	struct stat version;
 	struct error why_not;
+	uint64_t n_versions; /* that have answered, or ceased to */
 
 	uint64_t next_check_ms;
 	bool is_told; /* that the file as it is cannot be used */
@@ -115,6 +116,7 @@ static void indexed_drop(struct indexed *t)
 	close(t->fd);
 	t->db = NULL;
 	t->fd = -1;
+	t->n_versions++;
 }
 
 static bool indexed_load(struct indexed *t, struct error *why)
@@ -138,6 +140,7 @@ static bool indexed_load(struct indexed *t, struct error *why)
 	t->db = db;
 	t->fd = fd;
 	t->version = version;
+	t->n_versions++;
 	return true;
 }
 
@@ -220,6 +223,18 @@ void indexed_refresh(void *table, uint64_t now_ms)
 		return;
 	t->next_check_ms = now_ms + CHECK_EVERY_MS;
 	indexed_look(t);
+}
+
+/* The file under its name once a second, as lookups do; the open one for changes in place. */
+bool indexed_version(void *table, uint64_t now_ms, uint64_t *version)
+{
+	struct indexed *t = table;
+
+	indexed_refresh(t, now_ms);
+	if (t->db != NULL && !indexed_is_intact(t))
+		indexed_look(t);
+	*version = t->n_versions;
+	return true;
 }
 
 /* ---- lookups ---- */

@@ -29,6 +29,7 @@ MUST_USE void *
 indexed_open(const struct indexed_engine *engine, const struct table_context *c, uint64_t now_ms);
 bool indexed_lookup(void *table, struct table_lookup *l);
 void indexed_refresh(void *table, uint64_t now_ms);
+bool indexed_version(void *table, uint64_t now_ms, uint64_t *version);
 void indexed_each(const void *table, void (*entry)(void *arg, const struct table_entry *e),
 		  void *arg);
 void indexed_close(void *table);

@@ -84,6 +84,14 @@ static void lab_fini(struct lab *lab)
 	arena_free(lab->arena);
 }
 
+static uint64_t lab_version(struct lab *lab)
+{
+	uint64_t v = 0;
+
+	ok(table_set_version(lab->set, lab->now_ms, &v), "a file can tell");
+	return v;
+}
+
 static struct str lab_ask(struct lab *lab, struct str key)
 {
 	struct table_query q = { .arena = lab->arena, .key = key, .now_ms = lab->now_ms };
@@ -156,8 +164,11 @@ TEST(indexed_changes)
 		lab_init(&lab, *type);
 		ok(lab_build(&lab, STR("k v\n"), &e), e.text);
 		lab_open(&lab);
+		uint64_t first = lab_version(&lab);
 		ok(lab_build(&lab, STR("k w\n"), &e), e.text);
+		ok(lab_version(&lab) == first, "not looked at within a second");
 		lab.now_ms += 2000;
+		ok(lab_version(&lab) > first, *type);
 		ok_str(lab_ask(&lab, STR("k")), STR("=w"), *type);
 		ok_str(lab.heard.text, STR("reloaded;"), *type);
 		lab_fini(&lab);
@@ -194,7 +205,9 @@ TEST(indexed_overwritten)
 		ok(lab_build(&lab, STR("k v\n"), &e), e.text);
 		lab_open(&lab);
 		ok_str(lab_ask(&lab, STR("k")), STR("=v"), *type);
+		uint64_t first = lab_version(&lab);
 		ok(truncate(lab.file.p, 100) == 0, "truncate");
+		ok(lab_version(&lab) > first, "at once, as a lookup would");
 		ok_str(lab_ask(&lab, STR("k")), STR("!"), *type);
 		ok_str(lab.heard.text, STR("open;"), *type);
 		lab_fini(&lab);

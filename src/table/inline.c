@@ -127,4 +127,5 @@ const struct table_type table_type_inline = {
 	.lookup = inline_lookup,
 	.close = inline_close,
 	.each = inline_each,
+	.version = table_never_changes,
 };

@@ -113,4 +113,5 @@ const struct table_type table_type_lmdb = {
 	.close = indexed_close,
 	.refresh = indexed_refresh,
 	.each = indexed_each,
+	.version = indexed_version,
 };

@@ -154,4 +154,5 @@ const struct table_type table_type_pcre = {
 	.close = rules_close,
 	.refresh = rules_refresh,
 	.has_patterns = rules_has_patterns,
+	.version = textfile_version,
 };

@@ -110,4 +110,5 @@ const struct table_type table_type_regexp = {
 	.close = rules_close,
 	.refresh = rules_refresh,
 	.has_patterns = rules_has_patterns,
+	.version = textfile_version,
 };

@@ -40,6 +40,14 @@ bool table_key_is_folded(struct str key)
 	return is_folded;
 }
 
+bool table_never_changes(void *table, uint64_t now_ms, uint64_t *version)
+{
+	(void)table;
+	(void)now_ms;
+	*version = 0;
+	return true;
+}
+
 /* What stands in for a table that cannot be used. */
 
 static bool broken_lookup(void *table, struct table_lookup *l)
@@ -58,6 +66,7 @@ static const struct table_type table_type_broken = {
 	.name = STR_INIT(""),
 	.lookup = broken_lookup,
 	.close = broken_close,
+	.version = table_never_changes,
 };
 
 static void table_break(struct table_set *s, struct table *t, struct table_finding f)
@@ -290,6 +299,21 @@ void table_set_refresh(struct table_set *s, uint64_t now_ms)
 	for (size_t i = 0; i < s->n; i++)
 		if (s->tables[i]->type->refresh != NULL)
 			s->tables[i]->type->refresh(s->tables[i]->state, now_ms);
+}
+
+/* Numbers that only grow: so does their sum. */
+bool table_set_version(struct table_set *s, uint64_t now_ms, uint64_t *version)
+{
+	uint64_t one;
+
+	*version = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct table *t = s->tables[i];
+		if (t->type->version == NULL || !t->type->version(t->state, now_ms, &one))
+			return false;
+		*version += one;
+	}
+	return true;
 }
 
 bool table_set_each(const struct table_set *s,

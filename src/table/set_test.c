@@ -321,6 +321,30 @@ TEST(table_lookup_later)
 	arena_free(a);
 }
 
+static const struct {
+	const char *list;
+	bool can_tell;
+} versions[] = {
+	{ "", true },
+	{ "static:v, inline:{k=v}, fail:x, nosuch:x", true },
+	{ "unionmap:{static:v, pipemap:{static:a, static:b}}", true },
+	{ "regexp:{{/x/ y}}", true },
+	{ "randmap:{a, b}", false },
+	{ "static:v, unionmap:{static:v, randmap:{a}}", false },
+};
+
+TEST(tables_that_can_tell)
+{
+	struct table_options o = { .is_utf8 = true };
+	uint64_t v;
+
+	FOR_EACH(c, versions) {
+		struct table_set *s = table_set_new(STR("p"), str_of(c->list), &o, 0);
+		ok(table_set_version(s, 0, &v) == c->can_tell, c->list);
+		table_set_free(s);
+	}
+}
+
 TEST(tables)
 {
 	struct arena *a = arena_new();
@@ -329,6 +353,7 @@ TEST(tables)
 	struct tables *t = tables_new(&o);
 	struct table_query q = { .arena = a, .key = STR("k") };
 	struct answer answer;
+	uint64_t version;
 
 	tables_open(t, STR("smtp_tls_per_site"), STR("static:v"), 0);
 	tables_open(t, STR("transport_maps"), STR(""), 0);
@@ -344,10 +369,12 @@ TEST(tables)
 		expect(a, &answer, STR("=x"), "a table by itself");
 	}
 	tables_refresh(t, 5000);
+	ok(tables_version(t, STR("smtp_tls_per_site"), 5000, &version), "can tell");
+	ok(!tables_version(t, STR("smtp_tls_policy_maps"), 5000, &version), "not opened");
 	tables_free(t);
 	tables_free(NULL);
 	arena_free(a);
 }
 
 TEST_MAIN(RUN(table_set_lookup), RUN(table_set_without_smtputf8), RUN(remedies),
-	  RUN(table_set_each), RUN(table_lookup_later), RUN(tables))
+	  RUN(table_set_each), RUN(table_lookup_later), RUN(tables_that_can_tell), RUN(tables))

@@ -35,6 +35,7 @@ const struct table_type table_type_static = {
 	.open = static_open,
 	.lookup = static_lookup,
 	.close = free,
+	.version = table_never_changes,
 };
 
 /* randmap:{value, value}: every key has one of them, any. A value in braces keeps them, as in
@@ -128,4 +129,5 @@ const struct table_type table_type_fail = {
 	.open = fail_open,
 	.lookup = fail_lookup,
 	.close = free,
+	.version = table_never_changes,
 };

@@ -78,6 +78,11 @@ void table_lookup_cancel(struct table_lookup *l); /* no call comes; not after `a
  * that it asks. */
 void table_set_refresh(struct table_set *s, uint64_t now_ms);
 
+/* Refreshes, and sets *version to a number that only grows, and grows whenever an answer may have
+ * become another one: what was made of answers is good while it stays. False: a table of the list
+ * cannot tell (randmap, and whatever asks somebody else). */
+MUST_USE bool table_set_version(struct table_set *s, uint64_t now_ms, uint64_t *version);
+
 /* All entries of the tables that can list theirs, in the order of list and file. Keys as stored:
  * A-Z lowered. False: there are tables that cannot. */
 struct table_entry {
@@ -101,5 +106,8 @@ struct table_set *tables_find(const struct tables *t, struct str param); /* NULL
 MUST_USE struct table_lookup *tables_lookup(struct tables *t, struct str param,
 					    const struct table_query *q, struct answer *answer);
 void tables_refresh(struct tables *t, uint64_t now_ms);
+/* As table_set_version. False, too, when the parameter was not opened. */
+MUST_USE bool
+tables_version(struct tables *t, struct str param, uint64_t now_ms, uint64_t *version);
 
 #endif

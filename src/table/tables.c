@@ -70,6 +70,13 @@ struct table_lookup *tables_lookup(struct tables *t, struct str param, const str
 	return NULL;
 }
 
+bool tables_version(struct tables *t, struct str param, uint64_t now_ms, uint64_t *version)
+{
+	struct table_set *s = tables_find(t, param);
+
+	return s != NULL && table_set_version(s, now_ms, version);
+}
+
 void tables_refresh(struct tables *t, uint64_t now_ms)
 {
 	for (struct tables_entry *e = t->first; e != NULL; e = e->next)

@@ -54,6 +54,7 @@ static void textfile_swap(struct textfile *t, struct textload *l)
 	if (t->content != NULL)
 		t->kind->free(t->content);
 	t->content = l->content;
+	t->n_versions++;
 	l->content = NULL;
 	t->why_not = (struct error){ .kind = ERROR_NONE };
 	if (!is_first)
@@ -166,6 +167,16 @@ void textfile_refresh(struct textfile *t, uint64_t now_ms)
 		return;
 	t->next_check_ms = now_ms + CHECK_EVERY_MS;
 	textfile_look(t, now_ms);
+}
+
+/* Without a version that answers all lookups fail, and nothing is made of them. */
+bool textfile_version(void *table, uint64_t now_ms, uint64_t *version)
+{
+	struct textfile *t = table;
+
+	textfile_refresh(t, now_ms);
+	*version = t->n_versions;
+	return true;
 }
 
 /* True when nobody seems to be writing what was read, after a short pause if it is young. */

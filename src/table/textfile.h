@@ -14,6 +14,7 @@ struct textfile {
 
 	void *content;        /* the version that answers; NULL: none was good yet */
 	struct error why_not; /* while there is none */
+	uint64_t n_versions;  /* that have answered so far */
 
 	struct os_file_id seen;  /* the last version that was read, good or not */
 	struct os_file_id fresh; /* a newer one that was still too young ... */
@@ -32,6 +33,8 @@ MUST_USE struct textfile *textfile_open_text(const struct textload_kind *kind,
 void textfile_close(struct textfile *t);
 
 void textfile_refresh(struct textfile *t, uint64_t now_ms);
+/* `version` of a type whose tables are text files. */
+bool textfile_version(void *table, uint64_t now_ms, uint64_t *version);
 
 /* What answers this lookup; until the next call. NULL: none, and l->answer says so. */
 MUST_USE const void *textfile_content(struct textfile *t, struct table_lookup *l);

@@ -140,4 +140,5 @@ const struct table_type table_type_texthash = {
 	.close = texthash_close,
 	.refresh = texthash_refresh,
 	.each = texthash_each,
+	.version = textfile_version,
 };

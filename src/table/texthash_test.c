@@ -103,6 +103,14 @@ static void ask_failure(const char *key, const char *want, const char *rule)
 	ok_str(answer.failure, arena_fmt(env.arena, "%s: %s", env.list, want), rule);
 }
 
+static uint64_t version(void)
+{
+	uint64_t v = 0;
+
+	ok(table_set_version(env.set, env.now_ms, &v), "a file can tell");
+	return v;
+}
+
 static void expect_heard(struct str want, const char *rule)
 {
 	ok_str(env.heard, want, rule);
@@ -197,6 +205,23 @@ TEST(texthash_change)
 	env.now_ms += 1000;
 	ask_value("k", STR("w"), "the same version");
 	expect_heard(STR(""), "is not read again");
+	close_env();
+}
+
+/* Looking at the version finds the new one, too; a broken one changes no answer. */
+TEST(texthash_version)
+{
+	open_env("k v\n");
+	uint64_t first = version();
+	env.now_ms += 1000;
+	ok(version() == first, "the same file");
+	write_file("k w\nk x\n", 50);
+	env.now_ms += 1000;
+	ok(version() == first, "the last good version answers");
+	write_file("k w\n", 40);
+	ok(version() == first, "not looked at within a second");
+	env.now_ms += 1000;
+	ok(version() > first, "another one");
 	close_env();
 }
 
@@ -383,7 +408,7 @@ TEST(texthash_each)
 
 TEST_MAIN(RUN(texthash_lookup), RUN(texthash_findings), RUN(texthash_many_findings),
 	  RUN(texthash_duplicates), RUN(texthash_missing), RUN(texthash_not_a_file),
-	  RUN(texthash_change), RUN(texthash_replaced), RUN(texthash_too_young),
-	  RUN(texthash_from_the_future), RUN(texthash_half_written),
+	  RUN(texthash_change), RUN(texthash_version), RUN(texthash_replaced),
+	  RUN(texthash_too_young), RUN(texthash_from_the_future), RUN(texthash_half_written),
 	  RUN(texthash_half_written_at_the_start), RUN(texthash_broken_version),
 	  RUN(texthash_removed), RUN(texthash_large), RUN(texthash_each))

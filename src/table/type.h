@@ -49,7 +49,13 @@ struct table_type {
 	void (*each)(const void *table, void (*entry)(void *arg, const struct table_entry *e),
 		     void *arg);
 	bool (*has_patterns)(const void *table); /* keys that were cut are not shown to it */
+	/* Looks for changes as a lookup would, and counts them: *version grows whenever an answer
+	 * may be another one. False, and NULL: it cannot tell. */
+	bool (*version)(void *table, uint64_t now_ms, uint64_t *version);
 };
+
+/* `version` of a table whose answers never change. */
+bool table_never_changes(void *table, uint64_t now_ms, uint64_t *version);
 
 /* The set has a table that has_patterns. */
 bool table_set_has_patterns(const struct table_set *s);
