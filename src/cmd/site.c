@@ -39,6 +39,7 @@ struct tables *cmd_tables_open(const struct conf *conf, const struct table_optio
 {
 	struct table_options o = *options;
 	o.is_utf8 = conf_bool(conf, CONF_smtputf8_enable);
+	o.conf = conf;
 	struct tables *t = tables_new(&o);
 
 	for (size_t i = 0; i < ARRAY_LEN(table_params); i++)

@@ -30,7 +30,7 @@ MUST_USE bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o
 MUST_USE bool cmd_site_open_tls(struct cmd_site *s, struct error *e);
 void cmd_site_close(struct cmd_site *s);
 
-/* Opens the tables that the configuration names; `is_utf8` of the options is the
+/* Opens the tables that the configuration names; `is_utf8` and `conf` of the options are the
  * configuration's. */
 MUST_USE struct tables *
 cmd_tables_open(const struct conf *conf, const struct table_options *options);

@@ -19,9 +19,9 @@ struct table_finding {
 	/* Stable. Of a list: "bad-spec", "unknown-type", "bad-body". Of entries: "duplicate-key",
 	 * "empty-value", "key-not-folded", "line-format", "line-quote", "line-colon",
 	 * "line-leading-space", "line-utf8", "line-nul", "line-length", "more". Of patterns:
-	 * "pattern-syntax", "pattern-extra", "pattern-no-endif",
-	 * "pattern-unreachable". Of files: "open", "kept-old",
-	 * "reloaded", "older". */
+	 * "pattern-syntax", "pattern-extra", "pattern-no-endif", "pattern-unreachable". Of files:
+	 * "open", "kept-old", "reloaded", "older". Of tables with parameters: "parameter-syntax",
+	 * "parameter-unknown", "parameter-again", "readable-by-all". */
 	struct str code;
 	struct str param;  /* the parameter that names the table */
 	struct str source; /* "texthash:/etc/hopseal/tls_per_site" */
@@ -33,6 +33,7 @@ struct table_finding {
 
 struct net_loop;   /* net/net.h */
 struct table_type; /* table/type.h */
+struct conf;       /* conf/conf.h */
 
 struct table_options {
 	bool is_utf8; /* smtputf8_enable: keys are folded as Unicode, and must be UTF-8 */
@@ -43,6 +44,9 @@ struct table_options {
 	/* Where answers of servers come in; it must outlive the tables. NULL: tables that ask a
 	 * server fail every lookup. */
 	struct net_loop *loop;
+	/* Where parameters of tables are looked up that stand in main.cf ("pgsql:name"). NULL: such
+	 * tables cannot be used. It must outlive the tables. */
+	const struct conf *conf;
 	const struct table_type *const *types; /* asked for before the built-in ones */
 	size_t n_types;
 };
