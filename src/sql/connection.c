@@ -238,3 +238,33 @@ bool sql_is_in_transaction(const struct sql *db)
 {
 	return !sqlite3_get_autocommit(db->handle);
 }
+
+/* ---- the write-ahead log ---- */
+
+static int committed(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+	struct sql *db = arg;
+
+	(void)handle, (void)name;
+	db->log_pages = pages;
+	return SQLITE_OK;
+}
+
+/* SQLite's own checkpoints hang on the same hook. */
+void sql_own_checkpoints(struct sql *db)
+{
+	sqlite3_wal_hook(db->handle, committed, db);
+}
+
+int64_t sql_log_pages(const struct sql *db)
+{
+	return db->log_pages;
+}
+
+bool sql_checkpoint(struct sql *db, struct error *e)
+{
+	int code =
+		sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+	return code == SQLITE_OK || sql_fail(db, code, e);
+}

@@ -14,6 +14,7 @@ struct sql {
 	struct sql_statement *begin, *begin_read, *commit, *rollback;
 	bool (*go_on)(void *arg);
 	void *go_on_arg;
+	int64_t log_pages;
 };
 
 /* Notes the fault and says it; returns false. `code` is SQLite's, extended. */

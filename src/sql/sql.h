@@ -145,4 +145,15 @@ void sql_rollback(struct sql *db); /* fine without a transaction */
 /* Some faults (FULL, IO, INTERRUPTED) end a transaction by themselves. */
 bool sql_is_in_transaction(const struct sql *db);
 
+/* ---- the write-ahead log ---- */
+
+/* From now on commits of this connection copy nothing from the log into the database, and the log
+ * grows until sql_checkpoint: for a writer that answers first and copies then. */
+void sql_own_checkpoints(struct sql *db);
+/* Pages in the log as of this connection's last commit; falls when the log begins anew. */
+int64_t sql_log_pages(const struct sql *db);
+/* Copies what no reader needs any more in its old form, and waits for nobody: the next commit
+ * begins the log anew if that was all of it. */
+MUST_USE bool sql_checkpoint(struct sql *db, struct error *e);
+
 #endif

@@ -377,6 +377,33 @@ TEST(sql_watch)
 	sql_close(db);
 }
 
+TEST(sql_log_is_copied_when_told)
+{
+	struct sql *db = open_or_fail(path, &create_wal);
+	struct sql *reader;
+	struct error e = { 0 };
+
+	sql_own_checkpoints(db);
+	do_all(db, "CREATE TABLE t (x); INSERT INTO t VALUES (randomblob(8000000))");
+	ok(sql_log_pages(db) > 1900, "no checkpoint of SQLite's own");
+	reader = open_or_fail(path, &read_only);
+	ok(get_int(reader, "SELECT count(*) FROM t") == 1, "a reader sees it in the log");
+	ok(sql_checkpoint(db, &e), e.text);
+	do_all(db, "INSERT INTO t VALUES (1)");
+	ok(sql_log_pages(db) < 10, "the log began anew");
+	ok(get_int(reader, "SELECT count(*) FROM t") == 2, "and the reader goes on");
+
+	ok(sql_begin_read(reader, &e), e.text);
+	ok(get_int(reader, "SELECT count(*) FROM t") == 2, "a reader that stays");
+	int64_t before = sql_log_pages(db);
+	do_all(db, "INSERT INTO t VALUES (2)");
+	ok(sql_checkpoint(db, &e), "nobody is waited for");
+	do_all(db, "INSERT INTO t VALUES (3)");
+	ok(sql_log_pages(db) > before, "the log goes on behind what the reader needs");
+	sql_close(reader);
+	sql_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +419,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_sql_corrupt, remove_files),
 		cmocka_unit_test_teardown(test_sql_pragma_that_is_refused, remove_files),
 		RUN(sql_watch),
+		cmocka_unit_test_teardown(test_sql_log_is_copied_when_told, remove_files),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
