@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 #include "deliver/site_options.h"
 #include "os/os.h"
+#include "policy/cache.h"
 
 /* The parameters whose values are lists of tables that are looked up by name. */
 static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_per_site,
@@ -102,7 +103,10 @@ site_open_steppers(struct cmd_site *s, const struct cmd_site_options *o, struct 
 	if (!s->deliver.route)
 		return false;
 	s->deliver.policy = policy_config_new(s->arena, s->conf, e);
-	return s->deliver.policy != NULL;
+	if (!s->deliver.policy)
+		return false;
+	s->deliver.decisions = policy_cache_new(s->deliver.policy);
+	return true;
 }
 
 /* A file that main.cf names and that is missing or broken is a fault of main.cf. */
@@ -139,6 +143,7 @@ bool cmd_site_open_tls(struct cmd_site *s, struct error *e)
 void cmd_site_close(struct cmd_site *s)
 {
 	tls_client_free(s->deliver.tls);
+	policy_cache_free(s->deliver.decisions);
 	ask_free(s->deliver.ask);
 	dns_free(s->dns);
 	tables_free(s->tables);

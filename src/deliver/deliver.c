@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deliver/cached.h"
 #include "deliver/site_options.h"
 #include "mail/domain.h"
 
@@ -23,6 +24,7 @@ struct deliver {
 	void *arg;
 	struct arena *arena;
 	struct fact_list *facts;
+	struct deliver_cached cached;
 	struct pending *pending; /* as result.rcpts */
 	uint64_t seed;
 
@@ -425,6 +427,23 @@ static size_t deliver_policy_step(void *arg, struct fact_set facts, const struct
 	return d->policy.kind == POLICY_ASK ? 1 : 0;
 }
 
+static void deliver_decided(struct deliver *d, const struct policy_decision *decision)
+{
+	struct deliver_try *t = d->try;
+
+	t->decision = *decision;
+	if (policy_decision_allows_host(&t->decision)) {
+		deliver_connect(d, false);
+		return;
+	}
+	const struct policy_error *why =
+		t->decision.error.status.class ? &t->decision.error : &t->decision.refusal;
+	t->kind = DELIVER_TRY_SKIPPED;
+	deliver_host_trouble(d, why->status.class == 5 ? OUTCOME_BOUNCED : OUTCOME_DEFERRED,
+			     why->status, why->reason);
+	deliver_next_host(d);
+}
+
 static void deliver_policy_done(void *arg, const struct error *e)
 {
 	struct deliver *d = arg;
@@ -439,17 +458,20 @@ static void deliver_policy_done(void *arg, const struct error *e)
 		deliver_next_host(d);
 		return;
 	}
-	t->decision = d->policy.u.decided;
-	if (policy_decision_allows_host(&t->decision)) {
-		deliver_connect(d, false);
-		return;
-	}
-	const struct policy_error *why =
-		t->decision.error.status.class ? &t->decision.error : &t->decision.refusal;
-	t->kind = DELIVER_TRY_SKIPPED;
-	deliver_host_trouble(d, why->status.class == 5 ? OUTCOME_BOUNCED : OUTCOME_DEFERRED,
-			     why->status, why->reason);
-	deliver_next_host(d);
+	deliver_cached_add(&d->cached, &t->subject);
+	deliver_decided(d, &d->policy.u.decided);
+}
+
+/* Without asking when it was decided before; that is, with the tables as they are. */
+static void deliver_decide(struct deliver *d)
+{
+	const struct policy_decision *known = deliver_cached_find(&d->cached, &d->try->subject);
+	struct ask_stepper stepper = { deliver_policy_step, deliver_policy_done, d };
+
+	if (known)
+		deliver_decided(d, known);
+	else
+		d->run = ask_run_new(d->site->ask, &stepper, d->facts);
 }
 
 /* ---- hosts and destinations ---- */
@@ -473,8 +495,7 @@ static void deliver_next_host(struct deliver *d)
 		return;
 	}
 	deliver_add_try(d, &d->hosts->v[d->candidate++]);
-	struct ask_stepper stepper = { deliver_policy_step, deliver_policy_done, d };
-	d->run = ask_run_new(d->site->ask, &stepper, d->facts);
+	deliver_decide(d);
 }
 
 static size_t deliver_route_step(void *arg, struct fact_set facts, const struct question **asks)
@@ -549,6 +570,7 @@ struct deliver *deliver_start(const struct deliver_site *site,
 	d->seed = job->seed;
 	d->arena = arena_new();
 	d->facts = fact_list_new(d->arena);
+	deliver_cached_begin(&d->cached, site, d->arena, d->facts);
 	d->result.transport = job->transport;
 	d->result.nexthop = job->nexthop;
 	d->result.protocol = job->protocol;
@@ -571,6 +593,7 @@ void deliver_free(struct deliver *d)
 		return;
 	ask_run_free(d->run);
 	session_free(d->session);
+	deliver_cached_end(&d->cached);
 	arena_free(d->arena);
 	free(d);
 }

@@ -14,12 +14,15 @@
 #include "route/route.h"
 #include "tls/tls.h"
 
+struct policy_cache; /* policy/cache.h */
+
 /* What every attempt under one configuration shares. Borrowed by attempts; outlives them. */
 struct deliver_site {
 	struct net_loop *loop;
 	struct ask *ask;
 	const struct conf *conf;
 	const struct policy_config *policy;
+	struct policy_cache *decisions;
 	const struct route_config *route;
 	struct tls_client *tls;
 };
