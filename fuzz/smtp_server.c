@@ -15,7 +15,7 @@ struct session {
 	struct smtp_server *s;
 	uint64_t now;
 	uint8_t mood; /* how questions are answered */
-	bool has_helo, has_mail, is_in_data, is_closed, is_tls;
+	bool has_helo, has_mail, is_in_data, is_closed, is_tls, is_in_auth, may_auth;
 	size_t n_rcpts;
 	char last; /* octet of content */
 };
@@ -58,6 +58,14 @@ static bool answer(struct session *f)
 
 static void take_question(struct session *f, struct smtp_server_event e)
 {
+	bool is_auth = e.kind == SMTP_SERVER_AUTH || e.kind == SMTP_SERVER_AUTH_RESPONSE;
+
+	if (is_auth && f->mood & 16) {
+		CHECK(f->is_in_auth == (e.kind == SMTP_SERVER_AUTH_RESPONSE));
+		smtp_server_challenge(f->s, STR("a challenge"), f->now);
+		f->is_in_auth = true;
+		return;
+	}
 	bool is_accepted = answer(f);
 
 	if (e.kind == SMTP_SERVER_HELO) {
@@ -73,9 +81,14 @@ static void take_question(struct session *f, struct smtp_server_event e)
 		CHECK(f->has_mail && e.index == f->n_rcpts);
 		f->n_rcpts += is_accepted;
 	} else if (e.kind == SMTP_SERVER_DATA) {
-		CHECK(f->has_mail && f->n_rcpts > 0);
+		CHECK(f->has_mail && f->n_rcpts > 0 && !f->is_in_data);
 		f->is_in_data = is_accepted;
 		f->last = 0;
+	} else if (e.kind == SMTP_SERVER_AUTH || e.kind == SMTP_SERVER_AUTH_RESPONSE) {
+		CHECK(f->has_helo && !f->has_mail && f->may_auth);
+		CHECK(f->is_in_auth == (e.kind == SMTP_SERVER_AUTH_RESPONSE));
+		f->is_in_auth = false;
+		f->may_auth = !is_accepted;
 	} else if (e.kind == SMTP_SERVER_MESSAGE) {
 		CHECK(f->has_mail && e.index < f->n_rcpts && f->last != '\r');
 		f->is_in_data = false;
@@ -103,10 +116,13 @@ static bool handle(struct session *f, bool is_lmtp)
 	} else if (e.kind == SMTP_SERVER_START_TLS) {
 		CHECK(smtp_server_room(f->s) == 0);
 		smtp_server_tls_up(f->s, f->now);
-		f->is_tls = true;
+		f->is_tls = f->may_auth = true;
 		f->has_helo = false;
+	} else if (e.kind == SMTP_SERVER_AUTH_DROP) {
+		CHECK(f->is_in_auth);
+		f->is_in_auth = false;
 	} else if (e.kind == SMTP_SERVER_CLOSED) {
-		CHECK(e.argument.n > 0 && !f->has_mail);
+		CHECK(e.argument.n > 0 && !f->has_mail && !f->is_in_auth);
 		f->is_closed = true;
 	} else {
 		take_question(f, e);
@@ -156,6 +172,7 @@ static void play(struct session *f, struct str script, bool is_lmtp)
 		while (handle(f, is_lmtp))
 			;
 		check_output(f);
+		CHECK(f->has_helo || !f->is_in_auth);
 		if (n % 4)
 			smtp_server_wrote(f->s, smtp_server_output(f->s).n);
 	}
@@ -180,10 +197,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.size_limit = data[0] & 16 ? 50 : 0,
 		.recipients_max = data[0] & 32 ? 2 : 0,
 		.errors_max = data[0] & 64 ? 3 : 0,
+		.counts_refusals = data[0] & 128,
+		.takes_bare_names = data[1] & 32,
+		.is_helo_optional = false,
+		.needs_tls = data[1] & 64,
+		.forbids_early = data[1] & 128,
+		.errors_soft_max = data[1] & 4 ? 2 : 0,
+		.error_delay_ms = 10,
+		.junk_max = data[1] & 2 ? 4 : 0,
+		.mechanisms = STR("PLAIN LOGIN"),
+		.mechanisms_in_clear = data[1] & 8 ? STR("LOGIN") : STR_NONE,
 		.command_ms = 100,
 		.data_ms = 200,
+		.data_rate_min = data[1] & 1 ? 1 : 0,
+		.session_ms = 5000,
 	};
-	struct session f = { .s = smtp_server_new(&o, 1), .now = 1, .is_tls = o.is_tls_already };
+	struct session f = {
+		.s = smtp_server_new(&o, 1), .now = 1, .is_tls = o.is_tls_already, .may_auth = true
+	};
 	f.mood = data[1];
 	play(&f, str_span((const char *)data + 2, size - 2), is_lmtp);
 	smtp_server_free(f.s);

@@ -9,6 +9,7 @@
 #define SMTP_REPLY_LINE_MAX 2048            /* one reply line with CRLF */
 #define SMTP_REPLY_TEXT_MAX (16 * 1024)     /* all lines of one reply together */
 #define SMTP_COMMAND_LINE_MAX 4096          /* one command line with CRLF, all extensions */
+#define SMTP_AUTH_LINE_MAX (12 * 1024 + 2)  /* AUTH and its responses; RFC 4954 section 4 */
 #define SMTP_PATH_MAX 320                   /* local-part 64, "@", domain 255 */
 #define SMTP_PIPELINE_MAX (64 * 1024)       /* commands sent ahead of their replies */
 #define SMTP_RECIPIENTS_MAX 50000           /* of one transaction */

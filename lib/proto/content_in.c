@@ -5,6 +5,11 @@ void content_in_init(struct content_in *c)
 	*c = (struct content_in){ .place = CONTENT_IN_LINE_START };
 }
 
+void content_in_init_chunks(struct content_in *c)
+{
+	*c = (struct content_in){ .place = CONTENT_IN_LINE_START, .keeps_dots = true };
+}
+
 static void put(struct buf *out, struct str s)
 {
 	CHECK(buf_add(out, s));
@@ -25,6 +30,8 @@ static void take_text(struct content_in *c, char octet, struct buf *out)
 	} else if (octet == '\n') {
 		c->has_bare_newline = true;
 		put(out, STR("\r\n"));
+		if (c->keeps_dots)
+			c->place = CONTENT_IN_LINE_START;
 	} else {
 		put(out, str_span(&octet, 1));
 	}
@@ -34,7 +41,7 @@ static void take(struct content_in *c, char octet, struct buf *out)
 {
 	switch (c->place) {
 	case CONTENT_IN_LINE_START:
-		if (octet == '.')
+		if (octet == '.' && !c->keeps_dots)
 			c->place = CONTENT_IN_DOT;
 		else
 			take_text(c, octet, out);
@@ -68,6 +75,15 @@ static void take(struct content_in *c, char octet, struct buf *out)
 	case CONTENT_IN_END:
 		return;
 	}
+}
+
+void content_in_end_chunks(struct content_in *c, struct buf *out)
+{
+	if (c->place == CONTENT_IN_CR)
+		c->has_bare_newline = true;
+	if (c->place != CONTENT_IN_LINE_START)
+		put(out, STR("\r\n"));
+	c->place = CONTENT_IN_END;
 }
 
 static size_t plain_length(struct str s)

@@ -60,4 +60,37 @@ TEST(every_split)
 			split(i, at);
 }
 
-TEST_MAIN(RUN(every_split))
+static const struct {
+	const char *rule;
+	struct str in, want;
+	bool has_bare;
+} chunks[] = {
+	{ "nothing", STR_INIT(""), STR_INIT(""), false },
+	{ "dots stay", STR_INIT(".\r\n..a\r\n.\r\n"), STR_INIT(".\r\n..a\r\n.\r\n"), false },
+	{ "a last line without end", STR_INIT("a\r\nb"), STR_INIT("a\r\nb\r\n"), false },
+	{ "CR at the end", STR_INIT("a\r"), STR_INIT("a\r\n"), true },
+	{ "LF", STR_INIT("a\n.\nb\n"), STR_INIT("a\r\n.\r\nb\r\n"), true },
+	{ "CR", STR_INIT("a\rb\r\n"), STR_INIT("a b\r\n"), true },
+};
+
+TEST(chunks_in_every_split)
+{
+	FOR_EACH(t, chunks) {
+		for (size_t at = 0; at <= t->in.n; at++) {
+			struct content_in c;
+			struct buf out;
+			struct str first = str_first(t->in, at), second = str_from(t->in, at);
+
+			buf_init(&out, CONTENT_IN_MAX(t->in.n) + 2);
+			content_in_init_chunks(&c);
+			ok(!content_in_feed(&c, &first, &out), t->rule);
+			ok(!content_in_feed(&c, &second, &out), t->rule);
+			content_in_end_chunks(&c, &out);
+			ok_str(buf_str(&out), t->want, t->rule);
+			ok(c.has_bare_newline == t->has_bare, t->rule);
+			buf_fini(&out);
+		}
+	}
+}
+
+TEST_MAIN(RUN(every_split), RUN(chunks_in_every_split))

@@ -14,7 +14,8 @@ static const struct {
 	{ STR_INIT("RSET"), SMTP_VERB_RSET },         { STR_INIT("NOOP"), SMTP_VERB_NOOP },
 	{ STR_INIT("VRFY"), SMTP_VERB_VRFY },         { STR_INIT("EXPN"), SMTP_VERB_EXPN },
 	{ STR_INIT("HELP"), SMTP_VERB_HELP },         { STR_INIT("QUIT"), SMTP_VERB_QUIT },
-	{ STR_INIT("STARTTLS"), SMTP_VERB_STARTTLS },
+	{ STR_INIT("STARTTLS"), SMTP_VERB_STARTTLS }, { STR_INIT("AUTH"), SMTP_VERB_AUTH },
+	{ STR_INIT("BDAT"), SMTP_VERB_BDAT },
 };
 
 static const struct str blanks = STR_INIT(" \t");
@@ -31,6 +32,16 @@ struct smtp_command smtp_command_parse(struct str line)
 			c.verb = verbs[i].verb;
 	c.argument = str_trim_set(str_from(line, n), blanks);
 	return c;
+}
+
+bool smtp_command_parse_bdat(struct str argument, struct smtp_command_bdat *out)
+{
+	struct str rest = argument, size = STR_NONE, last;
+
+	if (!str_token(&rest, blanks, &size) || !str_to_u64(size, &out->size_octets))
+		return false;
+	out->is_last = str_token(&rest, blanks, &last);
+	return !out->is_last || (str_ieq_ascii(last, STR("LAST")) && str_trim(rest).n == 0);
 }
 
 /* Paths: RFC 5321 section 4.1.2. */
@@ -117,7 +128,7 @@ static enum smtp_command_fault check_path(struct str path, bool is_smtputf8)
 		return SMTP_COMMAND_BAD_PATH;
 	if (box.domain.n == 0) /* RFC 5321 section 4.1.1.3 */
 		return str_ieq_ascii(path, STR("postmaster")) ? SMTP_COMMAND_OK
-							      : SMTP_COMMAND_BAD_PATH;
+							      : SMTP_COMMAND_NO_DOMAIN;
 	return is_domain(box.domain, is_smtputf8) ? SMTP_COMMAND_OK : SMTP_COMMAND_BAD_PATH;
 }
 
@@ -276,6 +287,8 @@ static enum smtp_command_fault take_mail_parameter(const struct parameter *p, un
 		return set_span(&m->ret, p->value, is_ret(p->value));
 	if (is_named(p, "ENVID", ext, SMTP_EXT_DSN))
 		return set_span(&m->envid, p->value, p->value.n <= 100 && is_xtext(p->value));
+	if (is_named(p, "AUTH", ext, SMTP_EXT_AUTH)) /* RFC 4954 section 5: <> is "unknown" */
+		return set_span(&m->auth, p->value, is_xtext(p->value));
 	return SMTP_COMMAND_UNKNOWN_PARAMETER;
 }
 
@@ -292,7 +305,7 @@ smtp_command_parse_mail(struct str argument, unsigned extensions, struct smtp_co
 		f = take_mail_parameter(&p, extensions, &m, &has_size);
 	if (f == SMTP_COMMAND_OK && m.sender.n > 0) /* RFC 5321 section 4.5.5: <> */
 		f = check_path(m.sender, m.is_smtputf8);
-	if (f == SMTP_COMMAND_OK)
+	if (f == SMTP_COMMAND_OK || f == SMTP_COMMAND_NO_DOMAIN)
 		*out = m;
 	return f;
 }
@@ -319,7 +332,7 @@ enum smtp_command_fault smtp_command_parse_rcpt(struct str argument, unsigned ex
 		f = take_rcpt_parameter(&p, extensions, &r);
 	if (f == SMTP_COMMAND_OK)
 		f = check_path(r.address, is_smtputf8);
-	if (f == SMTP_COMMAND_OK)
+	if (f == SMTP_COMMAND_OK || f == SMTP_COMMAND_NO_DOMAIN)
 		*out = r;
 	return f;
 }

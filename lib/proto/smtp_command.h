@@ -1,5 +1,6 @@
-/* Parser for SMTP command lines: RFC 5321 section 4.1, with the parameters of RFC 1870, 3461,
- * 6152, 6531 and 8689. No I/O, no allocation: every span points into the line. */
+/* Parser for SMTP command lines: RFC 5321 section 4.1, with the parameters of RFC 1870,
+ * 3461, 4954, 6152, 6531 and 8689, and BDAT of RFC 3030. No I/O, no allocation: every span points
+ * into the line. */
 
 #ifndef HOPSEAL_PROTO_SMTP_COMMAND_H
 #define HOPSEAL_PROTO_SMTP_COMMAND_H
@@ -22,6 +23,8 @@ enum smtp_verb {
 	SMTP_VERB_HELP,
 	SMTP_VERB_QUIT,
 	SMTP_VERB_STARTTLS,
+	SMTP_VERB_AUTH,
+	SMTP_VERB_BDAT,
 };
 
 struct smtp_command {
@@ -44,6 +47,7 @@ struct smtp_command_mail {
 	bool is_requiretls;
 	struct str ret;   /* "FULL" or "HDRS" as written, "" for none */
 	struct str envid; /* xtext as written, "" for none */
+	struct str auth;  /* xtext as written, "" for none; nothing follows from it */
 };
 
 /* RCPT TO:<path> with its parameters. */
@@ -53,10 +57,20 @@ struct smtp_command_rcpt {
 	struct str orcpt;   /* "type;xtext" as written, "" for none */
 };
 
+/* BDAT size [LAST]. */
+struct smtp_command_bdat {
+	uint64_t size_octets;
+	bool is_last;
+};
+
+/* False: how many octets follow cannot be known. */
+MUST_USE bool smtp_command_parse_bdat(struct str argument, struct smtp_command_bdat *out);
+
 enum smtp_command_fault {
 	SMTP_COMMAND_OK,
 	SMTP_COMMAND_NO_FROM,       /* not "FROM:" or "TO:" */
 	SMTP_COMMAND_BAD_PATH,      /* RFC 5321 section 4.1.2 */
+	SMTP_COMMAND_NO_DOMAIN,     /* a local part alone: no path, but many programs send it */
 	SMTP_COMMAND_PATH_TOO_LONG, /* RFC 5321 section 4.5.3.1.3 */
 	SMTP_COMMAND_BAD_PARAMETER, /* known, but its value is not */
 	SMTP_COMMAND_TWICE,         /* a parameter given again */
@@ -65,7 +79,7 @@ enum smtp_command_fault {
 };
 
 /* `extensions` are the smtp_extension bits that were announced: a parameter of another
- * extension is unknown. *out is filled only when OK. */
+ * extension is unknown. *out is filled when OK or NO_DOMAIN. */
 MUST_USE enum smtp_command_fault
 smtp_command_parse_mail(struct str argument, unsigned extensions, struct smtp_command_mail *out);
 /* `is_smtputf8`: what MAIL said. */

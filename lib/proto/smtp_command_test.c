@@ -28,7 +28,8 @@ TEST(verbs)
 }
 
 #define EXT                                                                                        \
-	(SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_DSN | SMTP_EXT_REQUIRETLS)
+	(SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_DSN |                    \
+	 SMTP_EXT_REQUIRETLS | SMTP_EXT_AUTH)
 #define A63 "a123456789b123456789c123456789d123456789e123456789f123456789123"
 
 static const struct {
@@ -53,7 +54,7 @@ static const struct {
 	{ "half quoted", STR_INIT("FROM:<\"a\"b@c>"), SMTP_COMMAND_BAD_PATH },
 	{ "open quote", STR_INIT("FROM:<\"a@c>"), SMTP_COMMAND_BAD_PATH },
 	{ "two at", STR_INIT("FROM:<a@b@c>"), SMTP_COMMAND_BAD_PATH },
-	{ "no domain", STR_INIT("FROM:<a>"), SMTP_COMMAND_BAD_PATH },
+	{ "no domain", STR_INIT("FROM:<a>"), SMTP_COMMAND_NO_DOMAIN, STR_INIT("a") },
 	{ "empty domain", STR_INIT("FROM:<a@>"), SMTP_COMMAND_BAD_PATH },
 	{ "empty local part", STR_INIT("FROM:<@b>"), SMTP_COMMAND_BAD_PATH },
 	{ "bad domain", STR_INIT("FROM:<a@b..c>"), SMTP_COMMAND_BAD_PATH },
@@ -73,6 +74,9 @@ static const struct {
 	  STR_INIT("FROM:<a@b> size=18446744073709551615 BODY=7bit SMTPUTF8 RET=hdrs ENVID=a+20b "
 		   "REQUIRETLS"),
 	  SMTP_COMMAND_OK, STR_INIT("a@b") },
+	{ "AUTH=", STR_INIT("FROM:<a@b> AUTH=<>"), SMTP_COMMAND_OK, STR_INIT("a@b") },
+	{ "AUTH= is no xtext", STR_INIT("FROM:<a@b> AUTH=a+"), SMTP_COMMAND_BAD_PARAMETER },
+	{ "no BINARYMIME", STR_INIT("FROM:<a@b> BODY=BINARYMIME"), SMTP_COMMAND_BAD_PARAMETER },
 	{ "size too large", STR_INIT("FROM:<a@b> SIZE=18446744073709551616"),
 	  SMTP_COMMAND_BAD_PARAMETER },
 	{ "size is no number", STR_INIT("FROM:<a@b> SIZE=x"), SMTP_COMMAND_BAD_PARAMETER },
@@ -101,7 +105,7 @@ TEST(mail)
 		struct smtp_command_mail m = { .body = SMTP_BODY_UNSAID };
 		struct str exact = test_exact(c->argument);
 		ok(smtp_command_parse_mail(exact, EXT, &m) == c->want, c->rule);
-		if (c->want == SMTP_COMMAND_OK)
+		if (c->want == SMTP_COMMAND_OK || c->want == SMTP_COMMAND_NO_DOMAIN)
 			ok_str(m.sender, c->sender, c->rule);
 		free((void *)(uintptr_t)exact.p);
 	}
@@ -130,7 +134,9 @@ static const struct {
 	{ "plain", STR_INIT("TO:<a@b>"), SMTP_COMMAND_OK, STR_INIT("a@b") },
 	{ "postmaster", STR_INIT("TO:<PostMaster>"), SMTP_COMMAND_OK, STR_INIT("PostMaster") },
 	{ "null", STR_INIT("TO:<>"), SMTP_COMMAND_BAD_PATH },
-	{ "no domain", STR_INIT("TO:<a>"), SMTP_COMMAND_BAD_PATH },
+	{ "no domain", STR_INIT("TO:<a>"), SMTP_COMMAND_NO_DOMAIN, STR_INIT("a") },
+	{ "no domain, but quoted", STR_INIT("TO:<\"a@b\">"), SMTP_COMMAND_NO_DOMAIN,
+	  STR_INIT("\"a@b\"") },
 	{ "notify", STR_INIT("TO:<a@b> NOTIFY=success,Failure,DELAY"), SMTP_COMMAND_OK,
 	  STR_INIT("a@b") },
 	{ "never with others", STR_INIT("TO:<a@b> NOTIFY=NEVER,DELAY"),
@@ -151,10 +157,40 @@ TEST(rcpt)
 		struct smtp_command_rcpt r = { .address = STR_NONE };
 		struct str exact = test_exact(c->argument);
 		ok(smtp_command_parse_rcpt(exact, EXT, false, &r) == c->want, c->rule);
-		if (c->want == SMTP_COMMAND_OK)
+		if (c->want == SMTP_COMMAND_OK || c->want == SMTP_COMMAND_NO_DOMAIN)
 			ok_str(r.address, c->address, c->rule);
 		free((void *)(uintptr_t)exact.p);
 	}
 }
 
-TEST_MAIN(RUN(verbs), RUN(mail), RUN(mail_values), RUN(rcpt))
+static const struct {
+	const char *rule;
+	struct str argument;
+	bool is_good, is_last;
+	uint64_t size;
+} bdats[] = {
+	{ "a chunk", STR_INIT("10"), true, false, 10 },
+	{ "the last", STR_INIT("10 last"), true, true, 10 },
+	{ "nothing, and the last", STR_INIT("0  LAST"), true, true, 0 },
+	{ "the largest", STR_INIT("18446744073709551615"), true, false, UINT64_MAX },
+	{ "larger", STR_INIT("18446744073709551616"), false, false, 0 },
+	{ "no size", STR_INIT(""), false, false, 0 },
+	{ "no number", STR_INIT("LAST"), false, false, 0 },
+	{ "a sign", STR_INIT("-1"), false, false, 0 },
+	{ "another word", STR_INIT("1 FIRST"), false, false, 0 },
+	{ "more behind", STR_INIT("1 LAST x"), false, false, 0 },
+};
+
+TEST(bdat)
+{
+	FOR_EACH(c, bdats) {
+		struct smtp_command_bdat b = { 0 };
+		struct str exact = test_exact(c->argument);
+		ok(smtp_command_parse_bdat(exact, &b) == c->is_good, c->rule);
+		if (c->is_good)
+			ok(b.size_octets == c->size && b.is_last == c->is_last, c->rule);
+		free((void *)(uintptr_t)exact.p);
+	}
+}
+
+TEST_MAIN(RUN(verbs), RUN(mail), RUN(mail_values), RUN(rcpt), RUN(bdat))

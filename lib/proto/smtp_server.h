@@ -30,10 +30,29 @@ struct smtp_server_options {
 	bool is_tls_already;   /* the session begins inside TLS */
 	uint64_t size_limit;   /* octets of a message; 0: none */
 	size_t recipients_max; /* of a transaction; 0: SMTP_RECIPIENTS_MAX */
-	size_t errors_max;     /* bad commands before 421; 0: 20 */
+	size_t errors_max;     /* bad commands before 421; 0: 20. A message kept clears the count */
+	bool counts_refusals;  /* negative answers count as errors, too */
+	size_t errors_soft_max; /* more, and each reply waits for error_delay_ms */
+	uint64_t error_delay_ms;
+	/* So many NOOP, VRFY, RSET, HELP, EHLO and AUTH are free; 0: any number. More
+	 * count as errors. */
+	size_t junk_max;
 	enum smtp_bare_newline bare_newline;
-	uint64_t command_ms; /* wait for a command, 0: for ever; RFC 5321 section 4.5.3.2.7 */
-	uint64_t data_ms;    /* wait for octets of a message, 0: for ever */
+	bool takes_bare_names; /* paths without a domain */
+	bool is_helo_optional; /* MAIL may come first */
+	bool needs_tls;        /* before MAIL and AUTH; RFC 3207 section 4 */
+	bool forbids_early;    /* octets behind a command that must end its group end the session:
+	                          * RFC 2920 section 3.1 */
+	struct str mechanisms; /* of AUTH, with blanks between, inside TLS; copied */
+	struct str mechanisms_in_clear; /* before it; copied. "": no AUTH there */
+
+	/* From the reply to the last octet of the next command, 0: for ever; RFC 5321 section
+	 * 4.5.3.2.7. Octets that make no whole line buy no time. */
+	uint64_t command_ms;
+	/* Between octets of a message, 0: for ever. With data_rate_min, octets a second, a piece
+	 * buys only the time that it is worth. */
+	uint64_t data_ms, data_rate_min;
+	uint64_t session_ms; /* of the whole session, 0: for ever */
 };
 
 enum smtp_server_event_kind {
@@ -46,19 +65,25 @@ enum smtp_server_event_kind {
 	SMTP_SERVER_STARTTLS, /* accepting leads to START_TLS */
 	SMTP_SERVER_MAIL,     /* mail */
 	SMTP_SERVER_RCPT,     /* rcpt, index */
-	SMTP_SERVER_DATA,     /* accepting gives 354, then CONTENT */
-	SMTP_SERVER_MESSAGE,  /* all content was given: 250 means that it is kept. LMTP: asked for
+	SMTP_SERVER_DATA,    /* accepting gives 354, then CONTENT. verb: DATA, or BDAT for the first
+	                       * chunk, to which accepting says nothing yet */
+	SMTP_SERVER_MESSAGE, /* all content was given: 250 means that it is kept. LMTP: asked for
 	                       * each accepted recipient, by index. No DROP follows the answer */
 	SMTP_SERVER_RSET,
 	SMTP_SERVER_NOOP,
 	SMTP_SERVER_VRFY, /* argument; the usual reply is 252 */
 	SMTP_SERVER_HELP,
 	SMTP_SERVER_QUIT,
+	/* RFC 4954. Accepting means that the peer is whom it says, a negative answer ends the
+	 * exchange, and smtp_server_challenge goes on with it. */
+	SMTP_SERVER_AUTH,          /* argument: the mechanism; has_response, response */
+	SMTP_SERVER_AUTH_RESPONSE, /* response */
 
 	/* Facts. */
 	SMTP_SERVER_CONTENT,   /* content: octets of the message with CRLF line ends, unstuffed */
 	SMTP_SERVER_DROP,      /* forget the transaction that MAIL began: RSET, another HELO, a
 	                        * message that the engine refused, the end of the session */
+	SMTP_SERVER_AUTH_DROP, /* the exchange was given up, by the peer or for a bad line */
 	SMTP_SERVER_START_TLS, /* write the output, hand the wire to TLS, then smtp_server_tls_up */
 	SMTP_SERVER_CLOSED,    /* write the output and close the wire; argument: why */
 };
@@ -72,6 +97,8 @@ struct smtp_server_event {
 	struct smtp_command_rcpt rcpt;
 	size_t index; /* of a recipient, counting accepted ones from 0 */
 	struct str content;
+	struct str response; /* decoded */
+	bool has_response;   /* an initial one, perhaps empty */
 };
 
 struct smtp_server;
@@ -91,7 +118,9 @@ uint64_t smtp_server_deadline(const struct smtp_server *s); /* UINT64_MAX: none 
 struct str smtp_server_output(const struct smtp_server *s); /* borrowed until the next call */
 void smtp_server_wrote(struct smtp_server *s, size_t n);
 
-/* With much output waiting this is NOTHING until some was written: pull again then. */
+/* While a reply is held back (errors_soft_max) there is no output, and no event but facts; the
+ * deadline says until when. With much output waiting this is NOTHING until some was written: pull
+ * again then. */
 struct smtp_server_event smtp_server_next(struct smtp_server *s);
 
 /* Answers the question that smtp_server_next gave last. */
@@ -99,6 +128,8 @@ void smtp_server_accept(struct smtp_server *s, uint64_t now);
 /* The reply's text may have several lines, joined by LF; a status of class 0 is left out. A code
  * of 421 or 521 ends the session. A 2xx (DATA: 3xx) counts as accepting. */
 void smtp_server_answer(struct smtp_server *s, struct smtp_reply r, uint64_t now);
+/* Answers AUTH and AUTH_RESPONSE by 334; octets as they are. */
+void smtp_server_challenge(struct smtp_server *s, struct str octets, uint64_t now);
 /* For receivers that try clients out: these octets instead of a reply, however wrong. `code`
  * says what the engine shall believe that it answered. */
 void smtp_server_answer_raw(struct smtp_server *s, int code, struct str octets, uint64_t now);
@@ -113,5 +144,6 @@ void smtp_server_stop(struct smtp_server *s, uint64_t now);
 bool smtp_server_is_tls(const struct smtp_server *s);
 struct str smtp_server_helo_name(const struct smtp_server *s); /* "" before HELO */
 bool smtp_server_is_esmtp(const struct smtp_server *s);        /* EHLO or LHLO */
+bool smtp_server_is_authenticated(const struct smtp_server *s);
 
 #endif

@@ -13,6 +13,17 @@ say_line(struct smtp_server *s, int code, bool is_last, struct status st, struct
 	CHECK(buf_add(&s->output, text) && buf_add(&s->output, STR("\r\n")));
 }
 
+/* Replies to a peer that has made many errors come slowly. */
+static void hold(struct smtp_server *s)
+{
+	bool is_slow = s->o.errors_soft_max > 0 && s->n_errors > s->o.errors_soft_max;
+
+	if (!is_slow || s->o.error_delay_ms == 0 || s->is_held)
+		return;
+	s->is_held = true;
+	s->held_until = s->now + s->o.error_delay_ms;
+}
+
 void smtp_server_say(struct smtp_server *s, int code, struct status status, struct str text)
 {
 	struct str line;
@@ -20,14 +31,20 @@ void smtp_server_say(struct smtp_server *s, int code, struct status status, stru
 	while (str_cut(text, '\n', &line, &text))
 		say_line(s, code, false, status, line);
 	say_line(s, code, true, status, text);
+	hold(s);
 }
 
 /* A peer that sends nothing but nonsense is let go. */
-void smtp_server_say_error(struct smtp_server *s, int code, struct status status, struct str text)
+void smtp_server_count_error(struct smtp_server *s)
 {
-	smtp_server_say(s, code, status, text);
-	if (++s->n_errors < s->o.errors_max)
+	if (++s->n_errors < s->o.errors_max || s->state == SERVER_OVER)
 		return;
 	smtp_server_say(s, 421, STATUS(4, 7, 0), STR("too many errors"));
 	smtp_server_close(s, STR("too many errors"));
+}
+
+void smtp_server_say_error(struct smtp_server *s, int code, struct status status, struct str text)
+{
+	smtp_server_say(s, code, status, text);
+	smtp_server_count_error(s);
 }

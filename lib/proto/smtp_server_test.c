@@ -5,7 +5,8 @@
  *	Q event    smtp_server_next gives it, and it is accepted; its words are looked for in order
  *	E event    smtp_server_next gives it, no more
  *	E* CONTENT some content may come before the next event
- *	! action   accept, tls_up, eof, tick (to the deadline), stop, answer 550 5.1.1 TEXT, raw
+ *	! action   accept, tls_up, eof, tick (to the deadline), stop, answer 550 5.1.1 TEXT, raw,
+ *	           challenge TEXT, silent (there is no output)
  *
  * Every script runs twice: lines that follow each other in one piece, and octet by octet, with
  * the events pulled after each. */
@@ -30,10 +31,49 @@ static const struct smtp_server_options few = { .hostname = STR_INIT("mx"),
 						.recipients_max = 1,
 						.errors_max = 2 };
 
+static const struct smtp_server_options chunks = {
+	.hostname = STR_INIT("mx"),
+	.extensions = SMTP_EXT_CHUNKING | SMTP_EXT_PIPELINING,
+	.size_limit = 20,
+};
+static const struct smtp_server_options lmtp_chunks = { .dialect = SMTP_DIALECT_LMTP,
+							.hostname = STR_INIT("mx"),
+							.extensions = SMTP_EXT_CHUNKING };
+static const struct smtp_server_options auth = { .hostname = STR_INIT("mx"),
+						 .extensions = SMTP_EXT_AUTH | SMTP_EXT_STARTTLS,
+						 .mechanisms = STR_INIT("PLAIN LOGIN") };
+static const struct smtp_server_options auth_in_clear = {
+	.hostname = STR_INIT("mx"),
+	.extensions = SMTP_EXT_AUTH,
+	.mechanisms_in_clear = STR_INIT("X"),
+};
+static const struct smtp_server_options needs_tls = { .hostname = STR_INIT("mx"),
+						      .extensions = SMTP_EXT_STARTTLS,
+						      .needs_tls = true };
+static const struct smtp_server_options slow = {
+	.hostname = STR_INIT("mx"), .errors_soft_max = 1, .error_delay_ms = 9, .junk_max = 2
+};
+static const struct smtp_server_options counts = { .hostname = STR_INIT("mx"),
+						   .errors_max = 2,
+						   .counts_refusals = true };
+static const struct smtp_server_options easy = { .hostname = STR_INIT("mx"),
+						 .takes_bare_names = true,
+						 .is_helo_optional = true };
+
 #define HELLO "Q GREET\nS 220 mx ESMTP\nC EHLO c\nQ HELO c\nS 250 mx\n"
 #define HELLO_FULL                                                                                 \
 	"Q GREET\nS 220 mx ESMTP\nC EHLO c\nQ HELO c\nS 250-mx\nS 250-PIPELINING\nS 250-SIZE 20\n" \
 	"S 250-8BITMIME\nS 250-SMTPUTF8\nS 250-ENHANCEDSTATUSCODES\nS 250-DSN\nS 250 STARTTLS\n"
+#define HELLO_CHUNKS                                                                               \
+	"Q GREET\nS 220 mx ESMTP\nC EHLO c\nQ HELO c\nS 250-mx\nS 250-PIPELINING\n"                \
+	"S 250 CHUNKING\n"
+#define HELLO_AUTH                                                                                 \
+	"Q GREET\nS 220 mx ESMTP\nC EHLO c\nQ HELO c\nS 250-mx\nS 250 STARTTLS\nC STARTTLS\n"      \
+	"Q STARTTLS\nS 220 go ahead\nE START_TLS\n! tls_up\nC EHLO c\nQ HELO c\nS 250-mx\n"        \
+	"S 250 AUTH PLAIN LOGIN\n"
+#define TO_RCPT                                                                                    \
+	"C MAIL FROM:<a@b>\nQ MAIL a@b\nS 250 sender ok\nC RCPT TO:<c@d>\nQ RCPT 0 c@d\n"          \
+	"S 250 recipient ok\n"
 #define TO_DATA                                                                                    \
 	"C MAIL FROM:<a@b>\nQ MAIL a@b\nS 250 sender ok\nC RCPT TO:<c@d>\nQ RCPT 0 c@d\n"          \
 	"S 250 recipient ok\nC DATA\nQ DATA\nS 354 end data with <CRLF>.<CRLF>\n"
@@ -149,6 +189,109 @@ static const struct {
 	  "C DATA\nQ DATA\nS 354 end data with <CRLF>.<CRLF>\nC .\nQ MESSAGE 0\nE MESSAGE 1\n"
 	  "! answer 452 4.2.2 full\nS 250 ok\nS 452 full\n" },
 
+	{ "a message in chunks", &chunks,
+	  HELLO_CHUNKS TO_RCPT
+	  "C BDAT 4\nC_ a\n! crlf\nC_ .\nQ DATA\nE CONTENT a  .\nS 250 4 octets so far\n"
+	  "C BDAT 0\nS 250 4 octets so far\nC BDAT 3 LAST\n! crlf\nC_ b\nE CONTENT b\n"
+	  "Q MESSAGE\nS 250 ok\nC MAIL FROM:<>\nQ MAIL\nS 250 sender ok\n" },
+	{ "commands and chunks ahead", &chunks,
+	  HELLO_CHUNKS
+	  "C MAIL FROM:<>\nC RCPT TO:<c@d>\nC BDAT 3\nC_ a\n! crlf\nC BDAT 5 LAST\nC_ abc\n! crlf\n"
+	  "C QUIT\nQ MAIL\nQ RCPT\nQ DATA\nE CONTENT a  abc\nQ MESSAGE\nQ QUIT\nE CLOSED\n"
+	  "S 250 sender ok\nS 250 recipient ok\nS 250 3 octets so far\nS 250 ok\nS 221 bye\n" },
+	{ "an empty message by BDAT", &chunks,
+	  HELLO_CHUNKS TO_RCPT "C BDAT 0 LAST\nQ DATA\nQ MESSAGE\nS 250 ok\n" },
+	{ "chunks and DATA do not mix", &chunks,
+	  HELLO_CHUNKS TO_RCPT
+	  "C BDAT 3\nC_ a\n! crlf\nQ DATA\nE CONTENT a\nS 250 3 octets so far\nC DATA\n"
+	  "S 503 BDAT has begun the message\nC RCPT TO:<e@f>\nS 503 the message has begun\n"
+	  "C BDAT 0 LAST\nQ MESSAGE\nS 250 ok\n" },
+	{ "BDAT without transaction eats its octets", &chunks,
+	  HELLO_CHUNKS "C BDAT 6\nC NOOP\nS 503 MAIL comes first\nC NOOP\nQ NOOP\nS 250 ok\n" },
+	{ "BDAT without recipients", &chunks,
+	  HELLO_CHUNKS "C MAIL FROM:<>\nQ MAIL\nS 250 sender ok\nC BDAT 6 LAST\nC NOOP\n"
+		       "S 554 no valid recipients\nC NOOP\nQ NOOP\nS 250 ok\n" },
+	{ "BDAT refused by the application", &chunks,
+	  HELLO_CHUNKS TO_RCPT
+	  "C BDAT 6\nC NOOP\nC BDAT 6 LAST\nC NOOP\nE DATA\n! answer 451 4.3.0 no\nE DROP\n"
+	  "S 451 no\nS 503 a chunk before this one failed\nC MAIL FROM:<>\nQ MAIL\n"
+	  "S 250 sender ok\n" },
+	{ "BDAT beyond the limit", &chunks,
+	  HELLO_CHUNKS TO_RCPT
+	  "C BDAT 21\nC_ 01234567890123456789x\nC BDAT 3 LAST\nC_ a\n! crlf\nQ DATA\nE DROP\n"
+	  "S 552 the message is too big\nS 503 a chunk before this one failed\n" },
+	{ "BDAT with a bare LF", &chunks,
+	  HELLO_CHUNKS TO_RCPT "C BDAT 3 LAST\nC_ a\n! lf\nC_ b\nQ DATA\nE* CONTENT\nE DROP\n"
+			       "S 550 the message has a CR or LF that stands alone\n" },
+	{ "BDAT, then RSET", &chunks,
+	  HELLO_CHUNKS TO_RCPT
+	  "C BDAT 3\nC_ a\n! crlf\nQ DATA\nE CONTENT a\nS 250 3 octets so far\nC RSET\nE DROP\n"
+	  "Q RSET\nS 250 ok\nC BDAT 0 LAST\nS 503 MAIL comes first\n" },
+	{ "BDAT without a size", &chunks,
+	  HELLO_CHUNKS "C BDAT x\nS 521 BDAT size [LAST]\nE CLOSED BDAT without size\n" },
+	{ "BDAT not offered", &plain, HELLO "C BDAT 1\nS 502 no BDAT here\n" },
+	{ "LMTP by BDAT", &lmtp_chunks,
+	  "Q GREET\nS 220 mx LMTP\nC LHLO c\nQ HELO\nS 250-mx\nS 250 CHUNKING\n" TO_RCPT
+	  "C RCPT TO:<e@f>\nQ RCPT 1\nS 250 recipient ok\nC BDAT 3 LAST\nC_ a\n! crlf\nQ DATA\n"
+	  "E CONTENT a\nQ MESSAGE 0\nQ MESSAGE 1\nS 250 ok\nS 250 ok\n" },
+
+	{ "AUTH with an initial response", &auth,
+	  HELLO_AUTH "C AUTH PLAIN AHUAcA==\nQ AUTH PLAIN response=\nS 235 welcome\n"
+		     "C AUTH PLAIN\nS 503 you are authenticated already\nC MAIL FROM:<> AUTH=<>\n"
+		     "Q MAIL\nS 250 sender ok\n" },
+	{ "AUTH with challenges", &auth,
+	  HELLO_AUTH "C AUTH login\nE AUTH login\n! challenge User\nS 334 VXNlcg==\nC bWU=\n"
+		     "E RESPONSE response=me\n! challenge Pass\nS 334 UGFzcw==\nC \n"
+		     "E RESPONSE response=\n! answer 535 5.7.8 no\nS 535 no\nC NOOP\nQ NOOP\n"
+		     "S 250 ok\n" },
+	{ "an empty initial response", &auth,
+	  HELLO_AUTH "C AUTH PLAIN =\nE AUTH PLAIN response=\n! answer 535 5.7.8 no\nS 535 no\n" },
+	{ "AUTH cancelled", &auth,
+	  HELLO_AUTH "C AUTH LOGIN\nE AUTH LOGIN\n! challenge x\nS 334 eA==\nC *\nE AUTH_DROP\n"
+		     "S 501 cancelled, as you wish\nC NOOP\nQ NOOP\nS 250 ok\n" },
+	{ "AUTH and no base 64", &auth,
+	  HELLO_AUTH "C AUTH PLAIN !\nS 501 that is no base 64\nC AUTH LOGIN\nE AUTH LOGIN\n"
+		     "! challenge x\nS 334 eA==\nC !\nE AUTH_DROP\nS 501 that is no base 64\n" },
+	{ "AUTH and its order", &auth,
+	  "Q GREET\nS 220 mx ESMTP\nC AUTH PLAIN\nS 538 not before STARTTLS\nC STARTTLS\n"
+	  "Q STARTTLS\nS 220 go ahead\nE START_TLS\n! tls_up\nC AUTH PLAIN\n"
+	  "S 503 EHLO comes first\nC EHLO c\nQ HELO\nS 250-mx\nS 250 AUTH PLAIN LOGIN\nC AUTH\n"
+	  "S 501 AUTH mechanism [response]\nC AUTH PLAIN a b\nS 501 AUTH mechanism [response]\n"
+	  "C AUTH X\nS 504 unknown mechanism\nC MAIL FROM:<>\nQ MAIL\nS 250 sender ok\n"
+	  "C AUTH PLAIN\nS 503 not within a transaction\n" },
+	{ "AUTH not offered", &plain, HELLO "C AUTH PLAIN\nS 503 no authentication here\n" },
+	{ "AUTH in the clear", &auth_in_clear,
+	  "Q GREET\nS 220 mx ESMTP\nC EHLO c\nQ HELO\nS 250-mx\nS 250 AUTH X\nC AUTH X\nQ AUTH X\n"
+	  "S 235 welcome\n" },
+	{ "the peer goes in the middle of AUTH", &auth,
+	  HELLO_AUTH "C AUTH LOGIN\nE AUTH LOGIN\n! challenge x\nS 334 eA==\n! eof\nE AUTH_DROP\n"
+		     "E CLOSED\n" },
+
+	{ "TLS is needed", &needs_tls,
+	  "Q GREET\nS 220 mx ESMTP\nC EHLO c\nQ HELO\nS 250-mx\nS 250 STARTTLS\nC MAIL FROM:<>\n"
+	  "S 530 STARTTLS comes first\nC NOOP\nQ NOOP\nS 250 ok\nC STARTTLS\nQ STARTTLS\n"
+	  "S 220 go ahead\nE START_TLS\n! tls_up\nC EHLO c\nQ HELO\nS 250 mx\nC MAIL FROM:<>\n"
+	  "Q MAIL\nS 250 sender ok\n" },
+	{ "replies become slow", &slow,
+	  HELLO "C X\nS 500 unknown command\nC X\nS 500 unknown command\nC X\nE NOTHING\n"
+		"C NOOP\nE NOTHING\n! silent\n! tick\nS 500 unknown command\nQ NOOP\n! silent\n"
+		"! tick\nS 250 ok\n" },
+	{ "junk counts as errors", &slow,
+	  HELLO "C NOOP\nQ NOOP\nS 250 ok\nC NOOP\nQ NOOP\nS 250 ok\nC NOOP\nQ NOOP\n! silent\n! "
+		"tick\nS 250 ok\n" },
+	{ "refusals count as errors", &counts,
+	  HELLO "C MAIL FROM:<>\nQ MAIL\nS 250 sender ok\nC RCPT TO:<a@b>\nE RCPT\n"
+		"! answer 550 5.1.1 no\nS 550 no\nC RCPT TO:<a@b>\nE RCPT\n! answer 550 5.1.1 no\n"
+		"E DROP\nE CLOSED too many errors\nS 550 no\nS 421 too many errors\n" },
+	{ "a message clears the count", &counts,
+	  HELLO "C X\nS 500 unknown command\n" TO_DATA "C .\nQ MESSAGE\nS 250 ok\nC X\n"
+		"S 500 unknown command\n" },
+	{ "no HELO, no domains", &easy,
+	  "Q GREET\nS 220 mx ESMTP\nC MAIL FROM:<root>\nQ MAIL root\nS 250 sender ok\n"
+	  "C RCPT TO:<\"a b\">\nQ RCPT 0 \"a b\"\nS 250 recipient ok\n" },
+	{ "paths need domains", &plain,
+	  HELLO "C MAIL FROM:<root>\nS 501 the address has no domain\n" },
+
 	{ "time-out", &plain, HELLO "! tick\nS 421 you took too long\nE CLOSED silent\n" },
 	{ "no time-out while a question is open", &plain,
 	  HELLO "C NOOP\nE NOOP\n! tick\n! accept\nS 250 ok\n" },
@@ -177,9 +320,28 @@ struct run {
 	size_t n_pending;
 };
 
-static const char *const kinds[] = { "NOTHING", "GREET",   "HELO", "STARTTLS",  "MAIL",  "RCPT",
-				     "DATA",    "MESSAGE", "RSET", "NOOP",      "VRFY",  "HELP",
-				     "QUIT",    "CONTENT", "DROP", "START_TLS", "CLOSED" };
+static const char *const kinds[] = {
+	[SMTP_SERVER_NOTHING] = "NOTHING",
+	[SMTP_SERVER_GREET] = "GREET",
+	[SMTP_SERVER_HELO] = "HELO",
+	[SMTP_SERVER_STARTTLS] = "STARTTLS",
+	[SMTP_SERVER_MAIL] = "MAIL",
+	[SMTP_SERVER_RCPT] = "RCPT",
+	[SMTP_SERVER_DATA] = "DATA",
+	[SMTP_SERVER_MESSAGE] = "MESSAGE",
+	[SMTP_SERVER_RSET] = "RSET",
+	[SMTP_SERVER_NOOP] = "NOOP",
+	[SMTP_SERVER_VRFY] = "VRFY",
+	[SMTP_SERVER_HELP] = "HELP",
+	[SMTP_SERVER_QUIT] = "QUIT",
+	[SMTP_SERVER_AUTH] = "AUTH",
+	[SMTP_SERVER_AUTH_RESPONSE] = "RESPONSE",
+	[SMTP_SERVER_CONTENT] = "CONTENT",
+	[SMTP_SERVER_DROP] = "DROP",
+	[SMTP_SERVER_AUTH_DROP] = "AUTH_DROP",
+	[SMTP_SERVER_START_TLS] = "START_TLS",
+	[SMTP_SERVER_CLOSED] = "CLOSED",
+};
 
 static struct str render(struct arena *a, struct smtp_server_event e)
 {
@@ -195,6 +357,9 @@ static struct str render(struct arena *a, struct smtp_server_event e)
 		return arena_fmt(a, "RCPT %zu " STR_FMT " notify=" STR_FMT " orcpt=" STR_FMT,
 				 e.index, STR_ARG(e.rcpt.address), STR_ARG(e.rcpt.notify),
 				 STR_ARG(e.rcpt.orcpt));
+	if (e.kind == SMTP_SERVER_AUTH || e.kind == SMTP_SERVER_AUTH_RESPONSE)
+		return arena_fmt(a, "%s " STR_FMT "%s" STR_FMT, kinds[e.kind], STR_ARG(e.argument),
+				 e.has_response ? " response=" : "", STR_ARG(e.response));
 	return arena_fmt(a, "%s %zu " STR_FMT STR_FMT, kinds[e.kind], e.index, STR_ARG(e.argument),
 			 STR_ARG(e.content));
 }
@@ -290,6 +455,10 @@ static void act(struct run *r, struct str what)
 		smtp_server_stop(r->s, 100);
 	else if (str_has_prefix(what, STR("answer ")))
 		answer(r, str_from(what, 7));
+	else if (str_has_prefix(what, STR("challenge ")))
+		smtp_server_challenge(r->s, str_from(what, 10), 100);
+	else if (str_eq(what, STR("silent")))
+		ok_str(smtp_server_output(r->s), STR_NONE, r->rule);
 	else if (str_has_prefix(what, STR("raw ")))
 		smtp_server_answer_raw(r->s, 250, STR("hello\r\n"), 100);
 	else if (str_eq(what, STR("tick")) && smtp_server_deadline(r->s) != UINT64_MAX) {
@@ -319,6 +488,8 @@ static bool is_client_line(struct run *r, struct str line)
 {
 	if (str_eq(line, STR("! lf")))
 		client_says(r, STR("\n"));
+	else if (str_eq(line, STR("! crlf")))
+		client_says(r, STR("\r\n"));
 	else if (str_has_prefix(line, STR("C_ ")))
 		client_says(r, str_from(line, 3));
 	else if (line.p[0] == 'C') {
@@ -452,4 +623,169 @@ TEST(slow_reader_is_slowed_down)
 	smtp_server_free(s);
 }
 
-TEST_MAIN(RUN(scripts), RUN(starttls_injection), RUN(long_lines), RUN(slow_reader_is_slowed_down))
+static void begin(struct smtp_server *s)
+{
+	ok(smtp_server_next(s).kind == SMTP_SERVER_GREET, "greets");
+	smtp_server_accept(s, 0);
+}
+
+TEST(a_command_must_be_whole_in_time)
+{
+	struct smtp_server_options o = { .hostname = STR("mx"), .command_ms = 100 };
+	struct smtp_server *s = smtp_server_new(&o, 0);
+
+	begin(s);
+	for (uint64_t now = 10; now < 100; now += 10) {
+		smtp_server_read(s, STR("N"), now);
+		ok(smtp_server_next(s).kind == SMTP_SERVER_NOTHING, "no whole line");
+	}
+	ok(smtp_server_deadline(s) == 100, "octets buy no time");
+	smtp_server_read(s, STR("\r\n"), 95);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_NOTHING, "unknown command");
+	ok(smtp_server_deadline(s) == 195, "a whole line does");
+	smtp_server_free(s);
+}
+
+static void to_data(struct smtp_server *s)
+{
+	static const enum smtp_server_event_kind kinds_of[] = {
+		SMTP_SERVER_GREET, SMTP_SERVER_HELO, SMTP_SERVER_MAIL,
+		SMTP_SERVER_RCPT,  SMTP_SERVER_DATA,
+	};
+
+	smtp_server_read(s, STR("EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n"), 0);
+	FOR_EACH(k, kinds_of) {
+		ok(smtp_server_next(s).kind == *k, "to DATA");
+		smtp_server_accept(s, 0);
+	}
+	ok(smtp_server_next(s).kind == SMTP_SERVER_NOTHING, "waits for content");
+}
+
+TEST(content_must_come_fast_enough)
+{
+	struct smtp_server_options o = { .hostname = STR("mx"),
+					 .data_ms = 1000,
+					 .data_rate_min = 10 };
+	struct smtp_server *s = smtp_server_new(&o, 0);
+
+	to_data(s);
+	ok(smtp_server_deadline(s) == 1000, "begins with data_ms");
+	smtp_server_read(s, STR("x"), 900);
+	ok(smtp_server_deadline(s) == 1100, "an octet buys a tenth of a second");
+	smtp_server_read(s, STR("0123456789012345678901234567890123456789"), 1000);
+	ok(smtp_server_deadline(s) == 2000, "never more than data_ms");
+	smtp_server_tick(s, 2000);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_DROP, "the message is given up");
+	ok(smtp_server_next(s).kind == SMTP_SERVER_CLOSED, "and the session");
+	smtp_server_free(s);
+}
+
+TEST(sessions_end)
+{
+	struct smtp_server_options o = { .hostname = STR("mx"),
+					 .command_ms = 100,
+					 .session_ms = 250 };
+	struct smtp_server *s = smtp_server_new(&o, 0);
+
+	begin(s);
+	for (uint64_t now = 50; now < 250; now += 50) {
+		smtp_server_read(s, STR("X\r\n"), now);
+		ok(smtp_server_next(s).kind == SMTP_SERVER_NOTHING, "an unknown command");
+	}
+	ok(smtp_server_deadline(s) == 250, "the session's end comes first");
+	smtp_server_tick(s, 250);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_CLOSED, "closed");
+	smtp_server_free(s);
+}
+
+static const struct {
+	const char *rule;
+	struct str said;
+	bool is_early;
+} early[] = {
+	{ "MAIL and RCPT may follow each other",
+	  STR_INIT("MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nRCPT TO:<a@c>\r\n"), false },
+	{ "RSET may be followed", STR_INIT("RSET\r\nNOOP\r\n"), false },
+	{ "a command in pieces", STR_INIT("NOOP"), false },
+	{ "nothing follows NOOP", STR_INIT("NOOP\r\nN"), true },
+	{ "nothing follows EHLO", STR_INIT("EHLO c\r\nMAIL FROM:<>\r\n"), true },
+	{ "nothing follows DATA",
+	  STR_INIT("MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nSubject: x\r\n"), true },
+	{ "nothing follows AUTH", STR_INIT("AUTH PLAIN\r\nAA==\r\n"), true },
+	{ "nothing follows another command after HELO",
+	  STR_INIT("HELO c\r\n\0MAIL FROM:<>\r\nRCPT TO:<a@b>\r\n"), true },
+	{ "QUIT may be followed", STR_INIT("QUIT\r\nx"), false },
+};
+
+/* Pieces of what the peer says are separated by NUL. */
+static bool is_taken_for_early(struct str said)
+{
+	struct smtp_server_options o = { .hostname = STR("mx"),
+					 .extensions = SMTP_EXT_PIPELINING,
+					 .forbids_early = true };
+	struct smtp_server *s = smtp_server_new(&o, 0);
+	struct smtp_server_event e = { .kind = SMTP_SERVER_NOTHING };
+	struct str piece = STR("EHLO c\r\n"), why = STR("");
+
+	begin(s);
+	for (bool has_more = true; has_more;) {
+		smtp_server_read(s, piece, 0);
+		while ((e = smtp_server_next(s)).kind != SMTP_SERVER_NOTHING)
+			if (e.kind == SMTP_SERVER_CLOSED)
+				why = e.argument;
+			else if (e.kind != SMTP_SERVER_DROP)
+				smtp_server_accept(s, 0);
+		has_more = said.n > 0 && smtp_server_room(s) > 0;
+		if (!str_cut(said, '\0', &piece, &said)) {
+			piece = said;
+			said = STR("");
+		}
+	}
+	smtp_server_free(s);
+	return str_eq(why, STR("the peer did not wait for a reply"));
+}
+
+TEST(early_talkers)
+{
+	FOR_EACH(c, early)
+		ok(is_taken_for_early(c->said) == c->is_early, c->rule);
+
+	struct smtp_server_options o = { .hostname = STR("mx"), .forbids_early = true };
+	struct smtp_server *s = smtp_server_new(&o, 0);
+	smtp_server_read(s, STR("EHLO c\r\n"), 0);
+	begin(s);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_CLOSED, "not before the greeting");
+	smtp_server_free(s);
+}
+
+TEST(auth_lines_may_be_long)
+{
+	struct smtp_server_options o = { .hostname = STR("mx"),
+					 .extensions = SMTP_EXT_AUTH,
+					 .mechanisms_in_clear = STR("X") };
+	struct smtp_server *s = smtp_server_new(&o, 0);
+	static char line[SMTP_AUTH_LINE_MAX + 100];
+
+	memset(line, 'A', sizeof(line));
+	begin(s);
+	smtp_server_read(s, STR("EHLO c\r\nAUTH X\r\n"), 0);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_HELO, "HELO");
+	smtp_server_accept(s, 0);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_AUTH, "AUTH");
+	smtp_server_challenge(s, STR(""), 0);
+	smtp_server_read(s, str_span(line, SMTP_AUTH_LINE_MAX - 2), 0);
+	smtp_server_read(s, STR("\r\n"), 0);
+	struct smtp_server_event e = smtp_server_next(s);
+	ok(e.kind == SMTP_SERVER_AUTH_RESPONSE && e.response.n == (12 * 1024) / 4 * 3,
+	   "as long as may be");
+	smtp_server_challenge(s, STR(""), 0);
+	smtp_server_read(s, str_span(line, SMTP_AUTH_LINE_MAX + 1), 0);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_AUTH_DROP, "longer is given up");
+	smtp_server_read(s, STR("\r\nNOOP\r\n"), 0);
+	ok(smtp_server_next(s).kind == SMTP_SERVER_NOOP, "and commands go on");
+	smtp_server_free(s);
+}
+
+TEST_MAIN(RUN(a_command_must_be_whole_in_time), RUN(content_must_come_fast_enough),
+	  RUN(sessions_end), RUN(early_talkers), RUN(auth_lines_may_be_long), RUN(scripts),
+	  RUN(starttls_injection), RUN(long_lines), RUN(slow_reader_is_slowed_down))

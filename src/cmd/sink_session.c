@@ -374,6 +374,10 @@ static bool session_event(struct cmd_sink_session *s)
 	case SMTP_SERVER_DROP:
 		cmd_sink_mail_reset(&s->mail);
 		return true;
+	case SMTP_SERVER_AUTH: /* never announced, so never asked */
+	case SMTP_SERVER_AUTH_RESPONSE:
+	case SMTP_SERVER_AUTH_DROP:
+		return true;
 	case SMTP_SERVER_START_TLS:
 		s->wants_tls = true;
 		return true;
