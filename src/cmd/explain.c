@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "cmd/explain.h"
+#include "cmd/explain_diff.h"
 #include "json/facts.h"
 #include "mail/nexthop.h"
 #include "os/os.h"
@@ -21,6 +22,7 @@ enum {
 
 static const struct str explain_help = STR_INIT(
 	"usage: hopseal explain [-c DIR] [-o NAME=VALUE]... [options] NEXTHOP|ADDRESS\n"
+	"       hopseal explain --diff OTHER [-c DIR] [options] [NEXTHOP|ADDRESS|-]...\n"
 	"\n"
 	"Says which TLS level mail to a destination gets, and which line decides it, by the code\n"
 	"that delivery uses. Nothing is connected to; DNS and tables are asked.\n"
@@ -35,12 +37,19 @@ static const struct str explain_help = STR_INIT(
 	"      --json        one JSON document\n"
 	"      --facts FILE  take all answers from FILE and ask nobody: same input, same output\n"
 	"      --record FILE write the answers that were used, for --facts\n"
+	"      --diff OTHER  what would be decided under OTHER/main.cf instead, without DNS; - "
+	"takes\n"
+	"                    destinations from standard input, and without any all are taken that\n"
+	"                    the two configurations and their tables name\n"
 	"  -v                print configuration warnings too\n"
 	"  -h, --help\n"
 	"\n"
 	"Exit status: 0 at least one host may be used; 1 the policy forbids every host, there is\n"
 	"none, or the address is refused; 3 a lookup failed; 64 usage; 65 bad facts, or a\n"
-	"question that they do not answer; 66 no such file; 78 bad configuration.\n");
+	"question that they do not answer; 66 no such file; 78 bad configuration.\n"
+	"With --diff: 0 nothing is demanded less; 1 something is lowered, or released; 2 "
+	"something\n"
+	"is changed or refused; 3 a lookup failed.\n");
 
 /* ---- one stepper at a time ---- */
 
@@ -270,7 +279,7 @@ static int explain_report(const struct explain *x)
 
 /* ---- options ---- */
 
-enum { OPT_HOST = 256, OPT_JSON, OPT_FACTS, OPT_RECORD, OPT_NO_TLS, OPT_LMTP };
+enum { OPT_HOST = 256, OPT_JSON, OPT_FACTS, OPT_RECORD, OPT_NO_TLS, OPT_LMTP, OPT_DIFF };
 
 static const struct option explain_long[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
@@ -279,6 +288,7 @@ static const struct option explain_long[] = {
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "tls-required-no", no_argument, NULL, OPT_NO_TLS },
 	{ "lmtp", no_argument, NULL, OPT_LMTP },
+	{ "diff", required_argument, NULL, OPT_DIFF },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -309,6 +319,9 @@ static int explain_option(struct explain_options *o, int c)
 	case OPT_LMTP:
 		o->is_lmtp = true;
 		return 0;
+	case OPT_DIFF:
+		o->diff = optarg;
+		return 0;
 	case 'h':
 		return cmd_print(explain_help) ? -1 : EX_IOERR;
 	default:
@@ -327,7 +340,13 @@ static int explain_parse(struct explain_options *o, int argc, char **argv)
 		if (status != 0)
 			return status;
 	}
-	if (optind != argc - 1)
+	o->subjects = argv + optind;
+	o->n_subjects = argc - optind;
+	if (o->diff && (o->facts || o->record))
+		return cmd_usage("explain", "--diff asks tables alone: no --facts, no --record");
+	if (o->diff)
+		return 0;
+	if (o->n_subjects != 1)
 		return cmd_usage("explain", "one next-hop or address is wanted");
 	o->subject = str_of(argv[optind]);
 	if (o->subject.n == 0 || o->subject.n > NEXTHOP_MAX)
@@ -395,7 +414,7 @@ int cmd_explain(int argc, char **argv)
 		struct conf *conf =
 			cmd_configure(&o.sources, o.is_verbose ? CONF_NOTE : CONF_ERROR, &status);
 		if (conf)
-			status = explain_configured(&o, conf);
+			status = o.diff ? explain_diff(&o, conf) : explain_configured(&o, conf);
 	}
 	cmd_sources_fini(&o.sources);
 	return status < 0 ? EX_OK : status;

@@ -9,7 +9,10 @@
 struct explain_options {
 	struct cmd_sources sources;
 	const char *host, *facts, *record;
+	const char *diff; /* another configuration folder */
 	struct str subject;
+	char **subjects; /* with --diff, any number */
+	int n_subjects;
 	bool is_json, is_verbose, is_lmtp, has_tls_required_no;
 };
 
