@@ -30,15 +30,26 @@ struct test_setup {
 	struct arena *arena;
 	struct str key; /* the texts that it was made of */
 	uint64_t key_hash, used;
-	struct str folder; /* of its tables; "" for the live one */
-	struct str *files; /* in there */
-	size_t n_files;
+	struct str folder;  /* of its tables; "" for the live one */
 	struct str refusal; /* n > 0: why nothing may be decided under it */
 	struct conf *conf;
 	const struct policy_config *policy;
 	const struct route_config *route; /* NULL until test_setup_route */
 	struct tables *tables;
 };
+
+/* Tables as files, for one case after the other. All zero: there is nothing yet. */
+struct test_folder {
+	struct arena *arena;
+	struct str path, *files;
+	size_t n_files;
+};
+
+/* `tables` and no others are there now. `path` is made by the first call, and the same in all.
+ * False with errno set. */
+MUST_USE bool
+test_folder_fill(struct test_folder *f, struct str path, const struct json_node *tables);
+void test_folder_remove(struct test_folder *f);
 
 /* The live configuration and the last few that cases brought along. */
 struct test_setups;

@@ -2,11 +2,9 @@
  * a few are kept, for files of tests tend to go through one configuration after the other. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -21,7 +19,8 @@ enum {
 struct test_setups {
 	const struct cmd_sources *sources;
 	struct test_setup live, kept[SETUPS_KEPT];
-	char folder[1024]; /* private; "" until a case brings tables */
+	struct test_folder folders[SETUPS_KEPT]; /* of those kept */
+	char folder[1024];                       /* private; "" until a case brings tables */
 	struct buf key;
 	uint64_t clock;
 };
@@ -156,51 +155,12 @@ static void setup_configure(struct test_setup *s, struct str text)
 			setup_refuse(s, findings.v[i].text);
 }
 
-/* Dated long ago: of a file that may still be being written, the first look waits. */
-static bool write_table(struct str path, struct str text)
-{
-	const struct timespec old[] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
-	int fd = open(path.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool is_written = fd >= 0;
-
-	while (is_written && text.n > 0) {
-		ssize_t n = write(fd, text.p, text.n);
-		is_written = n > 0;
-		text = str_from(text, is_written ? (size_t)n : 0);
-	}
-	is_written = is_written && futimens(fd, old) == 0;
-	if (fd >= 0)
-		close(fd);
-	return is_written;
-}
-
-static bool write_tables(struct test_setup *s, const struct test_case *c)
-{
-	const struct json_node *value;
-	struct str name, text = STR("");
-	void *at = NULL;
-	bool is_written = mkdir(s->folder.p, 0700) == 0;
-
-	s->files = ARENA_ARRAY(s->arena, c->tables ? json_count(c->tables) : 0, struct str);
-	while (is_written && json_member_next(c->tables, &at, &name, &value)) {
-		struct str path =
-			arena_fmt(s->arena, STR_FMT "/" STR_FMT, STR_ARG(s->folder), STR_ARG(name));
-		s->files[s->n_files++] = path;
-		is_written = json_get_str(value, "", &text) && write_table(path, text);
-	}
-	return is_written;
-}
-
 static void setup_close(struct test_setup *s)
 {
 	if (!s->arena)
 		return;
 	tables_free(s->tables);
 	conf_unref(s->conf);
-	for (size_t i = 0; i < s->n_files; i++)
-		unlink(s->files[i].p);
-	if (s->folder.n > 0)
-		rmdir(s->folder.p);
 	arena_free(s->arena);
 	*s = (struct test_setup){ .arena = NULL };
 }
@@ -237,8 +197,10 @@ struct test_setups *test_setups_new(const struct cmd_sources *live)
 void test_setups_free(struct test_setups *all)
 {
 	setup_close(&all->live);
-	for (size_t i = 0; i < SETUPS_KEPT; i++)
+	for (size_t i = 0; i < SETUPS_KEPT; i++) {
 		setup_close(&all->kept[i]);
+		test_folder_remove(&all->folders[i]);
+	}
 	if (all->folder[0])
 		rmdir(all->folder);
 	buf_fini(&all->key);
@@ -315,8 +277,10 @@ static bool setup_make(struct test_setups *all, struct test_setup *s, const stru
 	struct buf text;
 	bool fits;
 
-	s->folder = arena_fmt(s->arena, "%s/%zu", all->folder, (size_t)(s - all->kept));
-	if (!write_tables(s, c))
+	size_t place = (size_t)(s - all->kept);
+
+	s->folder = arena_fmt(s->arena, "%s/%zu", all->folder, place);
+	if (!test_folder_fill(&all->folders[place], s->folder, c->tables))
 		return false;
 	buf_init(&text, SETUP_TEXT_MAX);
 	fits = add_settings(s, c, &text);
