@@ -71,6 +71,11 @@
 #define TABLE_REMOTE_CONNECTIONS_MAX 8      /* of one table to its server, each with a thread */
 #define TABLE_REMOTE_WAITING_MAX 16384      /* lookups that wait for one server */
 
+/* lookups over the network */
+#define SOCKETMAP_REPLY_MAX 100000  /* a reply without its frame; socketmap_max_reply_size */
+#define SOCKETMAP_REQUEST_MAX 10000 /* name and key; socketmap_max_query_size */
+#define TCP_TABLE_LINE_MAX 4096     /* a request or reply with its LF; tcp_table(5) */
+
 /* TLS */
 #define TLS_ANCHORS_MAX 4096 /* certificates and keys of trust anchor files for one session */
 #define TLS_CHAIN_MAX 32     /* certificates of a peer that are kept */
