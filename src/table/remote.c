@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "mail/domain.h"
 #include "os/os.h"
 #include "table/remote_pool.h"
 
@@ -80,6 +81,21 @@ static void remote_fail(const struct remote *r, struct table_lookup *l, struct s
 				      STR_ARG(r->context->source), STR_ARG(why));
 }
 
+static void remote_answer(const struct remote *r, struct table_lookup *l, enum answer_status status,
+			  struct str text)
+{
+	if (status == ANSWER_FAILED) {
+		remote_fail(r, l, text);
+	} else if (status == ANSWER_FOUND && str_contains(text, '\0')) {
+		remote_fail(r, l, STR("the value has a NUL"));
+	} else if (status == ANSWER_FOUND && r->context->options.is_utf8 && !domain_is_utf8(text)) {
+		remote_fail(r, l, STR("the value is not UTF-8"));
+	} else {
+		l->answer.status = status;
+		l->answer.value = text;
+	}
+}
+
 /* The caller may free the table when it is answered. */
 static void remote_received(void *arg, struct net_note *n)
 {
@@ -89,11 +105,7 @@ static void remote_received(void *arg, struct net_note *n)
 
 	if (l != NULL) {
 		remote_unlink(r, j);
-		l->answer.status = j->status;
-		if (j->status == ANSWER_FOUND)
-			l->answer.value = buf_str(&j->text);
-		else if (j->status == ANSWER_FAILED)
-			remote_fail(r, l, buf_str(&j->text));
+		remote_answer(r, l, j->status, buf_str(&j->text));
 		table_lookup_answered(l);
 	}
 	remote_job_free(j);
@@ -144,6 +156,8 @@ bool remote_lookup(struct remote *r, struct table_lookup *l, struct str key)
 	struct remote_job *j;
 	struct error why;
 
+	if (l->folded.p == NULL || str_contains(l->key, '\0'))
+		return true;
 	if (r->loop == NULL) {
 		remote_fail(r, l, STR("no server is asked here"));
 		return true;

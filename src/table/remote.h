@@ -55,8 +55,9 @@ const char *remote_quote(struct str said, char out[REMOTE_QUOTE_MAX]);
 
 struct remote_options {
 	const struct remote_engine *engine;
-	/* The engine's; several threads read it side by side, so it does not change. Given back by
-	 * config_free (may be NULL), which is called on any thread, once nobody uses it. */
+	/* The engine's; several threads read it side by side, so it does not change. It may
+	 * outlive the table and borrows nothing of it. Given back by config_free (may be NULL),
+	 * which is called on any thread, once nobody uses it. */
 	void *config;
 	void (*config_free)(void *config);
 	/* 0 is the default of each. */
@@ -70,8 +71,9 @@ struct remote;
 
 /* Asks nobody yet: threads and connections come with lookups. `c` must outlive it. */
 MUST_USE struct remote *remote_new(const struct table_context *c, const struct remote_options *o);
-/* The `lookup` of a type, with the key as the source is to see it (copied). True: it failed at
- * once. */
+/* The `lookup` of a type, with the key as the engine is to see it (copied): the key, or a whole
+ * request. True: it failed at once, or the key cannot be in any table, for it has a NUL or should
+ * be UTF-8 and is not. A value with such a fault is an error. */
 MUST_USE bool remote_lookup(struct remote *r, struct table_lookup *l, struct str key);
 void remote_cancel(struct remote *r, struct table_lookup *l); /* the type's `cancel` */
 /* Waits a second at most for threads whose engine does not notice that it shall stop; later they

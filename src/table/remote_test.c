@@ -61,6 +61,10 @@ static enum remote_status fake_lookup(void *connection, const struct remote_call
 	}
 	if (str_eq(key, STR("pause")))
 		os_sleep_ms(50);
+	if (str_eq(key, STR("nul")))
+		key = STR("a\0b");
+	if (str_eq(key, STR("latin-1")))
+		key = STR("\344");
 	return buf_add(value, key) ? REMOTE_FOUND : REMOTE_BROKEN;
 }
 
@@ -216,8 +220,13 @@ TEST(one_connection_serves_all)
 		struct str key, want;
 	} cases[] = {
 		{ "found", STR_INIT("Key"), STR_INIT("=Key") },
+		{ "a value with a NUL", STR_INIT("nul"), STR_INIT("!fake:a: the value has a NUL") },
+		{ "a value in another encoding", STR_INIT("latin-1"),
+		  STR_INIT("!fake:a: the value is not UTF-8") },
 		{ "not found", STR_INIT("none"), STR_INIT("-") },
 		{ "the source's own error", STR_INIT("failed"), STR_INIT("!fake:a: failed") },
+		{ "no key for a table", STR_INIT("a\0b"), STR_INIT("-") },
+		{ "nor this", STR_INIT("\377"), STR_INIT("-") },
 		{ "found after an error", STR_INIT("k"), STR_INIT("=k") },
 	};
 	timing(0, 0, 0, 0);

@@ -82,10 +82,10 @@ static void table_break(struct table_set *s, struct table *t, struct table_findi
 }
 
 static const struct table_type *const builtin_types[] = {
-	&table_type_texthash, &table_type_regexp, &table_type_pcre, &table_type_cidr,
-	&table_type_hash,     &table_type_btree,  &table_type_cdb,  &table_type_lmdb,
-	&table_type_inline,   &table_type_static, &table_type_fail, &table_type_union,
-	&table_type_pipe,     &table_type_rand,
+	&table_type_texthash, &table_type_regexp, &table_type_pcre,      &table_type_cidr,
+	&table_type_hash,     &table_type_btree,  &table_type_cdb,       &table_type_lmdb,
+	&table_type_inline,   &table_type_static, &table_type_fail,      &table_type_union,
+	&table_type_pipe,     &table_type_rand,   &table_type_socketmap, &table_type_tcp,
 };
 
 static const struct table_type *
@@ -132,8 +132,9 @@ static void table_break_type(struct table_set *s, struct table *t, struct str na
 {
 	struct str text = arena_fmt(s->arena, "tables of type \"" STR_FMT "\" are not supported",
 				    STR_ARG(name));
-	struct str remedy = STR("the types are hash, btree, cdb, lmdb, texthash, regexp, pcre, "
-				"cidr, inline, static, fail, unionmap, pipemap and randmap");
+	struct str remedy =
+		STR("the types are hash, btree, cdb, lmdb, texthash, regexp, pcre, "
+		    "cidr, inline, static, fail, unionmap, pipemap, randmap, socketmap and tcp");
 
 	if (table_is_compiled(name))
 		remedy = arena_fmt(s->arena,
