@@ -2,42 +2,18 @@
 
 #include <stdio.h>
 
-static const char *const days[] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
+#include "base/civil.h"
+
+static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 				      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
-enum { DAY_S = 24 * 60 * 60 };
-
-struct civil {
-	int64_t year;
-	unsigned month, day; /* from 1 */
-};
-
-/* Years are counted from March, so that the leap day is the last of them: era of 400 years, year
- * and day in it. */
-static struct civil civil_of(int64_t days_since_1970)
-{
-	int64_t z = days_since_1970 + 719468; /* since 1 March of year 0 */
-	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-	unsigned in_era = (unsigned)(z - era * 146097);
-	unsigned year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	unsigned in_year = in_era - (365 * year + year / 4 - year / 100);
-	unsigned from_march = (5 * in_year + 2) / 153;
-	struct civil c = { .month = from_march < 10 ? from_march + 3 : from_march - 9,
-			   .day = in_year - (153 * from_march + 2) / 5 + 1 };
-
-	c.year = era * 400 + year + (c.month <= 2);
-	return c;
-}
-
 struct str message_date(int64_t utc_s, char out[MESSAGE_DATE_MAX])
 {
-	int64_t day = utc_s / DAY_S - (utc_s % DAY_S < 0);
-	unsigned s = (unsigned)(utc_s - day * DAY_S);
-	struct civil c = civil_of(day);
+	struct civil c = civil_of(utc_s);
 	int n = snprintf(out, MESSAGE_DATE_MAX, "%s, %u %s %04lld %02u:%02u:%02u +0000",
-			 days[((day % 7) + 7) % 7], c.day, months[c.month - 1], (long long)c.year,
-			 s / 3600, s / 60 % 60, s % 60);
+			 days[c.weekday], c.day, months[c.month - 1], (long long)c.year, c.hour,
+			 c.minute, c.second);
 
 	return str_span(out, (size_t)n);
 }
