@@ -402,6 +402,12 @@ void smtp_server_tls_up(struct smtp_server *s, uint64_t now)
 	smtp_server_rearm(s);
 }
 
+void smtp_server_set_mechanisms(struct smtp_server *s, struct str mechanisms)
+{
+	CHECK(s->hello == SMTP_VERB_UNKNOWN);
+	s->o.mechanisms = mechanisms;
+}
+
 void smtp_server_stop(struct smtp_server *s, uint64_t now)
 {
 	s->now = now;

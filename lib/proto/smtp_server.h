@@ -138,6 +138,10 @@ void smtp_server_answer_raw(struct smtp_server *s, int code, struct str octets, 
  * (RFC 3207 section 4.2) and the peer begins with EHLO again. */
 void smtp_server_tls_up(struct smtp_server *s, uint64_t now);
 
+/* Other mechanisms than the options say: which ones there are can depend on the handshake. Before
+ * EHLO; `mechanisms` must live as long as the session. */
+void smtp_server_set_mechanisms(struct smtp_server *s, struct str mechanisms);
+
 /* The session ends with 421 as soon as no question is open: for a shutdown. */
 void smtp_server_stop(struct smtp_server *s, uint64_t now);
 

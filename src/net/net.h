@@ -44,6 +44,14 @@ MUST_USE bool net_endpoint_parse(struct str text, struct net_endpoint *out);
 MUST_USE bool
 net_own_addresses(struct arena *a, const struct address **out, size_t *n, struct error *e);
 
+/* The same with the prefix of each address's network; 32 or 128 when the system knows none. */
+struct net_network {
+	struct address address;
+	unsigned prefix; /* bits */
+};
+MUST_USE bool
+net_own_networks(struct arena *a, const struct net_network **out, size_t *n, struct error *e);
+
 /* A loop. The first one made sets SIGPIPE to be ignored in the whole process. */
 struct net_loop;
 
@@ -139,6 +147,15 @@ MUST_USE struct net_listener *
 net_listener_new_unix(struct net_loop *l, struct str path,
 		      void (*accepted)(void *arg, struct net_stream *s), void *arg,
 		      struct error *e);
+/* A socket that is bound and listens, before there are loops and while the process may still take
+ * such a port; -1 with *e. A UNIX-domain socket that nobody listens on any more is replaced, and
+ * anybody may connect to the new one: its folder says who can. */
+MUST_USE int net_bind(const struct net_endpoint *at, struct error *e);
+MUST_USE int net_bind_unix(struct str path, struct error *e);
+/* On a duplicate of that descriptor: it stays the caller's, and several loops may share it. */
+MUST_USE struct net_listener *net_listener_open(struct net_loop *l, int fd,
+						void (*accepted)(void *arg, struct net_stream *s),
+						void *arg, struct error *e);
 void net_listener_free(struct net_listener *n);
 /* With the port chosen; all zero for a UNIX-domain socket. */
 struct net_endpoint net_listener_endpoint(const struct net_listener *n);

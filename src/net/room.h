@@ -9,6 +9,7 @@
 
 #include "net/net.h"
 
+#define NET_BACKLOG 511          /* connections that wait to be accepted */
 #define NET_READ_MAX (64 * 1024) /* octets of one `read` */
 
 struct net_loop {

@@ -12,14 +12,33 @@ struct tls_server {
 	struct tls_identities identities;
 };
 
+static bool
+server_identify(struct tls_server *s, const struct tls_server_options *o, struct error *e)
+{
+	struct tls_identities *ids = &s->identities;
+
+	if (o->chain_files.n > 0) {
+		if (!tls_identities_load_chains(ids, o->chain_files, e))
+			return false;
+	} else {
+		if (o->cert_file.n > 0 &&
+		    !tls_identities_load_pair(ids, o->cert_file, o->key_file, e))
+			return false;
+		if (o->eccert_file.n > 0 &&
+		    !tls_identities_load_pair(ids, o->eccert_file, o->eckey_file, e))
+			return false;
+	}
+	return ids->n == 0 || tls_identities_install(ids, s->ctx, e);
+}
+
 static bool server_set_up(struct tls_server *s, const struct tls_server_options *o, struct error *e)
 {
 	char ciphers[1024];
 
-	if (o->cert_file.n &&
-	    (!tls_identities_load_pair(&s->identities, o->cert_file, o->key_file, e) ||
-	     !tls_identities_install(&s->identities, s->ctx, e)))
+	if (!server_identify(s, o, e))
 		return error_prefix(e, "server certificate");
+	if (o->prefers_own_ciphers)
+		SSL_CTX_set_options(s->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	if (o->cipher_list.n == 0)
 		return true;
 	if (o->cipher_list.n >= sizeof(ciphers))

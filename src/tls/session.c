@@ -247,6 +247,13 @@ static void session_send_close(struct tls_session *s)
 	ERR_clear_error();
 }
 
+/* An idle session keeps no memory at its ports. */
+static void port_rest(struct buf *port)
+{
+	if (buf_len(port) == 0)
+		buf_fini(port);
+}
+
 enum tls_state tls_session_step(struct tls_session *s)
 {
 	ERR_clear_error();
@@ -255,6 +262,8 @@ enum tls_state tls_session_step(struct tls_session *s)
 	if (s->state == TLS_STATE_UP)
 		session_decrypt(s);
 	session_send_close(s);
+	port_rest(&s->network_in);
+	port_rest(&s->application_out);
 	return s->state;
 }
 
@@ -285,6 +294,7 @@ struct str tls_session_network_out(const struct tls_session *s)
 void tls_session_network_sent(struct tls_session *s, size_t n)
 {
 	buf_consume(&s->network_out, n);
+	port_rest(&s->network_out);
 }
 
 size_t tls_session_application_in(struct tls_session *s, struct str in)
@@ -319,6 +329,18 @@ struct str tls_session_application_out(const struct tls_session *s)
 void tls_session_application_used(struct tls_session *s, size_t n)
 {
 	buf_consume(&s->application_out, n);
+	port_rest(&s->application_out);
+}
+
+bool tls_session_exporter(const struct tls_session *s, char out[TLS_EXPORTER_SIZE])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	bool is_there = s->was_up &&
+			SSL_export_keying_material(s->ssl, (unsigned char *)out, TLS_EXPORTER_SIZE,
+						   label, sizeof(label) - 1, NULL, 0, 0) == 1;
+
+	ERR_clear_error();
+	return is_there;
 }
 
 struct str tls_session_sni(const struct tls_session *s)

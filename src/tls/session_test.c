@@ -469,6 +469,23 @@ TEST(contexts_are_shared)
 	tls_session_free(a);
 }
 
+TEST(both_ends_export_the_same)
+{
+	struct tls_client *c = trusting_client();
+	struct tls_server *s = server_of((struct tls_server_options){
+		.eccert_file = leaf_file, .prefers_own_ciphers = true });
+	char here[TLS_EXPORTER_SIZE], there[TLS_EXPORTER_SIZE];
+	struct wire w = wire_of(c, &any_demand, s);
+
+	ok(!tls_session_exporter(w.client, here), "not before the handshake");
+	wire_run(&w);
+	ok(tls_session_exporter(w.client, here) && tls_session_exporter(w.server, there), "both");
+	ok(memcmp(here, there, sizeof(here)) == 0, "the same");
+	wire_close(&w);
+	tls_client_free(c);
+	tls_server_free(s);
+}
+
 TEST(client_certificate)
 {
 	struct made me = make(&(struct recipe){ .cn = "me", .issuer = &root });
@@ -501,21 +518,14 @@ TEST(state_names)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(in_every_split),
-		RUN(versions),
-		RUN(ciphers_below_tls13),
-		RUN(demands_that_cannot_be_met),
-		RUN(end_without_close_notify),
-		RUN(a_record_cut_in_two_is_not_delivered),
-		RUN(an_answer_in_the_clear),
-		RUN(garbage_from_the_network),
-		RUN(damage_in_every_octet),
-		RUN(ports_have_limits),
-		RUN(a_flood_is_cut),
-		RUN(server_name_is_sent),
-		RUN(contexts_are_shared),
-		RUN(client_certificate),
-		RUN(state_names),
+		RUN(in_every_split),           RUN(versions),
+		RUN(ciphers_below_tls13),      RUN(demands_that_cannot_be_met),
+		RUN(end_without_close_notify), RUN(a_record_cut_in_two_is_not_delivered),
+		RUN(an_answer_in_the_clear),   RUN(garbage_from_the_network),
+		RUN(damage_in_every_octet),    RUN(ports_have_limits),
+		RUN(a_flood_is_cut),           RUN(server_name_is_sent),
+		RUN(contexts_are_shared),      RUN(both_ends_export_the_same),
+		RUN(client_certificate),       RUN(state_names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -65,9 +65,12 @@ MUST_USE bool tls_trust_anchors_count(struct str file, size_t *n, struct error *
 /* The server's side, for receivers. */
 struct tls_server_options {
 	struct str cert_file, key_file; /* chain, leaf first; both "" for anonymous suites only */
+	struct str eccert_file, eckey_file; /* a second pair */
+	struct str chain_files;             /* overrides the four above: smtpd_tls_chain_files */
 	tls_versions versions;
-	struct str cipher_list; /* "": OpenSSL's default. Security level 0 in either case */
-	bool asks_certificate;  /* takes any, verifies none */
+	struct str cipher_list;   /* "": OpenSSL's default. Security level 0 in either case */
+	bool prefers_own_ciphers; /* tls_preempt_cipherlist */
+	bool asks_certificate;    /* takes any, verifies none */
 };
 
 struct tls_server;
@@ -120,6 +123,11 @@ void tls_session_application_used(struct tls_session *s, size_t n);
 /* What the handshake showed, copied into `a`. If it was not completed: is_tls is false and
  * handshake_error is set, with the chain if it got that far. `is_offered` is left to the caller. */
 struct tls_peer tls_session_peer(const struct tls_session *s, struct arena *a);
+
+/* A value that only the two ends of this connection know, for channel binding: RFC 9266. False
+ * before the handshake is complete. */
+#define TLS_EXPORTER_SIZE 32
+MUST_USE bool tls_session_exporter(const struct tls_session *s, char out[TLS_EXPORTER_SIZE]);
 
 /* The server name a client asked for, "" if none; borrowed from the session. */
 struct str tls_session_sni(const struct tls_session *s);

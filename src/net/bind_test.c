@@ -1,0 +1,117 @@
+/* Sockets bound before there is a loop, over loopback. */
+
+#include "base/test.h"
+#include "net/net.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct net_endpoint any_port = { { ADDRESS_V4, { 127, 0, 0, 1 } }, 0 };
+
+struct counter {
+	struct net_loop *loop;
+	unsigned n;
+};
+
+static void on_accepted(void *arg, struct net_stream *s)
+{
+	struct counter *c = arg;
+
+	c->n++;
+	net_stream_free(s);
+	net_loop_stop(c->loop);
+}
+
+static const struct net_stream_calls quiet;
+
+static void connect_and_run(struct counter *c, const struct net_endpoint *to, struct str path)
+{
+	struct net_stream *s = path.n ? net_stream_connect_unix(c->loop, path, &quiet, NULL)
+				      : net_stream_connect(c->loop, to, NULL, &quiet, NULL);
+
+	net_loop_run(c->loop);
+	net_stream_free(s);
+}
+
+TEST(several_listeners_share_a_socket)
+{
+	struct counter c = { .loop = net_loop_new() };
+	struct error e;
+	int fd = net_bind(&any_port, &e);
+
+	ok(fd >= 0, "bound");
+	struct net_listener *first = net_listener_open(c.loop, fd, on_accepted, &c, &e);
+	struct net_listener *second = net_listener_open(c.loop, fd, on_accepted, &c, &e);
+	ok(first && second, "opened twice");
+	close(fd);
+	struct net_endpoint at = net_listener_endpoint(first);
+	ok(at.port != 0 && at.port == net_listener_endpoint(second).port, "the same port");
+	connect_and_run(&c, &at, STR_NONE);
+	ok(c.n == 1, "one of them accepts");
+	net_listener_free(first);
+	connect_and_run(&c, &at, STR_NONE);
+	ok(c.n == 2, "the other goes on alone");
+	net_listener_free(second);
+	net_loop_free(c.loop);
+}
+
+TEST(an_address_in_use)
+{
+	struct net_endpoint at;
+	struct net_loop *l = net_loop_new();
+	struct error e;
+	int fd = net_bind(&any_port, &e);
+	struct net_listener *n = net_listener_open(l, fd, on_accepted, NULL, &e);
+
+	ok(n != NULL, "opened");
+	at = net_listener_endpoint(n);
+	ok(net_bind(&at, &e) == -1 && e.kind == ERROR_NOT_HERE, "taken");
+	net_listener_free(n);
+	close(fd);
+	ok(net_listener_open(l, fd, on_accepted, NULL, &e) == NULL, "no descriptor");
+	net_loop_free(l);
+}
+
+TEST(unix_sockets)
+{
+	struct counter c = { .loop = net_loop_new() };
+	char folder[] = "/tmp/hopseal-bind-XXXXXX", path[64];
+	struct error e;
+
+	ok(mkdtemp(folder) != NULL, "a folder");
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	int fd = net_bind_unix(str_of(path), &e);
+	ok(fd >= 0, "bound");
+	ok(net_bind_unix(str_of(path), &e) == -1, "taken");
+	close(fd);
+	fd = net_bind_unix(str_of(path), &e);
+	ok(fd >= 0, "one that nobody listens on is replaced");
+	struct net_listener *n = net_listener_open(c.loop, fd, on_accepted, &c, &e);
+	ok(n != NULL, "opened");
+	connect_and_run(&c, NULL, str_of(path));
+	ok(c.n == 1, "accepts");
+	net_listener_free(n);
+	close(fd);
+	ok(net_bind_unix(str_of(folder), &e) == -1, "a folder is no socket");
+	unlink(path);
+	rmdir(folder);
+	net_loop_free(c.loop);
+}
+
+TEST(own_networks)
+{
+	struct arena *a = arena_new();
+	const struct net_network *v;
+	size_t n = 0, loopback = 0;
+	struct error e;
+
+	ok(net_own_networks(a, &v, &n, &e), "listed");
+	for (size_t i = 0; i < n; i++)
+		if (v[i].address.family == ADDRESS_V4 && v[i].address.octets[0] == 127)
+			loopback = v[i].prefix;
+	ok(loopback == 8, "127.0.0.1/8");
+	arena_free(a);
+}
+
+TEST_MAIN(RUN(several_listeners_share_a_socket), RUN(an_address_in_use), RUN(unix_sockets),
+	  RUN(own_networks))
