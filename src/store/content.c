@@ -1,0 +1,232 @@
+/* Content: in memory or in a file, immutable once finished, shared by count. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/room.h"
+
+enum { WRITE_MAX = 64 * 1024, SPOOL_MIN = 16 * 1024 };
+
+/* ---- files ---- */
+
+/* Files made within some 17 seconds share a folder, so that one fsync of it serves many. */
+void store_content_path(const char *directory, uint64_t id, char out[STORE_PATH_MAX])
+{
+	char text[STORE_ID_TEXT_MAX];
+
+	(void)store_id_text(id, text);
+	(void)snprintf(out, STORE_PATH_MAX, "%s/" STORE_CONTENT "/%02x/%s", directory,
+		       (unsigned)(id >> 32 & 0xff), text);
+}
+
+bool store_sync_folder(const char *folder, struct error *e)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(e, ERROR_IO, "%s: %s", folder, strerror(errno));
+	int failed = fsync(fd) == 0 ? 0 : errno;
+	(void)close(fd);
+	return failed == 0 || error_set(e, ERROR_IO, "%s: %s", folder, strerror(failed));
+}
+
+static bool sync_folder_of(const char *path, struct error *e)
+{
+	char folder[STORE_PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+	return store_sync_folder(folder, e);
+}
+
+/* ---- content ---- */
+
+struct store_content *store_content_of_file(const char *path, uint64_t size)
+{
+	struct store_content *c = base_alloc(sizeof(*c));
+
+	*c = (struct store_content){
+		.refs = 1, .size = size, .path = strdup(path), .fd = -1, .is_kept = true
+	};
+	CHECK(c->path);
+	return c;
+}
+
+struct store_content *store_content_of_octets(struct str octets)
+{
+	struct store_content *c = base_alloc(sizeof(*c));
+
+	*c = (struct store_content){ .refs = 1, .size = octets.n, .fd = -1 };
+	buf_init(&c->memory, octets.n);
+	CHECK(buf_add(&c->memory, octets));
+	return c;
+}
+
+struct store_content *store_content_ref(struct store_content *c)
+{
+	(void)__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void store_content_unref(struct store_content *c)
+{
+	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	if (c->path && !c->is_kept)
+		(void)unlink(c->path);
+	free(c->path);
+	buf_fini(&c->memory);
+	free(c);
+}
+
+uint64_t store_content_size(const struct store_content *c)
+{
+	return c->size;
+}
+
+bool store_content_is_file(const struct store_content *c)
+{
+	return c->path != NULL;
+}
+
+struct str store_content_memory(const struct store_content *c)
+{
+	CHECK(!c->path);
+	return buf_str(&c->memory);
+}
+
+int store_content_descriptor(const struct store_content *c, struct error *e)
+{
+	CHECK(c->path);
+	int fd = open(c->path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		error_set(e, ERROR_IO, "%s: %s", c->path, strerror(errno));
+	return fd;
+}
+
+bool store_content_sync(struct store_content *c, struct error *e)
+{
+	int failed = fdatasync(c->fd) == 0 ? 0 : errno;
+
+	/* Closing can tell of a write that failed, too. */
+	if (close(c->fd) != 0 && failed == 0)
+		failed = errno;
+	c->fd = -1;
+	if (failed != 0)
+		return error_set(e, ERROR_IO, "%s: %s", c->path, strerror(failed));
+	return sync_folder_of(c->path, e);
+}
+
+/* ---- spool ---- */
+
+struct store_spool {
+	const char *directory; /* the store's */
+	uint64_t id, size;
+	size_t inline_limit;
+	struct buf waiting; /* all, or what is not in the file yet */
+	char *path;         /* NULL: no file yet */
+	int fd;
+};
+
+struct store_spool *store_spool_of(const char *directory, size_t inline_limit, uint64_t id)
+{
+	struct store_spool *s = base_alloc(sizeof(*s));
+
+	*s = (struct store_spool){
+		.directory = directory, .id = id, .inline_limit = inline_limit, .fd = -1
+	};
+	buf_init(&s->waiting, inline_limit < SPOOL_MIN ? SPOOL_MIN : inline_limit);
+	return s;
+}
+
+void store_spool_free(struct store_spool *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	if (s->path)
+		(void)unlink(s->path);
+	free(s->path);
+	buf_fini(&s->waiting);
+	free(s);
+}
+
+uint64_t store_spool_size(const struct store_spool *s)
+{
+	return s->size;
+}
+
+static bool spool_failed(const struct store_spool *s, struct error *e)
+{
+	return error_set(e, ERROR_IO, "%s: %s", s->path, strerror(errno));
+}
+
+static bool spool_make_file(struct store_spool *s, struct error *e)
+{
+	char path[STORE_PATH_MAX];
+
+	store_content_path(s->directory, s->id, path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_set(e, ERROR_IO, "%s: %s", path, strerror(errno));
+	s->path = strdup(path);
+	s->fd = fd;
+	CHECK(s->path);
+	return true;
+}
+
+static bool spool_write(struct store_spool *s, struct error *e)
+{
+	if (!s->path && !spool_make_file(s, e))
+		return false;
+	while (buf_len(&s->waiting) > 0) {
+		struct str piece = str_first(buf_str(&s->waiting), WRITE_MAX);
+		ssize_t n = write(s->fd, piece.p, piece.n);
+		if (n < 0 && errno != EINTR)
+			return spool_failed(s, e);
+		if (n > 0)
+			buf_consume(&s->waiting, (size_t)n);
+	}
+	return true;
+}
+
+bool store_spool_add(struct store_spool *s, struct str octets, struct error *e)
+{
+	s->size += octets.n;
+	while (octets.n > 0) {
+		if (buf_room(&s->waiting) == 0 && !spool_write(s, e))
+			return false;
+		struct str piece = str_first(octets, buf_room(&s->waiting));
+		CHECK(buf_add(&s->waiting, piece));
+		octets = str_from(octets, piece.n);
+	}
+	return true;
+}
+
+struct store_content *store_spool_finish(struct store_spool *s, struct error *e)
+{
+	bool is_inline = !s->path && s->size <= s->inline_limit;
+
+	if (!is_inline && !spool_write(s, e)) {
+		store_spool_free(s);
+		return NULL;
+	}
+	struct store_content *c = base_alloc(sizeof(*c));
+	*c = (struct store_content){
+		.refs = 1, .id = s->id, .size = s->size, .path = s->path, .fd = s->fd
+	};
+	if (is_inline)
+		c->memory = s->waiting;
+	else
+		buf_fini(&s->waiting);
+	free(s);
+	return c;
+}

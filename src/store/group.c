@@ -1,0 +1,192 @@
+/* The two threads: one makes content files durable, the other does the notes that wait, one
+ * transaction for all of them. */
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/room.h"
+
+/* ---- content files ---- */
+
+/* Notes with a file wait here for theirs, and for nobody else's. */
+void *store_sync(void *arg)
+{
+	struct store *s = arg;
+	struct note *n;
+
+	while ((n = note_queue_take(&s->to_sync, 1)) != NULL) {
+		struct error e = { 0 };
+		if (n->content->fd < 0 || store_content_sync(n->content, &e))
+			note_queue_put(&s->to_write, n);
+		else
+			note_fail(n, STORE_IO, error_text(&e));
+	}
+	return NULL;
+}
+
+/* ---- one transaction ---- */
+
+static enum store_fault fault_of(enum sql_fault f, const struct error *e)
+{
+	switch (f) {
+	case SQL_FAULT_BUSY:
+	case SQL_FAULT_INTERRUPTED:
+		return STORE_BUSY;
+	case SQL_FAULT_FULL:
+		return STORE_FULL;
+	case SQL_FAULT_CORRUPT:
+	case SQL_FAULT_TEXT: /* a table is not there any more */
+		return STORE_DAMAGED;
+	case SQL_FAULT_CONSTRAINT:
+		return STORE_REFUSED;
+	case SQL_FAULT_NONE:
+	case SQL_FAULT_IO:
+	case SQL_FAULT_NO_FILE:
+		return STORE_IO;
+	case SQL_FAULT_OTHER:
+		return e->kind == ERROR_LIMIT ? STORE_REFUSED : STORE_IO;
+	}
+	CHECK(!"fault of no kind");
+}
+
+static bool apply_all(struct writer *w, struct note *first, struct error *e)
+{
+	for (struct note *n = first; n; n = note_next(n))
+		if (!writer_apply(w, n, e))
+			return false;
+	return true;
+}
+
+static bool transact(struct writer *w, struct note *first, struct error *e)
+{
+	w->tally.messages = w->tally.recipients = 0;
+	w->tally.n_files = 0;
+	return sql_begin(w->db, e) && apply_all(w, first, e) && sql_commit(w->db, e);
+}
+
+/* After an I/O error nothing that SQLite or the kernel keeps in memory is believed any more: what
+ * was committed before is read again from the files. */
+static enum store_fault give_up(struct writer *w, const struct error *e)
+{
+	enum store_fault fault = fault_of(sql_fault(w->db), e);
+
+	sql_rollback(w->db);
+	writer_forget(w);
+	if (fault == STORE_IO || fault == STORE_DAMAGED)
+		writer_close(w);
+	return fault;
+}
+
+static enum store_fault do_group(struct writer *w, struct note *first, struct error *e)
+{
+	if (!w->db && !writer_open(w, e))
+		return e->kind == ERROR_DATA ? STORE_DAMAGED : STORE_IO;
+	if (transact(w, first, e))
+		return STORE_DONE;
+	return give_up(w, e);
+}
+
+/* ---- afterwards ---- */
+
+static void count(struct store *s)
+{
+	int64_t free_pages;
+
+	if (sql_get_int(s->writer.db, STR("PRAGMA freelist_count"), &free_pages, NULL))
+		__atomic_store_n(&s->free_pages, free_pages, __ATOMIC_RELAXED);
+	(void)__atomic_add_fetch(&s->messages, s->writer.tally.messages, __ATOMIC_RELAXED);
+	(void)__atomic_add_fetch(&s->recipients, s->writer.tally.recipients, __ATOMIC_RELAXED);
+}
+
+/* The rows are gone for good: now the files may go. One that a crash leaves is removed at the next
+ * start. */
+static void remove_files(struct store *s)
+{
+	const struct writer_tally *t = &s->writer.tally;
+	char path[STORE_PATH_MAX];
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		store_content_path(s->directory, t->files[i], path);
+		(void)unlink(path);
+	}
+}
+
+static void done(struct store *s, struct note *n)
+{
+	n->result.changed += n->piece;
+	if (n->content && (n->kind != NOTE_NOTICE || n->piece > 0))
+		n->content->is_kept = true;
+	if (!n->is_unfinished) {
+		note_return(n);
+		return;
+	}
+	if (n->kind == NOTE_CHANGE)
+		n->u.change.destination = n->u.change.reached;
+	note_queue_put(&s->to_write, n);
+}
+
+static void
+finish(struct store *s, struct note *first, enum store_fault fault, const struct error *e)
+{
+	struct note *next;
+
+	if (fault == STORE_DONE)
+		count(s);
+	for (struct note *n = first; n; n = next) {
+		next = note_next(n);
+		if (fault == STORE_DONE)
+			done(s, n);
+		else
+			note_fail(n, fault, error_text(e));
+	}
+	if (fault == STORE_DONE)
+		remove_files(s);
+}
+
+/* One note that cannot be must not fail the others: each is tried alone. */
+static void one_by_one(struct store *s, struct note *first)
+{
+	struct note *next;
+
+	for (struct note *n = first; n; n = next) {
+		struct error e = { 0 };
+		next = note_next(n);
+		n->link.next = NULL;
+		finish(s, n, do_group(&s->writer, n, &e), &e);
+	}
+}
+
+/* Copies the log into the database, when it is long and everybody has been answered. Readers that
+ * need old pages keep it from beginning anew: then it is not tried again before it has grown by as
+ * much. Failure costs only disk: the log stays, and has everything. */
+static void copy_log(struct writer *w)
+{
+	struct error e;
+	int64_t pages = w->db ? sql_log_pages(w->db) : 0;
+
+	if (pages < w->log_pages)
+		w->checkpoint_at = STORE_LOG_PAGES;
+	w->log_pages = pages;
+	if (pages < w->checkpoint_at)
+		return;
+	w->checkpoint_at = pages + STORE_LOG_PAGES;
+	if (!sql_checkpoint(w->db, &e) && sql_fault(w->db) == SQL_FAULT_IO)
+		writer_close(w);
+}
+
+void *store_write(void *arg)
+{
+	struct store *s = arg;
+	struct note *first;
+
+	while ((first = note_queue_take(&s->to_write, STORE_GROUP_MAX)) != NULL) {
+		struct error e = { 0 };
+		enum store_fault fault = do_group(&s->writer, first, &e);
+		if (fault == STORE_REFUSED && note_next(first))
+			one_by_one(s, first);
+		else
+			finish(s, first, fault, &e);
+		copy_log(&s->writer);
+	}
+	return NULL;
+}

@@ -1,0 +1,110 @@
+/* Lists for people: filtered, and read in pieces. A piece is copied before anybody is called, so
+ * that a caller that waits (for a terminal) keeps no page of the log in use. */
+
+#include "store/room.h"
+
+enum { LIST_PIECE = 500 };
+
+/* Behind which row to go on. */
+struct place {
+	uint64_t message;
+	int64_t index, state, due_ms;
+};
+
+static uint64_t id_from_ms(int64_t ms)
+{
+	return ms <= 0 ? 0 : (uint64_t)ms * 1000 << 8;
+}
+
+static void
+bind_piece(struct sql_statement *st, const struct store_filter *f, const struct place *at)
+{
+	uint64_t before = id_from_ms(f->arrived_before_ms);
+
+	sql_bind_int(st, 1, (int64_t)at->message);
+	sql_bind_int(st, 2, at->index);
+	sql_bind_int(st, 3, (int64_t)(f->message ? f->message : id_from_ms(f->arrived_from_ms)));
+	sql_bind_int(st, 4,
+		     f->message ? (int64_t)f->message
+		     : before   ? (int64_t)before - 1
+				: INT64_MAX);
+	sql_bind_int(st, 5, LIST_PIECE);
+	if (!f->destination)
+		return;
+	sql_bind_text(st, 6, *f->destination);
+	sql_bind_int(st, 7, at->state);
+	sql_bind_int(st, 8, at->due_ms);
+}
+
+/* The rows of one piece, in the arena; each message's rcpts is one recipient. */
+static bool read_piece(struct sql_statement *st, struct arena *a, struct store_message *v,
+		       size_t *n, struct error *e)
+{
+	enum sql_step step;
+
+	*n = 0;
+	while ((step = sql_step(st, e)) == SQL_ROW) {
+		struct store_message *m = &v[(*n)++];
+		*m = reader_message(st, 0, a);
+		m->rcpts = ARENA_NEW(a, struct store_rcpt);
+		m->n_rcpts = 1;
+		*m->rcpts = reader_rcpt(st, READER_MESSAGE_COLUMNS, a);
+	}
+	return step == SQL_DONE;
+}
+
+static bool has_reason(const struct outcome *o, struct str part)
+{
+	size_t at;
+
+	return part.n == 0 || str_search(o->reason, part, &at) ||
+	       str_search(o->reply.text, part, &at);
+}
+
+static bool is_wanted(const struct store_filter *f, const struct store_message *m)
+{
+	const struct store_rcpt *r = m->rcpts;
+
+	return (f->states == 0 || (f->states & 1u << r->state)) &&
+	       (!f->sender || str_ieq_ascii(m->sender, *f->sender)) &&
+	       has_reason(&r->last, f->reason);
+}
+
+static enum store_go_on tell(const struct store_filter *f, const struct store_message *v, size_t n,
+			     enum store_go_on (*each)(void *arg, const struct store_message *m),
+			     void *arg)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_wanted(f, &v[i]) && each(arg, &v[i]) == STORE_STOP)
+			return STORE_STOP;
+	return STORE_GO_ON;
+}
+
+static struct place behind(const struct store_message *m)
+{
+	return (struct place){ m->id, m->rcpts->index, m->rcpts->state, m->rcpts->due_ms };
+}
+
+bool store_list(struct store_reader *r, const struct store_filter *f,
+		enum store_go_on (*each)(void *arg, const struct store_message *m), void *arg,
+		struct error *e)
+{
+	struct sql_statement *st = r->st[f->destination ? R_LIST_DESTINATION : R_LIST];
+	struct place at = { .index = -1, .due_ms = INT64_MIN };
+	struct arena *a = arena_new();
+	bool is_read;
+	size_t n;
+
+	do {
+		arena_reset(a);
+		struct store_message *v = ARENA_ARRAY(a, LIST_PIECE, struct store_message);
+		bind_piece(st, f, &at);
+		is_read = read_piece(st, a, v, &n, e);
+		if (n > 0)
+			at = behind(&v[n - 1]);
+		if (is_read && tell(f, v, n, each, arg) == STORE_STOP)
+			break;
+	} while (is_read && n == LIST_PIECE);
+	arena_free(a);
+	return is_read;
+}
