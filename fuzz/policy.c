@@ -47,7 +47,10 @@ static struct answer answer_of(struct str value)
 static struct policy_decision
 decide(struct arena *a, const struct policy_config *cfg, const struct parts *p)
 {
-	struct policy_subject s = { .nexthop = p->nexthop, .host = p->host, .port = 25 };
+	struct policy_subject s = { .nexthop = p->nexthop,
+				    .host = p->host,
+				    .port = 25,
+				    .has_requiretls = p->host.n % 2 == 1 };
 	struct fact_list *facts = fact_list_new(a);
 
 	for (int asked = 0;; asked++) {
@@ -66,7 +69,9 @@ decide(struct arena *a, const struct policy_config *cfg, const struct parts *p)
 
 static void check_decision(const struct policy_decision *d)
 {
-	CHECK((d->level == TLS_LEVEL_INVALID) == (d->error.status.class != 0));
+	CHECK(d->level != TLS_LEVEL_INVALID || d->error.status.class != 0);
+	CHECK(d->level == TLS_LEVEL_INVALID || d->error.status.class == 0 ||
+	      d->requiretls >= REQUIRETLS_STARTTLS);
 	CHECK(d->n_trace > 0 && d->n_trace <= POLICY_TRACE_MAX && d->deciding < d->n_trace);
 	CHECK(d->level != TLS_LEVEL_DANE && d->level != TLS_LEVEL_DANE_ONLY);
 	CHECK(d->never_matches || !d->is_usable || d->level < TLS_LEVEL_VERIFY || d->n_names);

@@ -47,7 +47,8 @@
 #define ASK_RUN_MAX 1024      /* questions for one destination */
 
 /* policy */
-#define POLICY_ASKS_MAX 192   /* questions one decision may ask; a parent walk asks one a label */
+#define POLICY_REQUIRETLS_TABLES_MAX 6 /* in smtp_requiretls_policy */
+#define POLICY_ASKS_MAX 960   /* questions one decision may ask; a parent walk asks one a label */
 #define POLICY_TRACE_MAX 128  /* steps of a trace */
 #define POLICY_CACHE_MAX 1024 /* decisions kept for use again */
 #define POLICY_CACHE_ENTRY_MAX (16 * 1024) /* of one of them; a larger one is made anew */

@@ -213,6 +213,7 @@ static void forget_settings(struct policy_decision *d)
 {
 	*d = (struct policy_decision){
 		.level = d->level,
+		.requiretls = d->requiretls,
 		.error = d->error,
 		.host = d->host,
 		.domain = d->domain,
@@ -256,6 +257,8 @@ enum policy_source policy_apply_level(struct policy_work *w)
 	w->d.is_usable = true;
 	if (w->d.level > TLS_LEVEL_NONE)
 		source = apply_tls(w);
+	if (source == SOURCE_LEVEL)
+		source = policy_requiretls_apply(w);
 	if (source == SOURCE_LEVEL)
 		apply_wrappermode(w);
 	else if (source == SOURCE_ERROR)

@@ -120,6 +120,12 @@ static void expect(struct policy_cache *c, uint64_t version)
 	c->version = version;
 }
 
+/* What REQUIRETLS asks for are tables of its own, which the version says nothing about. */
+static bool is_for_keeping(const struct policy_subject *s)
+{
+	return !s->has_requiretls;
+}
+
 /* ---- from outside ---- */
 
 struct policy_cache *policy_cache_new(const struct policy_config *cfg)
@@ -142,7 +148,7 @@ struct policy_kept *
 policy_cache_find(struct policy_cache *c, const struct policy_subject *s, uint64_t version)
 {
 	expect(c, version);
-	return find(set_of(c, s), s);
+	return is_for_keeping(s) ? find(set_of(c, s), s) : NULL;
 }
 
 void policy_cache_add(struct policy_cache *c, const struct policy_subject *s, struct fact_set facts,
@@ -151,7 +157,7 @@ void policy_cache_add(struct policy_cache *c, const struct policy_subject *s, st
 	struct policy_kept **set = set_of(c, s), *k;
 
 	expect(c, version);
-	if (find(set, s))
+	if (!is_for_keeping(s) || find(set, s))
 		return;
 	k = kept_new(s);
 	if (!decide(k, c->cfg, facts)) {

@@ -131,6 +131,9 @@ policy_config_new(struct arena *a, const struct conf *conf, struct error *e)
 					    &c->n_match_verify);
 	c->match_secure = policy_match_list(a, conf_str(conf, CONF_smtp_tls_secure_cert_match),
 					    &c->n_match_secure);
+	if (!policy_requiretls_read(a, conf, CONF_smtp_requiretls_policy, &c->smtp_requiretls, e) ||
+	    !policy_requiretls_read(a, conf, CONF_lmtp_requiretls_policy, &c->lmtp_requiretls, e))
+		return NULL;
 	c->is_servername_valid = !servername.n || domain_is_hostname(servername);
 	return c;
 }

@@ -12,6 +12,13 @@ enum policy_class { CLASS_MAY, CLASS_ENCRYPT, CLASS_AUTHENTICATED, CLASS_COUNT }
 
 enum policy_class policy_class_of(enum tls_level level); /* may and above */
 
+/* smtp_requiretls_policy: actions and tables, the first that has a word for the next-hop counts. */
+struct requiretls_list {
+	enum conf_id id;
+	const struct str *v;
+	size_t n;
+};
+
 struct policy_config {
 	const struct conf *conf;
 	enum tls_level global;
@@ -23,6 +30,7 @@ struct policy_config {
 	const struct str *match_verify, *match_secure; /* main.cf's lists, as words */
 	size_t n_match_verify, n_match_secure;
 	bool is_servername_valid; /* or empty */
+	struct requiretls_list smtp_requiretls, lmtp_requiretls;
 };
 
 struct policy_entry;
@@ -37,6 +45,7 @@ struct policy_work {
 	struct question ask;              /* when a source answers SOURCE_ASK */
 	size_t global_step;               /* index of the trace step of the global level */
 	const struct policy_entry *entry; /* of smtp_tls_policy_maps, NULL when there is none */
+	const struct requiretls_list *requiretls;
 };
 
 /* What an operator's source of policy says about this destination. */
@@ -63,6 +72,12 @@ MUST_USE enum policy_source policy_trust(struct policy_work *w);
 void policy_sts_apply(struct policy_work *w);
 /* Whether the patterns are to be enforced: a match list of the entry then becomes "hostname". */
 bool policy_sts_is_enforced(const struct policy_work *w);
+
+/* False: there are more tables than one decision may ask. */
+MUST_USE bool policy_requiretls_read(struct arena *a, const struct conf *conf, enum conf_id id,
+				     struct requiretls_list *out, struct error *e);
+/* How strictly the sender's REQUIRETLS is kept, and whether the level allows for it. */
+MUST_USE enum policy_source policy_requiretls_apply(struct policy_work *w);
 
 /* `list` and what is left out in this class whatever is configured. */
 struct str policy_exclusions(struct arena *a, struct str list, enum policy_class class);

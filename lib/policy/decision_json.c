@@ -146,6 +146,8 @@ void policy_decision_json(struct json *j, const struct policy_decision *d)
 	put_or_null(j, "fingerprint_digest", d->fingerprints ? d->fingerprint_digest : STR_NONE);
 	json_put_bool(j, "connection_reuse", d->is_connection_reuse);
 	json_put_bool(j, "enable_rpk", d->is_raw_key_enabled);
+	put_or_null(j, "requiretls",
+		    d->requiretls ? policy_requiretls_name(d->requiretls) : STR_NONE);
 	put_list(j, "trust_files", d->trust_files, d->n_trust_files);
 	put_sts(j, d);
 	put_tls(j, d);
@@ -165,5 +167,6 @@ void policy_judgement_json(struct json *j, const struct policy_judgement *g)
 	put_or_null(j, "reason", g->reason.n ? g->reason : STR_NONE);
 	put_or_null(j, "matched_name", g->matched_name.n ? g->matched_name : STR_NONE);
 	put_or_null(j, "matched_by", g->matched_by.n ? g->matched_by : STR_NONE);
+	json_put_bool(j, "requiretls", g->is_requiretls_sent);
 	json_object_end(j);
 }

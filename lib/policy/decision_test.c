@@ -128,7 +128,8 @@ static const char decision_text[] =
 	"\"domain\":\"example.com\",\"port\":25,\"protocols\":\">=TLSv1\",\"ciphers\":\"high\","
 	"\"exclude\":\"MD5 aNULL\",\"servername\":\"hostname\",\"match\":[\"hostname\"],"
 	"\"fingerprints\":null,\"fingerprint_digest\":null,\"connection_reuse\":false,"
-	"\"enable_rpk\":false,\"trust_files\":null,\"mta_sts\":null,\"tls\":{\"usable\":true,"
+	"\"enable_rpk\":false,\"requiretls\":null,\"trust_files\":null,\"mta_sts\":null,\"tls\":{"
+	"\"usable\":true,"
 	"\"problem\":null,"
 	"\"versions\":[\"TLSv1\",\"TLSv1.1\",\"TLSv1.2\",\"TLSv1.3\"],\"grade\":\"high\","
 	"\"cipher_list\":\"HIGH:!MD5:!aNULL\",\"exclusions\":[\"MD5\",\"aNULL\"],"
@@ -172,7 +173,8 @@ static const char none_text[] =
 	"\"domain\":\"example.com\",\"port\":25,\"protocols\":null,\"ciphers\":null,"
 	"\"exclude\":null,\"servername\":null,\"match\":null,\"fingerprints\":null,"
 	"\"fingerprint_digest\":null,\"connection_reuse\":true,\"enable_rpk\":false,"
-	"\"trust_files\":null,\"mta_sts\":null,\"tls\":null,\"deciding\":0,\"trace\":[{\"kind\":"
+	"\"requiretls\":null,\"trust_files\":null,\"mta_sts\":null,\"tls\":null,\"deciding\":0,"
+	"\"trace\":[{\"kind\":"
 	"\"rule\",\"code\":\"global-level\","
 	"\"text\":\"the global level is none: smtp_tls_security_level = none\","
 	"\"key\":\"smtp_tls_security_level\",\"value\":\"none\",\"file\":\"main.cf\","
@@ -210,7 +212,8 @@ TEST(judgement_json)
 	ok_str(end_json(a, &j, &out),
 	       STR("{\"acceptable\":false,\"reached\":\"trusted\","
 		   "\"result\":\"certificate-host-mismatch\",\"status\":\"4.7.5\","
-		   "\"reason\":\"wrong name\",\"matched_name\":null,\"matched_by\":null}"),
+		   "\"reason\":\"wrong name\",\"matched_name\":null,\"matched_by\":null,"
+		   "\"requiretls\":false}"),
 	       "judgement");
 	arena_free(a);
 }
@@ -250,7 +253,8 @@ TEST(peer_json)
 	json_init(&j, &out, false);
 	tls_peer_json(&j, &p);
 	ok_str(end_json(a, &j, &out),
-	       STR("{\"offered\":true,\"garbled\":false,\"tls\":true,\"starttls_refusal\":null,"
+	       STR("{\"offered\":true,\"garbled\":false,\"tls\":true,"
+		   "\"requiretls_offered\":false,\"starttls_refusal\":null,"
 		   "\"handshake_error\":"
 		   "null,"
 		   "\"protocol\":\"TLSv1.3\",\"cipher\":\"TLS_AES_256_GCM_SHA384\","

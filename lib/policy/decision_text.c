@@ -117,7 +117,8 @@ static bool put_subject(struct buf *out, struct buf *line, const struct policy_s
 {
 	buf_reset(line);
 	return put_row(out, "next-hop", s->nexthop) &&
-	       buf_fmt(line, STR_FMT " port %u%s", STR_ARG(s->host), s->port,
+	       buf_fmt(line, STR_FMT " port %u%s%s", STR_ARG(s->host), s->port,
+		       s->has_requiretls ? ", the sender asked for REQUIRETLS" : "",
 		       s->has_tls_required_no ? ", the message says TLS-Required: no" : "") &&
 	       put_row(out, "host", buf_str(line));
 }
@@ -133,7 +134,9 @@ static bool put_verdict(struct buf *out, struct buf *line, const struct policy_d
 		return false;
 	if (d->refusal.status.class && !put_status_row(out, line, "not used", &d->refusal))
 		return false;
-	return put_decider(out, line, d);
+	return (!d->requiretls ||
+		put_row(out, "REQUIRETLS", policy_requiretls_name(d->requiretls))) &&
+	       put_decider(out, line, d);
 }
 
 static bool put_list(struct buf *out, struct buf *line, const char *label, const struct str *v,

@@ -152,7 +152,7 @@ static void judge_without_tls(struct arena *a, const struct policy_decision *d,
 		return;
 	}
 	g->result = TLS_RESULT_STARTTLS_NOT_SUPPORTED;
-	if (d->level == TLS_LEVEL_MAY) {
+	if (d->level == TLS_LEVEL_MAY && d->requiretls < REQUIRETLS_STARTTLS) {
 		accept(g);
 		return;
 	}
@@ -330,6 +330,35 @@ static void judge_with_tls(struct arena *a, const struct policy_decision *d,
 			 STR_ARG(tls_level_name(d->level))));
 }
 
+/* What another attempt would find again: no TLS, or a certificate that is not good enough. A
+ * handshake that failed, settings of ours and a 4xx to STARTTLS may be better tomorrow. */
+static bool is_lasting(const struct policy_judgement *g, const struct tls_peer *seen)
+{
+	switch (g->result) {
+	case TLS_RESULT_STARTTLS_NOT_SUPPORTED:
+		return !seen->starttls_refusal.n || seen->starttls_refusal.p[0] == '5';
+	case TLS_RESULT_CERTIFICATE_HOST_MISMATCH:
+	case TLS_RESULT_CERTIFICATE_NOT_TRUSTED:
+	case TLS_RESULT_CERTIFICATE_EXPIRED:
+		return true;
+	case TLS_RESULT_NONE:
+	case TLS_RESULT_VALIDATION_FAILURE:
+		break;
+	}
+	return false;
+}
+
+/* RFC 8689 section 4.2.1: mail that must not go without TLS is returned, not kept. */
+static void judge_requirement(struct arena *a, const struct policy_decision *d,
+			      const struct tls_peer *seen, struct policy_judgement *g)
+{
+	if (g->is_acceptable || d->requiretls < REQUIRETLS_STARTTLS || !is_lasting(g, seen))
+		return;
+	g->status = STATUS(5, 7, 10);
+	g->reason = arena_fmt(a, "the sender requires TLS all the way (REQUIRETLS): " STR_FMT,
+			      STR_ARG(g->reason));
+}
+
 struct policy_judgement
 policy_judge(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen)
 {
@@ -346,5 +375,24 @@ policy_judge(struct arena *a, const struct policy_decision *d, const struct tls_
 		judge_with_tls(a, d, seen, &g);
 	else
 		judge_without_tls(a, d, seen, &g);
+	judge_requirement(a, d, seen, &g);
+	return g;
+}
+
+struct policy_judgement
+policy_judge_ready(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen)
+{
+	struct policy_judgement g = policy_judge(a, d, seen);
+	bool is_offered = seen->is_tls && seen->is_requiretls_offered;
+
+	if (!g.is_acceptable)
+		return g;
+	g.is_requiretls_sent = is_offered && d->requiretls >= REQUIRETLS_OPPORTUNISTIC;
+	if (d->requiretls == REQUIRETLS_ENFORCE && !is_offered)
+		refuse(&g, TLS_RESULT_NONE, STATUS(5, 7, 30),
+		       arena_fmt(a,
+				 "the sender requires TLS all the way, and host " STR_FMT
+				 " does not announce REQUIRETLS",
+				 STR_ARG(d->host)));
 	return g;
 }

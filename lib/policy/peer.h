@@ -47,6 +47,7 @@ struct tls_peer {
 	bool is_offered;             /* EHLO announced STARTTLS */
 	bool is_garbled;             /* EHLO announced XXXXXXXA: a box on the way strips STARTTLS */
 	bool is_tls;                 /* handshake complete */
+	bool is_requiretls_offered;  /* the EHLO inside TLS announced REQUIRETLS */
 	struct str starttls_refusal; /* the reply to STARTTLS when it was refused; "" otherwise */
 	struct str handshake_error;  /* it was tried and failed; "" otherwise */
 	struct str protocol;         /* "TLSv1.3" */

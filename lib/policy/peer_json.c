@@ -71,6 +71,7 @@ void tls_peer_json(struct json *j, const struct tls_peer *p)
 	json_put_bool(j, "offered", p->is_offered);
 	json_put_bool(j, "garbled", p->is_garbled);
 	json_put_bool(j, "tls", p->is_tls);
+	json_put_bool(j, "requiretls_offered", p->is_requiretls_offered);
 	put_or_null(j, "starttls_refusal", p->starttls_refusal);
 	put_or_null(j, "handshake_error", p->handshake_error);
 	put_session(j, p);

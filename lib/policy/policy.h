@@ -47,14 +47,37 @@ struct policy_subject {
 	struct str host;    /* server name about to be connected to, or the bare address */
 	uint16_t port;
 	bool has_tls_required_no; /* the message carries TLS-Required: no (RFC 8689 section 5) */
+	bool has_requiretls;      /* MAIL FROM had REQUIRETLS (RFC 8689 section 2) */
+	bool has_null_sender;     /* a bounce: nobody to return it to */
+	bool is_lmtp;             /* lmtp_requiretls_policy counts */
 };
+
+/* What is done for a message whose sender asked for REQUIRETLS, in the order of strength. */
+enum policy_requiretls {
+	REQUIRETLS_NOT_ASKED,
+	REQUIRETLS_DISABLE,       /* asked for, and no notice is taken */
+	REQUIRETLS_OPPORTUNISTIC, /* passed on to a server that announces it inside TLS */
+	REQUIRETLS_STARTTLS,      /* the same, and TLS is required */
+	REQUIRETLS_ENFORCE,       /* the server must be verified and must announce it */
+};
+
+struct str
+policy_requiretls_name(enum policy_requiretls action); /* "enforce" ...; "" when not asked */
+
+/* Tables that stand as elements in smtp_requiretls_policy or lmtp_requiretls_policy: their
+ * questions have the text of the table in place of a parameter. */
+size_t policy_requiretls_tables(struct arena *a, const struct conf *conf, enum conf_id id,
+				const struct str **out);
+/* The first word of such a list that is neither a table nor an action; n == 0: there is none. */
+struct str policy_requiretls_unknown(const struct conf *conf, enum conf_id id);
 
 /* What "*" as the whole first label of a certificate's name stands for:
  * tls_wildcard_matches_multiple_labels. */
 enum policy_wildcard { POLICY_WILDCARD_ONE_LABEL, POLICY_WILDCARD_MANY_LABELS };
 
 struct policy_error {
-	struct status status; /* 4.7.5, 4.3.0; class 0: no error */
+	/* 4.7.5, 4.3.0; 5.7.10 when REQUIRETLS cannot be kept; class 0: no error */
+	struct status status;
 	struct str reason;
 };
 
@@ -70,7 +93,10 @@ struct policy_sts {
 
 struct policy_decision {
 	enum tls_level level;
-	struct policy_error error; /* class 0: a level was found */
+	/* class 0: a level was found. Otherwise the level is invalid, but for REQUIRETLS, which
+	 * refuses a level that it leaves standing. */
+	struct policy_error error;
+	enum policy_requiretls requiretls;
 	/* class 0: this host may be used. Otherwise it must not be, though `level` stands as
 	 * decided (smtp_tls_wrappermode with a level below encrypt; is_mx_forbidden). */
 	struct policy_error refusal;
@@ -158,16 +184,24 @@ struct policy_judgement {
 	bool is_acceptable;        /* mail may be sent over this session as it is */
 	enum tls_security reached; /* TRUSTED: chain to a known CA; VERIFIED: and a name */
 	enum tls_result result;    /* why not; set at `may` too, for reports */
-	struct status status;      /* of the deferral: 4.7.4, 4.7.5; class 0 when acceptable */
-	struct str reason;         /* one line for people; "" when acceptable */
-	struct str matched_name;   /* the certificate's name that matched, "" if none */
-	struct str matched_by;     /* the reference name it matched */
+	/* 4.7.4, 4.7.5: of the deferral; 5.7.10, 5.7.30: REQUIRETLS cannot be kept here, and mail
+	 * that no other host takes is returned; class 0 when acceptable */
+	struct status status;
+	struct str reason;       /* one line for people; "" when acceptable */
+	struct str matched_name; /* the certificate's name that matched, "" if none */
+	struct str matched_by;   /* the reference name it matched */
+	bool is_requiretls_sent; /* by policy_judge_ready: MAIL FROM gets REQUIRETLS */
 };
 
 /* What the session showed against what the decision demanded. `seen` with is_tls false: no
  * STARTTLS was offered, or it was refused, or the level is none. */
 struct policy_judgement
 policy_judge(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen);
+
+/* The same after the last EHLO, when it is known whether the server announces REQUIRETLS
+ * (`seen->is_requiretls_offered`). RFC 8689 section 4.2.1. */
+struct policy_judgement
+policy_judge_ready(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen);
 
 /* A presented DNS name against one reference name as Postfix matches: equal ignoring case,
  * or "*." as the whole first label standing for as many labels as `wildcard` says; a reference

@@ -37,14 +37,25 @@ static void level_of_message(struct policy_work *w)
 		tls_level_name(most));
 }
 
+/* RFC 8689 section 4.1: who asks for it has the say over a header field. */
+static bool is_requiretls(const struct policy_work *w)
+{
+	return w->subject->has_requiretls && conf_bool(w->cfg->conf, CONF_requiretls_enable);
+}
+
 static enum policy_source find_level(struct policy_work *w)
 {
 	const struct conf *conf = w->cfg->conf;
 
 	if (w->subject->has_tls_required_no && conf_bool(conf, CONF_tls_required_enable)) {
-		policy_trace_global(w);
-		level_of_message(w);
-		return SOURCE_LEVEL;
+		if (!is_requiretls(w)) {
+			policy_trace_global(w);
+			level_of_message(w);
+			return SOURCE_LEVEL;
+		}
+		policy_trace_add(&w->trace, TRACE_RULE, STR("requiretls-over-header"),
+				 STR("the sender asked for REQUIRETLS, which beats the message's "
+				     "TLS-Required: no"));
 	}
 	if (conf_str(conf, CONF_smtp_tls_policy_maps).n)
 		return policy_maps(w);

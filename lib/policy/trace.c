@@ -1,6 +1,6 @@
 #include "policy/trace.h"
 
-#define TRACE_RULES 72 /* more rules and questions than one decision can hold */
+#define TRACE_RULES 84 /* more rules and questions than one decision can hold */
 
 /* Peers do not choose how many warnings there are, but a list of ten thousand malformed
  * fingerprints in main.cf would. */

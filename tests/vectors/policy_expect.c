@@ -131,7 +131,7 @@ static void compare_tls(struct run *r)
 	bool has_names = d->level == TLS_LEVEL_VERIFY || d->level == TLS_LEVEL_SECURE;
 
 	if (!json_at(r->c, "expect.tls")) {
-		if (d->level >= TLS_LEVEL_MAY)
+		if (d->level >= TLS_LEVEL_MAY && !d->error.status.class)
 			run_differ(r, "expect.tls: got one, want none");
 		return;
 	}
@@ -163,7 +163,8 @@ static void compare_sts(struct run *r)
 	const struct policy_sts *s = &r->d.sts;
 	int64_t ttl = -1;
 
-	expect_bool(r, "expect.mx_authorized", r->d.error.status.class != 0, !r->d.is_mx_forbidden);
+	expect_bool(r, "expect.mx_authorized", r->d.level == TLS_LEVEL_INVALID,
+		    !r->d.is_mx_forbidden);
 	expect_str(r, "expect.ext.policy_type", !s->type.n, s->type);
 	expect_str(r, "expect.ext.policy_domain", !s->domain.p, s->domain);
 	expect_str(r, "expect.ext.policy_failure", !s->failure.p, s->failure);
@@ -208,7 +209,7 @@ static void compare_reasons(struct run *r)
 void run_compare(struct run *r)
 {
 	const struct policy_decision *d = &r->d;
-	bool is_error = d->error.status.class != 0, is_off = d->level < TLS_LEVEL_MAY;
+	bool is_error = d->error.status.class != 0, is_off = d->level < TLS_LEVEL_MAY || is_error;
 	int64_t port = -1;
 
 	expect_str(r, "expect.level", false, tls_level_name(d->level));
@@ -221,6 +222,8 @@ void run_compare(struct run *r)
 	expect_bool(r, "expect.connection_reuse", is_error, d->is_connection_reuse);
 	expect_bool(r, "expect.enable_rpk", is_error, d->is_raw_key_enabled);
 	expect_list(r, "expect.fingerprints", d->fingerprints, d->n_fingerprints);
+	expect_str(r, "expect.requiretls_action", !d->requiretls,
+		   policy_requiretls_name(d->requiretls));
 	expect_str(r, "expect.domain", false, d->domain);
 	if (json_get_int(r->c, "expect.port", &port) && port != r->nexthop.port)
 		run_differ(r, "expect.port: got %u, want %d", r->nexthop.port, (int)port);

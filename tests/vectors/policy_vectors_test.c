@@ -148,7 +148,7 @@ static void ask_trust_anchors(struct run *r, const struct question *q, struct an
 static bool
 ask(struct run *r, struct tables *tables, struct fact_list *facts, const struct question *q)
 {
-	struct table_query query = { .arena = r->a, .key = q->name };
+	struct table_query query = { .arena = r->a, .key = q->name, .is_partial = q->is_partial };
 	struct answer answer;
 
 	if (fact_find(fact_list_set(facts), q)) {
@@ -197,6 +197,7 @@ static bool make_subject(struct run *r)
 		.nexthop = run_str(r->c, "nexthop"),
 		.host = run_str(r->c, "host"),
 		.has_tls_required_no = get_bool(r->c, "tls_required_no"),
+		.has_requiretls = get_bool(r->c, "requiretls"),
 	};
 	r->is_nexthop_ok =
 		nexthop_parse(r->subject.nexthop, 25, conf_bool(r->conf, CONF_smtputf8_enable),
