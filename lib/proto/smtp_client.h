@@ -49,6 +49,7 @@ struct smtp_mail {
 	bool is_8bit;          /* the content has octets above 127 */
 	bool has_8bit_header;  /* its header section has: without 8BITMIME that is refused early */
 	bool is_smtputf8;      /* an address or the header section needs SMTPUTF8 (RFC 6531) */
+	bool is_requiretls;    /* MAIL gets REQUIRETLS (RFC 8689); only inside TLS where offered */
 	struct str ret, envid; /* DSN RET= and ENVID=, "" for none */
 	const struct smtp_rcpt *rcpts;
 	size_t n_rcpts;

@@ -48,6 +48,10 @@ bool smtp_transaction_refuse(struct smtp_client *c)
 	if (m->is_smtputf8 && lacks(c, SMTP_EXT_SMTPUTF8)) /* RFC 6531 section 3.2 */
 		return refuse(c, STATUS(5, 6, 7),
 			      STR("the message needs SMTPUTF8, which the server does not offer"));
+	if (m->is_requiretls && (!c->is_tls || lacks(c, SMTP_EXT_REQUIRETLS))) /* RFC 8689 */
+		return refuse(c, STATUS(5, 7, 30),
+			      STR("the message needs REQUIRETLS, which the server does not offer "
+				  "inside TLS"));
 	if (m->has_8bit_header && smtp_transaction_must_downgrade(c))
 		return refuse_conversion(c, MIME_DOWNGRADE_8BIT_HEADER);
 	return false;

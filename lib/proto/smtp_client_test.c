@@ -66,6 +66,11 @@ static const struct smtp_mail three = { .sender = STR_INIT("s@me.example"),
 					.envid = STR_INIT("id+2B1"),
 					.rcpts = rcpts,
 					.n_rcpts = 3 };
+static const struct smtp_mail guarded = { .sender = STR_INIT("s@me.example"),
+					  .size_octets = 1000,
+					  .is_requiretls = true,
+					  .rcpts = rcpts,
+					  .n_rcpts = 1 };
 static const struct smtp_mail bounce = { .rcpts = rcpts, .n_rcpts = 1 };
 static const struct smtp_mail utf8 = {
 	.is_8bit = true, .is_smtputf8 = true, .rcpts = rcpts, .n_rcpts = 1
@@ -266,6 +271,17 @@ static const struct {
 	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250-PIPELINING\nS 250-SIZE 10\nS 250 STARTTLS\n"
 	  "C STARTTLS\nS 220 go\nE START_TLS\n! tls_up\nC EHLO me.example\nS 502 no\n"
 	  "C HELO me.example\nS 250 x\nE READY\n! mail\nC MAIL FROM:<s@me.example>\n" },
+	{ "REQUIRETLS inside TLS", &with_tls, &guarded,
+	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 STARTTLS\nC STARTTLS\nS 220 go\n"
+	  "E START_TLS\n! tls_up\nC EHLO me.example\nS 250-x\nS 250-SIZE\nS 250 REQUIRETLS\n"
+	  "E READY\n! mail\nC MAIL FROM:<s@me.example> SIZE=1000 REQUIRETLS\n" },
+	{ "REQUIRETLS announced before TLS only", &with_tls, &guarded,
+	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250-REQUIRETLS\nS 250 STARTTLS\nC STARTTLS\n"
+	  "S 220 go\nE START_TLS\n! tls_up\nC EHLO me.example\nS 250 x\nE READY\n! mail\n"
+	  "E RCPT 0 bounced 5.7.30\nE DONE\n" },
+	{ "REQUIRETLS never in the clear", &plain, &guarded,
+	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 REQUIRETLS\nE READY\n! mail\n"
+	  "E RCPT 0 bounced 5.7.30\nE DONE\n" },
 	{ "STARTTLS not offered", &with_tls, NULL,
 	  "S 220 x\nC EHLO me.example\nS 250-x\nS 250 XXXXXXXA\nE READY\n" },
 	{ "STARTTLS refused", &with_tls, NULL,

@@ -25,8 +25,10 @@ enum smtp_bare_newline {
 
 struct smtp_server_options {
 	enum smtp_dialect dialect;
-	struct str hostname;   /* in the greeting and the EHLO reply, copied */
-	unsigned extensions;   /* smtp_extension bits to announce; STARTTLS only before TLS */
+	struct str hostname; /* in the greeting and the EHLO reply, copied */
+	unsigned extensions; /* smtp_extension bits to announce; STARTTLS only before TLS */
+	/* announced in the clear all the same, and refused there: to see what clients make of it */
+	unsigned out_of_place;
 	bool is_tls_already;   /* the session begins inside TLS */
 	uint64_t size_limit;   /* octets of a message; 0: none */
 	size_t recipients_max; /* of a transaction; 0: SMTP_RECIPIENTS_MAX */

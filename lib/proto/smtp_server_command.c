@@ -67,7 +67,7 @@ static struct smtp_reply hello_reply(struct smtp_server *s)
 {
 	struct arena *a = smtp_server_line_arena(s);
 	struct str text = s->o.hostname;
-	unsigned announced = smtp_server_announced(s);
+	unsigned announced = smtp_server_announced(s) | (s->is_tls ? 0 : s->o.out_of_place);
 
 	for (unsigned bit = 1; s->question.verb != SMTP_VERB_HELO && bit != 0; bit <<= 1) {
 		struct str name = smtp_extension_name(announced & bit);

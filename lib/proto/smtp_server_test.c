@@ -23,6 +23,9 @@ static const struct smtp_server_options plain = { .hostname = STR_INIT("mx"), .c
 static const struct smtp_server_options full = {
 	.hostname = STR_INIT("mx"), .extensions = ALL_EXTENSIONS, .size_limit = 20, .data_ms = 7
 };
+static const struct smtp_server_options misplaced = { .hostname = STR_INIT("mx"),
+						      .extensions = SMTP_EXT_STARTTLS,
+						      .out_of_place = SMTP_EXT_REQUIRETLS };
 static const struct smtp_server_options lmtp = { .dialect = SMTP_DIALECT_LMTP,
 						 .hostname = STR_INIT("mx") };
 static const struct smtp_server_options normalises = { .hostname = STR_INIT("mx"),
@@ -174,6 +177,10 @@ static const struct {
 		     "S 250 2.1.0 sender ok\n" },
 	{ "REQUIRETLS only inside TLS", &full,
 	  HELLO_FULL "C MAIL FROM:<> REQUIRETLS\nS 555 5.5.4 unknown parameter\n" },
+	{ "announced out of place, and not taken there", &misplaced,
+	  "Q GREET\nS 220 mx ESMTP\nC EHLO c\nQ HELO c\nS 250-mx\nS 250-STARTTLS\n"
+	  "S 250 REQUIRETLS\nC MAIL FROM:<> REQUIRETLS\nS 555 unknown parameter\nC STARTTLS\n"
+	  "Q STARTTLS\nS 220 go ahead\nE START_TLS\n! tls_up\nC EHLO c\nQ HELO\nS 250 mx\n" },
 	{ "STARTTLS refused by the application", &full,
 	  HELLO_FULL
 	  "C STARTTLS\nE STARTTLS\n! answer 454 4.7.0 no\nS 454 4.7.0 no\nC NOOP\nQ NOOP\n"

@@ -188,6 +188,29 @@ static void check_dns(struct check *c, const struct conf *conf)
 	net_loop_free(loop);
 }
 
+/* A slip in the list of actions makes mail wait, but only that of the few who ask for REQUIRETLS. */
+static void check_requiretls(struct check *c, const struct conf *conf, enum conf_id id)
+{
+	struct str word = policy_requiretls_unknown(conf, id);
+	struct conf_finding f = {
+		.severity = CONF_ERROR,
+		.code = STR("requiretls-action"),
+		.param = conf_name(id),
+		.file = conf_file(conf, id),
+		.line = conf_line(conf, id),
+		.remedy = STR("use enforce, opportunistic+starttls, opportunistic, disable, or a "
+			      "table as type:name"),
+	};
+
+	if (word.n == 0)
+		return;
+	f.text = arena_fmt(c->arena,
+			   STR_FMT ": \"" STR_FMT "\" is no action: mail with REQUIRETLS that "
+				   "comes to it is deferred (4.7.5)",
+			   STR_ARG(f.param), STR_ARG(str_first(word, 60)));
+	check_add(c, &f);
+}
+
 static void check_policy(struct check *c, const struct conf *conf)
 {
 	struct error e = { 0 };
@@ -198,6 +221,8 @@ static void check_policy(struct check *c, const struct conf *conf)
 
 	if (!cfg)
 		check_add_error(c, "tls-policy", &e);
+	check_requiretls(c, conf, CONF_smtp_requiretls_policy);
+	check_requiretls(c, conf, CONF_lmtp_requiretls_policy);
 	struct tls_client *tls = deliver_tls_new(conf, &e);
 	if (tls)
 		check_add_tls_warning(c, tls_client_warning(tls));

@@ -33,6 +33,7 @@ static const struct str explain_help = STR_INIT(
 	"  -o NAME=VALUE     a parameter that overrides main.cf; may be repeated\n"
 	"      --host NAME   decide for this server name; no MX lookup\n"
 	"      --tls-required-no  the message says \"TLS-Required: No\" (RFC 8689)\n"
+	"      --requiretls  the sender asked for REQUIRETLS (RFC 8689)\n"
 	"      --lmtp        the destination is reached by LMTP\n"
 	"      --json        one JSON document\n"
 	"      --facts FILE  take all answers from FILE and ask nobody: same input, same output\n"
@@ -120,6 +121,8 @@ explain_decide(struct explain *x, struct explain_destination *d, struct str host
 		.host = host,
 		.port = port,
 		.has_tls_required_no = x->options->has_tls_required_no,
+		.has_requiretls = x->options->has_requiretls,
+		.is_lmtp = x->protocol == ROUTE_LMTP,
 	};
 	h->subject = x->subject;
 	h->is_decided = explain_run(x, step_policy);
@@ -279,7 +282,16 @@ static int explain_report(const struct explain *x)
 
 /* ---- options ---- */
 
-enum { OPT_HOST = 256, OPT_JSON, OPT_FACTS, OPT_RECORD, OPT_NO_TLS, OPT_LMTP, OPT_DIFF };
+enum {
+	OPT_HOST = 256,
+	OPT_JSON,
+	OPT_FACTS,
+	OPT_RECORD,
+	OPT_NO_TLS,
+	OPT_LMTP,
+	OPT_DIFF,
+	OPT_REQUIRETLS
+};
 
 static const struct option explain_long[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
@@ -287,6 +299,7 @@ static const struct option explain_long[] = {
 	{ "facts", required_argument, NULL, OPT_FACTS },
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "tls-required-no", no_argument, NULL, OPT_NO_TLS },
+	{ "requiretls", no_argument, NULL, OPT_REQUIRETLS },
 	{ "lmtp", no_argument, NULL, OPT_LMTP },
 	{ "diff", required_argument, NULL, OPT_DIFF },
 	{ "help", no_argument, NULL, 'h' },
@@ -315,6 +328,9 @@ static int explain_option(struct explain_options *o, int c)
 		return 0;
 	case OPT_NO_TLS:
 		o->has_tls_required_no = true;
+		return 0;
+	case OPT_REQUIRETLS:
+		o->has_requiretls = true;
 		return 0;
 	case OPT_LMTP:
 		o->is_lmtp = true;

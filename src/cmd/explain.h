@@ -13,7 +13,7 @@ struct explain_options {
 	struct str subject;
 	char **subjects; /* with --diff, any number */
 	int n_subjects;
-	bool is_json, is_verbose, is_lmtp, has_tls_required_no;
+	bool is_json, is_verbose, is_lmtp, has_tls_required_no, has_requiretls;
 };
 
 /* One host of a destination. */

@@ -48,6 +48,7 @@ void explain_json(struct json *j, const struct explain *x, int status)
 	json_str_or_null(j, str_of(o->host));
 	json_put_bool(j, "lmtp", o->is_lmtp);
 	json_put_bool(j, "tls_required_no", o->has_tls_required_no);
+	json_put_bool(j, "requiretls", o->has_requiretls);
 	json_object_end(j);
 	json_put_str(j, "configuration", conf_fingerprint(x->site.conf));
 	json_key(j, "route");

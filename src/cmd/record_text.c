@@ -48,8 +48,9 @@ static bool add_got(struct buf *out, const struct deliver_try *t)
 	if (!t->peer.is_tls)
 		return buf_fmt(out, "  got     " STR_FMT "%s\n", STR_ARG(reached),
 			       t->is_plaintext_retry ? " (second try, TLS had failed)" : "");
-	return buf_fmt(out, "  got     " STR_FMT ", " STR_FMT " " STR_FMT "%s" STR_FMT "\n",
+	return buf_fmt(out, "  got     " STR_FMT ", " STR_FMT " " STR_FMT "%s%s" STR_FMT "\n",
 		       STR_ARG(reached), STR_ARG(t->peer.protocol), STR_ARG(t->peer.cipher),
+		       t->judgement.is_requiretls_sent ? ", with REQUIRETLS" : "",
 		       t->judgement.matched_name.n ? ", name matched: " : "",
 		       STR_ARG(t->judgement.matched_name)) &&
 	       add_names(out, &t->peer);

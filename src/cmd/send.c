@@ -31,6 +31,7 @@ static const struct str send_help = STR_INIT(
 	"      --notify LIST DSN: never, or success,failure,delay\n"
 	"      --ret WHAT    DSN: full or hdrs\n"
 	"      --envid TEXT  DSN: envelope identifier\n"
+	"      --requiretls  the sender requires TLS all the way: REQUIRETLS (RFC 8689)\n"
 	"      --json        the whole record: facts, decisions, traces, peers, replies\n"
 	"  -v                print configuration warnings too\n"
 	"  -h, --help\n"
@@ -43,7 +44,7 @@ struct send_options {
 	const char *sender;
 	struct str notify, ret, envid;
 	int64_t age_s;
-	bool is_json, is_verbose;
+	bool is_json, is_verbose, has_requiretls;
 	char *const *rcpts;
 	size_t n_rcpts;
 };
@@ -82,7 +83,7 @@ struct send {
 
 /* ---- options ---- */
 
-enum { OPT_JSON = 256, OPT_AGE, OPT_NOTIFY, OPT_RET, OPT_ENVID };
+enum { OPT_JSON = 256, OPT_AGE, OPT_NOTIFY, OPT_RET, OPT_ENVID, OPT_REQUIRETLS };
 
 static const struct option send_long[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -90,6 +91,7 @@ static const struct option send_long[] = {
 	{ "notify", required_argument, NULL, OPT_NOTIFY },
 	{ "ret", required_argument, NULL, OPT_RET },
 	{ "envid", required_argument, NULL, OPT_ENVID },
+	{ "requiretls", no_argument, NULL, OPT_REQUIRETLS },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -157,6 +159,9 @@ static int send_option(struct send_options *o, int c)
 	case OPT_ENVID:
 		o->envid = str_of(optarg);
 		return is_envid(o->envid) ? 0 : cmd_usage("send", "--envid: not an identifier");
+	case OPT_REQUIRETLS:
+		o->has_requiretls = true;
+		return 0;
 	case 'h':
 		return cmd_print(send_help) ? -1 : EX_IOERR;
 	default:
@@ -236,6 +241,7 @@ static bool send_envelope(struct send *s, struct error *e)
 			 (!domain_is_ascii(m->sender) ||
 			  (s->message.scan.has_8bit_header && s->message.scan.is_header_utf8));
 	m->has_tls_required_no = s->message.scan.has_tls_required_no;
+	m->has_requiretls = s->options->has_requiretls;
 	m->size_octets = s->message.scan.size_octets;
 	return true;
 }

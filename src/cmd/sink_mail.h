@@ -11,6 +11,7 @@ struct cmd_sink_mail {
 	uint64_t n_octets;
 	bool has_content;
 	bool is_kept;
+	bool is_requiretls;                  /* the sender asked for it */
 	struct cmd_maildir_message *message; /* NULL: none is written */
 	struct error trouble;                /* why it cannot be kept */
 };

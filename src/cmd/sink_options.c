@@ -21,6 +21,9 @@ const char cmd_sink_help[] =
 	"  --lmtp                  speak LMTP (RFC 2033) instead of SMTP\n"
 	"  --size OCTETS           the largest message; 0: any (default)\n"
 	"  --without KEYWORD       do not announce an extension, such as 8BITMIME\n"
+	"  --requiretls WHERE      announce REQUIRETLS (RFC 8689): tls, as it should be, only\n"
+	"                          inside TLS; clear, only outside, where it is not taken;\n"
+	"                          or both\n"
 	"  --max-messages N        end after N messages\n"
 	"  -h, --help\n"
 	"\nTLS\n"
@@ -66,6 +69,7 @@ enum option_code {
 	OPT_LMTP,
 	OPT_SIZE,
 	OPT_WITHOUT,
+	OPT_REQUIRETLS,
 	OPT_MAX_MESSAGES,
 	OPT_CERT,
 	OPT_KEY,
@@ -88,6 +92,7 @@ static const struct option options[] = {
 	{ "lmtp", no_argument, NULL, OPT_LMTP },
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "without", required_argument, NULL, OPT_WITHOUT },
+	{ "requiretls", required_argument, NULL, OPT_REQUIRETLS },
 	{ "max-messages", required_argument, NULL, OPT_MAX_MESSAGES },
 	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "key", required_argument, NULL, OPT_KEY },
@@ -129,6 +134,18 @@ static bool take_without(struct cmd_sink_options *o, const char *keyword, struct
 	o->engine.extensions &= ~bit;
 	o->has_no_starttls |= bit == SMTP_EXT_STARTTLS;
 	return bit != 0 || error_set(e, ERROR_USAGE, "--without %s: not known here", keyword);
+}
+
+static bool take_requiretls(struct cmd_sink_options *o, const char *where, struct error *e)
+{
+	bool is_both = str_eq(str_of(where), STR("both"));
+	bool is_tls = is_both || str_eq(str_of(where), STR("tls"));
+	bool is_clear = is_both || str_eq(str_of(where), STR("clear"));
+
+	o->engine.extensions |= is_tls ? SMTP_EXT_REQUIRETLS : 0;
+	o->engine.out_of_place |= is_clear ? SMTP_EXT_REQUIRETLS : 0;
+	return is_tls || is_clear ||
+	       error_set(e, ERROR_USAGE, "--requiretls %s: say tls, clear or both", where);
 }
 
 static bool take_number(const char *name, const char *text, uint64_t *out, struct error *e)
@@ -175,6 +192,8 @@ static bool take_option(struct cmd_sink_options *o, int code, const char *arg, s
 		return take_number("size", arg, &o->engine.size_limit, e);
 	case OPT_WITHOUT:
 		return take_without(o, arg, e);
+	case OPT_REQUIRETLS:
+		return take_requiretls(o, arg, e);
 	case OPT_MAX_MESSAGES:
 		return take_number("max-messages", arg, &o->max_messages, e);
 	case OPT_CERT:

@@ -130,7 +130,8 @@ static void print_message(const struct cmd_sink_session *s)
 	printf(" octets=%llu tls=%s", (unsigned long long)s->mail.n_octets,
 	       s->is_tls_up ? p.protocol.p : "none");
 	if (s->is_tls_up)
-		printf(" cipher=%s sni=%s", p.cipher.p, tls_session_sni(s->tls).p);
+		printf(" cipher=%s sni=%s%s", p.cipher.p, tls_session_sni(s->tls).p,
+		       s->mail.is_requiretls ? " requiretls=yes" : "");
 	printf(" helo=" STR_FMT "\n", STR_ARG(smtp_server_helo_name(s->engine)));
 	fflush(stdout);
 	arena_free(a);
@@ -164,8 +165,10 @@ static bool event_accept(struct cmd_sink_session *s, uint64_t now)
 {
 	const struct smtp_server_event *ev = &s->event;
 
-	if (ev->kind == SMTP_SERVER_MAIL)
+	if (ev->kind == SMTP_SERVER_MAIL) {
 		cmd_sink_mail_from(&s->mail, ev->mail.sender);
+		s->mail.is_requiretls = ev->mail.is_requiretls;
+	}
 	if (ev->kind == SMTP_SERVER_RCPT)
 		cmd_sink_mail_rcpt(&s->mail, ev->rcpt.address);
 	if (ev->kind == SMTP_SERVER_MESSAGE && !message_keep(s)) {

@@ -24,15 +24,23 @@ void cmd_say_table_finding(void *arg, const struct table_finding *f)
 
 /* Tables that stand as elements in lists of names: now, so that what is wrong with them is told
  * before the first lookup. */
+static void open_specs(struct tables *t, const struct str *specs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!tables_find(t, specs[i]))
+			tables_open(t, specs[i], specs[i], os_now_ms());
+}
+
 static void open_listed_tables(struct tables *t, const struct conf *conf)
 {
 	struct arena *a = arena_new();
 	const struct str *specs;
-	size_t n = route_listed_tables(a, conf, &specs);
 
-	for (size_t i = 0; i < n; i++)
-		if (!tables_find(t, specs[i]))
-			tables_open(t, specs[i], specs[i], os_now_ms());
+	open_specs(t, specs, route_listed_tables(a, conf, &specs));
+	open_specs(t, specs,
+		   policy_requiretls_tables(a, conf, CONF_smtp_requiretls_policy, &specs));
+	open_specs(t, specs,
+		   policy_requiretls_tables(a, conf, CONF_lmtp_requiretls_policy, &specs));
 	arena_free(a);
 }
 

@@ -154,6 +154,8 @@ static void decide_host(struct decider *d, struct str nexthop, struct str host, 
 		.host = host,
 		.port = port,
 		.has_tls_required_no = d->c->has_tls_required_no,
+		.has_requiretls = d->c->has_requiretls,
+		.is_lmtp = d->protocol == ROUTE_LMTP,
 	};
 	struct policy_step step;
 
@@ -268,9 +270,7 @@ struct test_results test_decide(struct arena *a, struct test_setup *s, const str
 	};
 	struct error e = { 0 };
 
-	if (c->has_requiretls)
-		decider_fail(&d, STR("requiretls: Hopseal does not know REQUIRETLS (RFC 8689)"));
-	else if (c->facts && !facts_read_array(c->facts, d.facts, &e))
+	if (c->facts && !facts_read_array(c->facts, d.facts, &e))
 		decider_fail(&d, arena_fmt(a, "facts%s", e.text));
 	else if (s->refusal.n > 0)
 		refuse(&d, "startup", STR(""), s->refusal);

@@ -26,6 +26,7 @@ static const struct field {
 	{ STR_INIT("fingerprint_digest"), "fingerprint_digest" },
 	{ STR_INIT("connection_reuse"), "connection_reuse" },
 	{ STR_INIT("enable_rpk"), "enable_rpk" },
+	{ STR_INIT("requiretls_action"), "requiretls_action" },
 	{ STR_INIT("mx_authorized"), "mx_authorized" },
 	{ STR_INIT("trust_anchors"), "trust_anchors" },
 	{ STR_INIT("ext"), "ext" },
@@ -200,9 +201,12 @@ static void put_decision(struct json *j, struct arena *a, const struct policy_de
 	if (d->error.status.class == 0) {
 		json_put_bool(j, "connection_reuse", d->is_connection_reuse);
 		json_put_bool(j, "enable_rpk", d->is_raw_key_enabled);
-		json_put_bool(j, "mx_authorized", !d->is_mx_forbidden);
 	}
-	if (d->level >= TLS_LEVEL_MAY)
+	if (d->level != TLS_LEVEL_INVALID)
+		json_put_bool(j, "mx_authorized", !d->is_mx_forbidden);
+	if (d->requiretls)
+		json_put_str(j, "requiretls_action", policy_requiretls_name(d->requiretls));
+	if (d->level >= TLS_LEVEL_MAY && d->error.status.class == 0)
 		put_settings(j, d);
 	if (d->sts.type.n > 0)
 		put_sts(j, &d->sts);

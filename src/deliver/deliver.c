@@ -13,7 +13,8 @@
 
 /* What is known of a recipient while hosts are tried. */
 struct pending {
-	bool is_final; /* delivered, bounced, or a deferral that no other host can better */
+	bool is_final;     /* delivered, bounced, or a deferral that no other host can better */
+	bool is_temporary; /* its outcome so far is a deferral */
 };
 
 struct deliver {
@@ -78,6 +79,7 @@ static void deliver_settle(struct deliver *d, size_t i, const struct outcome *o,
 	r->has_try = d->try != NULL;
 	r->try = d->try ? (size_t)(d->try - d->result.tries) : 0;
 	d->pending[i].is_final = is_final;
+	d->pending[i].is_temporary = o->kind == OUTCOME_DEFERRED;
 }
 
 /* The same word for all that are left. */
@@ -127,6 +129,9 @@ static void deliver_add_try(struct deliver *d, const struct route_host *c)
 			.host = c->host,
 			.port = c->port,
 			.has_tls_required_no = d->message.has_tls_required_no,
+			.has_requiretls = d->message.has_requiretls,
+			.has_null_sender = d->message.sender.n == 0,
+			.is_lmtp = d->result.protocol == ROUTE_LMTP,
 		},
 	};
 }
@@ -148,6 +153,26 @@ static void deliver_host_trouble(struct deliver *d, enum outcome_kind kind, stru
 {
 	deliver_note_trouble(d, kind, status, reason);
 	deliver_settle_all(d, &d->try->trouble, kind == OUTCOME_BOUNCED);
+}
+
+/* No session with this host can be what the sender requires; another host may do, and one that
+ * could not be asked today may tomorrow. Only when all have been found wanting the mail is
+ * returned: RFC 8689 section 4.2.1. */
+static void deliver_host_unfit(struct deliver *d, struct status status, struct str reason)
+{
+	deliver_note_trouble(d, OUTCOME_BOUNCED, status, reason);
+	for (size_t i = 0; i < d->result.n_rcpts; i++)
+		if (!d->pending[i].is_final && !d->pending[i].is_temporary)
+			deliver_settle(d, i, &d->try->trouble, false);
+}
+
+/* A host that the policy does not let be used, before or after it was met. */
+static void deliver_host_refused(struct deliver *d, struct status status, struct str reason)
+{
+	if (status.class == 5)
+		deliver_host_unfit(d, status, reason);
+	else
+		deliver_host_trouble(d, OUTCOME_DEFERRED, status, reason);
 }
 
 /* The words of an engine's outcome, with the name of the host that the engine does not know. */
@@ -202,6 +227,7 @@ static void deliver_send(struct deliver *d)
 		.is_8bit = d->message.is_8bit,
 		.has_8bit_header = d->message.has_8bit_header,
 		.is_smtputf8 = deliver_needs_smtputf8(d, n),
+		.is_requiretls = d->try->judgement.is_requiretls_sent,
 		.ret = d->message.ret,
 		.envid = d->message.envid,
 		.rcpts = d->sent,
@@ -236,18 +262,25 @@ static void deliver_loop_trouble(struct deliver *d)
 				       STR_ARG(deliver_peer_name(d)), STR_ARG(d->try->nexthop)));
 }
 
+typedef struct policy_judgement
+deliver_judging(struct arena *a, const struct policy_decision *d, const struct tls_peer *seen);
+
 /* True when the policy accepts what the host showed so far. */
-static bool deliver_judge(void *arg)
+static bool deliver_judge(struct deliver *d, deliver_judging *judge)
 {
-	struct deliver *d = arg;
 	struct deliver_try *t = d->try;
 
 	t->peer = session_peer(d->session, d->arena);
-	t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
+	t->judgement = judge(d->arena, &t->decision, &t->peer);
 	t->is_judged = true;
 	if (!t->judgement.is_acceptable)
-		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
+		deliver_host_refused(d, t->judgement.status, t->judgement.reason);
 	return t->judgement.is_acceptable;
+}
+
+static bool deliver_on_secured(void *arg)
+{
+	return deliver_judge(arg, policy_judge);
 }
 
 static void deliver_on_ready(void *arg)
@@ -256,7 +289,7 @@ static void deliver_on_ready(void *arg)
 	struct deliver_try *t = d->try;
 
 	/* first: an impostor must not have mail returned that the policy makes wait */
-	if (deliver_judge(d) && deliver_is_loop(d))
+	if (deliver_judge(d, policy_judge_ready) && deliver_is_loop(d))
 		deliver_loop_trouble(d);
 	if (t->trouble.reason.n > 0) {
 		session_quit(d->session);
@@ -310,7 +343,8 @@ static bool deliver_may_fall_back(const struct deliver *d, const struct session_
 	const struct deliver_try *t = d->try;
 
 	return t->decision.level == TLS_LEVEL_MAY && !t->is_plaintext_retry &&
-	       deliver_n_pending(d) > 0 && !deliver_is_doubtful(d) &&
+	       t->decision.requiretls < REQUIRETLS_STARTTLS && deliver_n_pending(d) > 0 &&
+	       !deliver_is_doubtful(d) &&
 	       d->message.age_s >= conf_time_s(d->site->conf, CONF_minimal_backoff_time) &&
 	       deliver_is_tls_trouble(t, end);
 }
@@ -347,7 +381,7 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 		t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
 		t->is_judged = true;
 		CHECK(!t->judgement.is_acceptable);
-		deliver_host_trouble(d, OUTCOME_DEFERRED, t->judgement.status, t->judgement.reason);
+		deliver_host_refused(d, t->judgement.status, t->judgement.reason);
 		return;
 	case SESSION_FAILED:
 		if (t->trouble.reason.n > 0)
@@ -382,7 +416,7 @@ static void deliver_on_over(void *arg, const struct session_end *end)
 }
 
 static const struct session_calls session_calls = {
-	.secured = deliver_judge,
+	.secured = deliver_on_secured,
 	.ready = deliver_on_ready,
 	.rcpt = deliver_on_rcpt,
 	.done = deliver_on_done,
@@ -439,8 +473,7 @@ static void deliver_decided(struct deliver *d, const struct policy_decision *dec
 	const struct policy_error *why =
 		t->decision.error.status.class ? &t->decision.error : &t->decision.refusal;
 	t->kind = DELIVER_TRY_SKIPPED;
-	deliver_host_trouble(d, why->status.class == 5 ? OUTCOME_BOUNCED : OUTCOME_DEFERRED,
-			     why->status, why->reason);
+	deliver_host_refused(d, why->status, why->reason);
 	deliver_next_host(d);
 }
 

@@ -32,6 +32,7 @@ struct deliver_message {
 	struct str ret, envid;   /* DSN, "" for none */
 	struct content *content; /* read from its start by each try; borrowed */
 	bool is_8bit, has_8bit_header, has_tls_required_no;
+	bool has_requiretls;  /* the sender asked for REQUIRETLS (RFC 8689) */
 	bool is_smtputf8;     /* the sender or the header section needs it (RFC 6531) */
 	uint64_t size_octets; /* as sent, with CRLF */
 	uint64_t age_s;       /* how long the message has waited so far */

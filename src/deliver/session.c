@@ -481,6 +481,8 @@ struct tls_peer session_peer(const struct session *s, struct arena *a)
 
 	p.is_offered = s->smtp_options.is_tls_already ||
 		       (s->smtp && smtp_client_was_starttls_offered(s->smtp));
+	p.is_requiretls_offered =
+		p.is_tls && s->smtp && (smtp_client_extensions(s->smtp) & SMTP_EXT_REQUIRETLS);
 	p.is_garbled = s->smtp && (smtp_client_extensions(s->smtp) & SMTP_EXT_GARBLED);
 	struct smtp_reply refusal =
 		s->smtp ? smtp_client_starttls_reply(s->smtp) : (struct smtp_reply){ 0 };

@@ -84,6 +84,8 @@ class Config:
     certs: dict = field(default_factory=dict)  # by SNI
     lmtp: bool = False
     extensions: tuple = ("PIPELINING", "SIZE 209715200", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN")
+    extensions_in_tls: tuple = ()  # in addition, inside TLS
+    extensions_in_clear: tuple = ()  # and outside
     starttls_line: str = "STARTTLS"  # how it is announced; "" for not at all
     tls_min: object = ssl.TLSVersion.TLSv1_2
     tls_max: object = ssl.TLSVersion.MAXIMUM_SUPPORTED
@@ -283,6 +285,7 @@ class _Conversation:
 
     def _greeting(self):
         lines = [self.config.name, *self.config.extensions]
+        lines += self.config.extensions_in_tls if self.in_tls else self.config.extensions_in_clear
         if (self.config.cert or "STARTTLS" in self.config.script) and not self.in_tls:
             lines += [self.config.starttls_line] if self.config.starttls_line else []
         return "\r\n".join(f"250-{x}" for x in lines[:-1]) + ("\r\n" if lines[1:] else "") + (
