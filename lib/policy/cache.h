@@ -34,8 +34,8 @@ policy_cache_find(struct policy_cache *c, const struct policy_subject *s, uint64
 
 /* Makes the decision once more, from those of `facts` that it takes, and keeps it. All of them must
  * have been asked for while the tables had this version. Nothing is kept when a fact is not from
- * a table that the version is of (trust anchors, REQUIRETLS), when a lookup failed (the next one may
- * not), or when the facts do not suffice. */
+ * a table that the version is of (trust anchors, REQUIRETLS), when a lookup failed (the next one
+ * may not), or when the facts do not suffice. */
 void policy_cache_add(struct policy_cache *c, const struct policy_subject *s, struct fact_set facts,
 		      uint64_t version);
 

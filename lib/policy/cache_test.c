@@ -65,6 +65,20 @@ TEST(another_subject_is_another_decision)
 	lab_free(&lab);
 }
 
+/* Its tables are not those that the version is of. */
+TEST(what_requiretls_came_to_is_not_kept)
+{
+	struct lab lab = lab_new("smtp_requiretls_policy = opportunistic", NULL, NULL);
+	struct policy_subject s = subject;
+
+	ok(policy_cache_find(lab.cache, &s, 1), "without it");
+	s.has_requiretls = true;
+	ok(!policy_cache_find(lab.cache, &s, 1), "another decision");
+	policy_cache_add(lab.cache, &s, fact_list_set(lab.f.facts), 1);
+	ok(!policy_cache_find(lab.cache, &s, 1), "not kept");
+	lab_free(&lab);
+}
+
 TEST(another_version_empties_it)
 {
 	struct lab lab = lab_new(TABLES, "MUST", "MAY");
@@ -165,6 +179,6 @@ TEST(it_is_bounded)
 }
 
 TEST_MAIN(RUN(a_decision_is_found_again), RUN(another_subject_is_another_decision),
-	  RUN(another_version_empties_it), RUN(failures_are_not_kept),
-	  RUN(other_facts_are_not_kept), RUN(facts_that_do_not_suffice),
+	  RUN(what_requiretls_came_to_is_not_kept), RUN(another_version_empties_it),
+	  RUN(failures_are_not_kept), RUN(other_facts_are_not_kept), RUN(facts_that_do_not_suffice),
 	  RUN(a_huge_one_is_not_kept), RUN(it_is_bounded))

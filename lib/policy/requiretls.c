@@ -285,7 +285,8 @@ enum policy_source policy_requiretls_apply(struct policy_work *w)
 		return SOURCE_ASK;
 	if (found == FOUND_ERROR)
 		return fail(w, STR("requiretls-lookup-error"),
-			    STR("a failed lookup is no absent entry: the mail waits"), STR(""));
+			    STR("% could not be asked: REQUIRETLS is not given up, the mail waits"),
+			    w->ask.table);
 	if (found == FOUND && !action_parse(value, &w->d.requiretls))
 		return fail(w, STR("requiretls-unknown-action"),
 			    STR("\"%\" is no action: REQUIRETLS is not given up, the mail waits"),

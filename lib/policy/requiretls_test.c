@@ -49,6 +49,8 @@ static struct policy_decision decide(struct fixture *f, const struct policy_subj
 		ok(!fact_find(fact_list_set(f->facts), &step.u.ask), "never asks twice");
 		fact_list_add(f->facts, &step.u.ask, &answer);
 	}
+	for (size_t i = 0; i < step.u.decided.n_trace; i++)
+		ok(trace_text(f->a, &step.u.decided.trace[i]).n > 0, "a text for each step");
 	return step.u.decided;
 }
 

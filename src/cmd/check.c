@@ -188,7 +188,7 @@ static void check_dns(struct check *c, const struct conf *conf)
 	net_loop_free(loop);
 }
 
-/* A slip in the list of actions makes mail wait, but only that of the few who ask for REQUIRETLS. */
+/* A slip in the list of actions makes mail wait, that of the few who ask for REQUIRETLS. */
 static void check_requiretls(struct check *c, const struct conf *conf, enum conf_id id)
 {
 	struct str word = policy_requiretls_unknown(conf, id);
