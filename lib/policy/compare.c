@@ -360,6 +360,9 @@ static void compare_parts(struct comparison *c)
 	enum tls_level a = c->d[0]->level, b = c->d[1]->level;
 
 	note(c, POLICY_ASPECT_LEVEL, compare_levels(a, b));
+	note(c, POLICY_ASPECT_REQUIRETLS,
+	     verdict_of(c->d[0]->requiretls >= c->d[1]->requiretls,
+			c->d[1]->requiretls >= c->d[0]->requiretls));
 	if (a <= TLS_LEVEL_NONE || b <= TLS_LEVEL_NONE)
 		return;
 	if (a > TLS_LEVEL_MAY && b > TLS_LEVEL_MAY)
@@ -425,7 +428,8 @@ struct policy_comparison policy_compare(struct str nexthop, const struct policy_
 bool policy_decision_can_be_met(const struct policy_decision *d)
 {
 	return policy_decision_allows_host(d) &&
-	       (d->level <= TLS_LEVEL_MAY || (d->is_usable && !d->never_matches));
+	       ((d->level <= TLS_LEVEL_MAY && d->requiretls < REQUIRETLS_STARTTLS) ||
+		(d->is_usable && !d->never_matches));
 }
 
 struct str policy_change_name(enum policy_change c)
@@ -445,6 +449,7 @@ struct str policy_aspect_name(enum policy_aspect a)
 	static const struct str names[] = {
 		[POLICY_ASPECT_LEVEL] = STR_INIT("level"),
 		[POLICY_ASPECT_ERROR] = STR_INIT("error"),
+		[POLICY_ASPECT_REQUIRETLS] = STR_INIT("requiretls"),
 		[POLICY_ASPECT_PROTOCOLS] = STR_INIT("protocols"),
 		[POLICY_ASPECT_CIPHERS] = STR_INIT("ciphers"),
 		[POLICY_ASPECT_NAMES] = STR_INIT("names"),

@@ -13,6 +13,8 @@
  * - Ciphers: stronger if the list is the other one with words taken away or exclusions added.
  * - Fingerprints and trust anchor files: a subset is stronger; another digest, anchors against CAs,
  *   and other CAs have no order.
+ * - REQUIRETLS, for a sender who asks for it: disable < opportunistic < opportunistic+starttls <
+ *   enforce.
  *
  * What else differs (SNI, raw public keys, connection reuse, our own certificate, what a plug-in
  * tells of MTA-STS) is no weaker and no stronger, but a difference. */
@@ -37,6 +39,7 @@ struct str policy_change_name(enum policy_change c); /* "lowered" ... */
 enum policy_aspect {
 	POLICY_ASPECT_LEVEL,
 	POLICY_ASPECT_ERROR, /* error or refusal, or what cannot be met */
+	POLICY_ASPECT_REQUIRETLS,
 	POLICY_ASPECT_PROTOCOLS,
 	POLICY_ASPECT_CIPHERS,
 	POLICY_ASPECT_NAMES, /* match, and how wildcards are read */

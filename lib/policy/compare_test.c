@@ -306,6 +306,43 @@ TEST(the_order_has_no_contradictions)
 	fixture_free(&f);
 }
 
+/* Each action against each other one, for a sender who asks. */
+TEST(requiretls)
+{
+	const struct policy_subject s = { .nexthop = STR("example.com"),
+					  .host = STR("mx.example.com"),
+					  .port = 25,
+					  .has_requiretls = true };
+	static const char *const actions[] = {
+		"smtp_tls_security_level = verify\nsmtp_requiretls_policy = disable",
+		"smtp_tls_security_level = verify\nsmtp_requiretls_policy = opportunistic",
+		"smtp_tls_security_level = verify\nsmtp_requiretls_policy = opportunistic+starttls",
+		"smtp_tls_security_level = verify\nsmtp_requiretls_policy = enforce",
+	};
+	struct fixture f[ARRAY_LEN(actions)];
+	struct policy_decision d[ARRAY_LEN(actions)];
+
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		f[i] = fixture_new(actions[i]);
+		d[i] = fixture_step(&f[i], &s).u.decided;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(actions); k++) {
+			const struct policy_side one = { f[i].conf, &d[i] },
+						 two = { f[k].conf, &d[k] };
+			struct policy_comparison c = policy_compare(s.nexthop, &one, &two);
+
+			ok(c.change == (i < k   ? POLICY_RAISED
+					: i > k ? POLICY_LOWERED
+						: POLICY_UNCHANGED),
+			   actions[i]);
+			ok((c.aspects == 1u << POLICY_ASPECT_REQUIRETLS) == (i != k), actions[k]);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+		fixture_free(&f[i]);
+}
+
 TEST(names_of_all_words)
 {
 	for (int i = 0; i < POLICY_CHANGE_COUNT; i++)
@@ -315,4 +352,5 @@ TEST(names_of_all_words)
 }
 
 TEST_MAIN(RUN(two_entries), RUN(two_files), RUN(null_ciphers_are_not_forgotten),
-	  RUN(forms_of_the_nexthop), RUN(the_order_has_no_contradictions), RUN(names_of_all_words))
+	  RUN(forms_of_the_nexthop), RUN(the_order_has_no_contradictions), RUN(names_of_all_words),
+	  RUN(requiretls))

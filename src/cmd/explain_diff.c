@@ -39,6 +39,7 @@ decide_half(struct diff *x, int side, struct diff_half *h, struct str nexthop, s
 		.host = host,
 		.port = port_of(nexthop),
 		.has_tls_required_no = x->options->has_tls_required_no,
+		.has_requiretls = x->options->has_requiretls,
 	};
 	if (cmd_decide(&x->site[side], x->arena, &h->subject, d, &e))
 		h->decision = d;

@@ -119,6 +119,8 @@ static bool add_aspect(struct buf *out, const struct diff *x, int side, enum pol
 		return add_text(out, conf_str(c, CONF_smtp_tls_chain_files).n > 0
 					     ? conf_str(c, CONF_smtp_tls_chain_files)
 					     : conf_str(c, CONF_smtp_tls_cert_file));
+	case POLICY_ASPECT_REQUIRETLS:
+		return add_text(out, policy_requiretls_name(d->requiretls));
 	case POLICY_ASPECT_STS:
 		return add_text(out, d->sts.type) && buf_fmt(out, ", hosts ") &&
 		       add_strs(out, d->sts.mx_patterns, d->sts.n_mx_patterns);
