@@ -43,10 +43,10 @@ bool socketmap_request_parse(struct str payload, struct socketmap_request *out)
 
 bool socketmap_reply_parse(struct str payload, struct socketmap_reply *out)
 {
-	struct str name;
+	struct str name = payload;
 
-	if (!str_cut(payload, ' ', &name, &out->text))
-		return false;
+	out->text = STR("");
+	(void)!str_cut(payload, ' ', &name, &out->text);
 	for (size_t i = 0; i < ARRAY_LEN(status_names); i++) {
 		if (str_eq(name, status_names[i])) {
 			out->status = (enum socketmap_status)i;

@@ -37,7 +37,7 @@ struct socketmap_reply {
 	struct str text; /* the value, or what is wrong */
 };
 
-/* What a payload means. False: it is none. */
+/* What a payload means. False: it is none. A status alone will do, as it does for Postfix. */
 MUST_USE bool socketmap_request_parse(struct str payload, struct socketmap_request *out);
 MUST_USE bool socketmap_reply_parse(struct str payload, struct socketmap_reply *out);
 

@@ -70,7 +70,7 @@ static const struct {
 	{ "for now", STR_INIT("TEMP x"), true, SOCKETMAP_TEMP, STR_INIT("x") },
 	{ "time-out", STR_INIT("TIMEOUT x"), true, SOCKETMAP_TIMEOUT, STR_INIT("x") },
 	{ "for good", STR_INIT("PERM x"), true, SOCKETMAP_PERM, STR_INIT("x") },
-	{ "no blank", STR_INIT("NOTFOUND"), false },
+	{ "no blank", STR_INIT("NOTFOUND"), true, SOCKETMAP_NOT_FOUND, STR_INIT("") },
 	{ "case matters", STR_INIT("ok may"), false },
 	{ "a status that goes on", STR_INIT("OKAY may"), false },
 	{ "half a status", STR_INIT("NOT found"), false },

@@ -16,25 +16,22 @@ enum tcp_table_parse tcp_table_take(struct str in, struct str *line, size_t *use
 	return TCP_TABLE_PARSE_OK;
 }
 
+/* As Postfix takes it, the first digit decides. */
 bool tcp_table_reply_parse(struct str line, struct tcp_table_reply *out)
 {
-	static const struct {
-		struct str code;
-		enum tcp_table_status status;
-	} codes[] = {
-		{ STR_INIT("200 "), TCP_TABLE_FOUND },
-		{ STR_INIT("400 "), TCP_TABLE_TRY_LATER },
-		{ STR_INIT("500 "), TCP_TABLE_NOT_FOUND },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-		if (str_has_prefix(line, codes[i].code)) {
-			out->status = codes[i].status;
-			out->text = str_from(line, codes[i].code.n);
-			return true;
-		}
-	}
-	return false;
+	if (line.n < 4 || !ascii_is_digit(line.p[1]) || !ascii_is_digit(line.p[2]) ||
+	    line.p[3] != ' ')
+		return false;
+	if (line.p[0] == '2')
+		out->status = TCP_TABLE_FOUND;
+	else if (line.p[0] == '4')
+		out->status = TCP_TABLE_TRY_LATER;
+	else if (line.p[0] == '5')
+		out->status = TCP_TABLE_NOT_FOUND;
+	else
+		return false;
+	out->text = str_from(line, 4);
+	return true;
 }
 
 bool tcp_table_request_parse(struct str line, struct str *key)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "conf/conf.h"
 #include "mail/domain.h"
 #include "os/os.h"
 #include "table/remote_pool.h"
@@ -136,10 +137,12 @@ static void remote_overdue(void *arg)
 struct remote *remote_new(const struct table_context *c, const struct remote_options *options)
 {
 	struct remote *r = base_alloc(sizeof(*r));
+	const struct conf *conf = c->options.conf;
 	struct remote_options o = *options;
 
 	if (o.timeout_ms == 0)
-		o.timeout_ms = REMOTE_TIMEOUT_MS;
+		o.timeout_ms = conf ? conf_time_s(conf, CONF_hopseal_table_timeout) * 1000
+				    : REMOTE_TIMEOUT_MS;
 	r->context = c;
 	r->timeout_ms = o.timeout_ms;
 	r->loop = c->options.loop;
@@ -176,6 +179,12 @@ bool remote_lookup(struct remote *r, struct table_lookup *l, struct str key)
 	l->state = j;
 	remote_link(r, j);
 	return false;
+}
+
+bool remote_wants_whole_keys(const void *table)
+{
+	(void)table;
+	return true;
 }
 
 void remote_cancel(struct remote *r, struct table_lookup *l)

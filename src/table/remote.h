@@ -61,7 +61,7 @@ struct remote_options {
 	void *config;
 	void (*config_free)(void *config);
 	/* 0 is the default of each. */
-	uint64_t timeout_ms;    /* of a lookup as a whole: 10 s */
+	uint64_t timeout_ms;    /* of a lookup as a whole: hopseal_table_timeout */
 	uint64_t idle_ms;       /* an unused connection is closed: 10 s */
 	uint64_t age_ms;        /* a connection is not used any more: 100 s */
 	unsigned n_connections; /* TABLE_REMOTE_CONNECTIONS_MAX, and no more than that */
@@ -75,6 +75,8 @@ MUST_USE struct remote *remote_new(const struct table_context *c, const struct r
  * request. True: it failed at once, or the key cannot be in any table, for it has a NUL or should
  * be UTF-8 and is not. A value with such a fault is an error. */
 MUST_USE bool remote_lookup(struct remote *r, struct table_lookup *l, struct str key);
+/* The `has_patterns` of a type whose server is shown whole keys only. */
+bool remote_wants_whole_keys(const void *table);
 void remote_cancel(struct remote *r, struct table_lookup *l); /* the type's `cancel` */
 /* Waits a second at most for threads whose engine does not notice that it shall stop; later they
  * end by themselves. */

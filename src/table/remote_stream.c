@@ -27,8 +27,10 @@ static bool server_split(struct str text, struct str *host, struct str *port)
 {
 	if (text.n == 0 || text.p[0] != '[')
 		return str_cut(text, ':', host, port);
-	return str_cut(str_from(text, 1), ']', host, port) && host->n > 0 && port->n > 0 &&
-	       str_cut(*port, ':', &(struct str){ 0 }, port);
+	if (!str_cut(str_from(text, 1), ']', host, port) || !str_has_prefix(*port, STR(":")))
+		return false;
+	*port = str_from(*port, 1);
+	return host->n > 0;
 }
 
 /* False: it is too long. */

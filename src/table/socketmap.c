@@ -121,6 +121,8 @@ static bool socketmap_lookup(void *table, struct table_lookup *l)
 	const struct socketmap_request request = { .map = m->name, .key = l->key };
 	struct buf b;
 
+	if (l->query.is_partial)
+		return true;
 	buf_init(&b, SOCKETMAP_REQUEST_MAX);
 	if (!socketmap_request_add(&b, &request)) {
 		l->answer.status = ANSWER_FAILED;
@@ -152,4 +154,5 @@ const struct table_type table_type_socketmap = {
 	.lookup = socketmap_lookup,
 	.close = socketmap_close,
 	.cancel = socketmap_cancel,
+	.has_patterns = remote_wants_whole_keys,
 };

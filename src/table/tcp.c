@@ -97,6 +97,8 @@ static bool tcp_lookup(void *table, struct table_lookup *l)
 {
 	struct buf b;
 
+	if (l->query.is_partial)
+		return true;
 	buf_init(&b, TCP_TABLE_LINE_MAX);
 	if (!tcp_table_request_add(&b, l->key)) {
 		l->answer.status = ANSWER_FAILED;
@@ -125,4 +127,5 @@ const struct table_type table_type_tcp = {
 	.lookup = tcp_lookup,
 	.close = tcp_close,
 	.cancel = tcp_cancel,
+	.has_patterns = remote_wants_whole_keys,
 };
