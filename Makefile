@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: build run check install lint format clean
+.PHONY: build run check bench install lint format clean
 
 # The program for daily work: optimised, with debug information.
 build:
@@ -17,6 +17,11 @@ run: build
 # Every test; ends with one line "N passed, N failed".
 check:
 	scripts/check
+
+# What decisions and lookups cost, beside Postfix's postmap; some minutes.
+bench:
+	scripts/bootstrap test
+	bench/run
 
 # make install PREFIX=/usr DESTDIR=/tmp/package
 install:
