@@ -130,10 +130,13 @@ static int query_lines(struct query *q)
 static int query_run(struct query *q)
 {
 	struct table_options o = { .found = cmd_table_say };
+	struct conf *conf;
 	int status = EX_OK;
 
-	if (!cmd_table_is_utf8(&q->sources, &o.is_utf8, &status))
+	if (!cmd_table_conf(&q->sources, &conf, &status))
 		return status;
+	o.is_utf8 = cmd_table_is_utf8(conf);
+	o.conf = conf;
 	q->loop = o.loop = net_loop_new();
 	q->tables = tables_new(&o);
 	tables_open(q->tables, q->table, q->table, os_now_ms());
@@ -141,6 +144,7 @@ static int query_run(struct query *q)
 	status = is_lines ? query_lines(q) : query_one(q, q->key, false);
 	tables_free(q->tables);
 	net_loop_free(q->loop);
+	conf_unref(conf);
 	return status;
 }
 

@@ -34,11 +34,13 @@ static int build_one(struct str spec, bool is_utf8)
 
 static int build_run(const struct cmd_sources *s, char **specs)
 {
-	bool is_utf8;
+	struct conf *conf;
 	int status = EX_OK;
 
-	if (!cmd_table_is_utf8(s, &is_utf8, &status))
+	if (!cmd_table_conf(s, &conf, &status))
 		return status;
+	bool is_utf8 = cmd_table_is_utf8(conf);
+	conf_unref(conf);
 	for (; *specs != NULL; specs++) {
 		int one = build_one(str_of(*specs), is_utf8);
 		status = status == EX_OK ? one : status;

@@ -12,17 +12,18 @@ static bool has_main_cf(const struct cmd_sources *s)
 	return is_there;
 }
 
-bool cmd_table_is_utf8(const struct cmd_sources *s, bool *is_utf8, int *exit_code)
+bool cmd_table_conf(const struct cmd_sources *s, struct conf **conf, int *exit_code)
 {
-	*is_utf8 = true;
+	*conf = NULL;
 	if (s->config_dir == NULL && s->n_overrides == 0 && !has_main_cf(s))
 		return true;
-	struct conf *conf = cmd_configure(s, CONF_ERROR, exit_code);
-	if (conf == NULL)
-		return false;
-	*is_utf8 = conf_bool(conf, CONF_smtputf8_enable);
-	conf_unref(conf);
-	return true;
+	*conf = cmd_configure(s, CONF_ERROR, exit_code);
+	return *conf != NULL;
+}
+
+bool cmd_table_is_utf8(const struct conf *conf)
+{
+	return conf == NULL || conf_bool(conf, CONF_smtputf8_enable);
 }
 
 void cmd_table_say(void *arg, const struct table_finding *f)

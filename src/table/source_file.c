@@ -223,7 +223,6 @@ struct str source_file_get(const struct source_file *s, struct str name)
 {
 	const struct source_value *v = find_value(s, name);
 
-	CHECK(find_name(s, name) != NULL);
 	return v != NULL ? v->value : STR_NONE;
 }
 

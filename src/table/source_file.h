@@ -38,7 +38,7 @@ MUST_USE bool source_file_open(struct source_file *s, struct arena *a,
 /* The same of a text. Nothing is opened; findings are told. */
 void source_file_read(struct source_file *s, struct str text);
 
-/* STR_NONE: not set. A value that is set may be "". */
+/* STR_NONE: not set, or unknown to this type. A value that is set may be "". */
 struct str source_file_get(const struct source_file *s, struct str name);
 struct str source_file_get_or(const struct source_file *s, struct str name, struct str preset);
 /* At least `least`. False: it is no such number, *e. */

@@ -21,7 +21,8 @@ struct table_finding {
 	 * "line-leading-space", "line-utf8", "line-nul", "line-length", "more". Of patterns:
 	 * "pattern-syntax", "pattern-extra", "pattern-no-endif", "pattern-unreachable". Of files:
 	 * "open", "kept-old", "reloaded", "older". Of tables with parameters: "parameter-syntax",
-	 * "parameter-unknown", "parameter-again", "readable-by-all". */
+	 * "parameter-unknown", "parameter-again", "readable-by-all", "query-bare",
+	 * "query-constant", "query-columns", "query-refused". */
 	struct str code;
 	struct str param;  /* the parameter that names the table */
 	struct str source; /* "texthash:/etc/hopseal/tls_per_site" */

@@ -13,7 +13,7 @@ from lab import ca as lab_ca  # noqa: E402
 from lab import dns as lab_dns  # noqa: E402
 from lab import dnsfault, hopseal as lab_hopseal, netns, peers  # noqa: E402
 from lab import postfix_client as lab_postfix_client  # noqa: E402
-from lab import sink as lab_sink, zones  # noqa: E402
+from lab import sink as lab_sink, tables, zones  # noqa: E402
 
 
 def pytest_sessionstart(session):
@@ -70,6 +70,12 @@ def own_sink(network, tmp_path):
 def hopseal(tree, ca, tmp_path):
     """The program with the lab's configuration."""
     return lab_hopseal.Hopseal(tmp_path / "etc", tree, ca)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Tables, and two programs to look them up with."""
+    return tables.Folder(tmp_path)
 
 
 def _peer(start, name, address, ca, **how):
