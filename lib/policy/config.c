@@ -137,3 +137,8 @@ policy_config_new(struct arena *a, const struct conf *conf, struct error *e)
 	c->is_servername_valid = !servername.n || domain_is_hostname(servername);
 	return c;
 }
+
+enum tls_level policy_config_level(const struct policy_config *cfg)
+{
+	return cfg->global;
+}

@@ -42,6 +42,9 @@ policy_config_new(struct arena *a, const struct conf *conf, struct error *e);
  * are. */
 struct str policy_config_tables(const struct policy_config *cfg);
 
+/* Of destinations that no table names. */
+enum tls_level policy_config_level(const struct policy_config *cfg);
+
 struct policy_subject {
 	struct str nexthop; /* verbatim */
 	struct str host;    /* server name about to be connected to, or the bare address */

@@ -23,8 +23,12 @@ MUST_USE struct ask *ask_new_offline(struct net_loop *l, struct fact_set facts);
 void ask_free(struct ask *k);
 struct net_loop *ask_loop(const struct ask *k);
 
-/* The resolver as the configuration wants it (hopseal_dns_*, inet_protocols). */
+/* The resolver as the configuration wants it (hopseal_dns_*, inet_protocols). *e begins with the
+ * line of the parameter that is at fault. */
 MUST_USE struct dns *ask_dns_new(struct net_loop *l, const struct conf *conf, struct error *e);
+/* Whether each of its parameters can be used; without the line in *e. */
+MUST_USE bool
+ask_dns_check(struct net_loop *l, const struct conf *conf, enum conf_id *blamed, struct error *e);
 
 /* The version of a parameter's tables, as tables_version. False: they cannot tell, or there are
  * none, as offline. */

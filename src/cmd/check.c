@@ -7,47 +7,65 @@
 
 #include "cmd/check_inside.h"
 #include "cmd/cmd.h"
-#include "cmd/routes.h"
 #include "cmd/site.h"
 #include "deliver/site_options.h"
-#include "policy/lint.h"
+#include "os/os.h"
 
 enum { CHECK_REPORT_MAX = 64 * 1024 * 1024 };
 
+#define DAY_S 86400
+#define EXPIRES_WITHIN_S (14 * DAY_S) /* whoever renews by machine has done it by then */
+
 static const struct str check_help = STR_INIT(
-	"usage: hopseal check [-c DIR] [-o NAME=VALUE]... [--json]\n"
+	"usage: hopseal check [-v] [-c DIR] [-o NAME=VALUE]... [--json] [--dns]\n"
+	"                     [--expires-within TIME] [--ignore CODE]...\n"
 	"\n"
 	"Validates main.cf, the tables that it names and the files that TLS and DNS need, and\n"
-	"points at entries that do not do what they look like. Nothing is connected to.\n"
+	"points at entries that do not do what they look like. Nothing is connected to. When\n"
+	"there is nothing to say, it says nothing.\n"
 	"\n"
 	"  -c DIR            read DIR/main.cf ($MAIL_CONFIG, else /etc/hopseal)\n"
 	"  -o NAME=VALUE     a parameter that overrides main.cf; may be repeated\n"
 	"      --json        one JSON document\n"
+	"      --dns         ask DNS whether keys of policy tables are names of servers\n"
+	"      --expires-within TIME\n"
+	"                    find certificates that end within 30d, 12h ... (14d)\n"
+	"      --ignore CODE leave out findings of this code; may be repeated\n"
+	"  -v                count the findings, though there are none\n"
 	"  -h, --help\n"
 	"\n"
 	"Each finding is an error (nothing is delivered, or the mail concerned is deferred), a\n"
-	"warning (it does not do what it looks like) or a note (accepted, without effect).\n"
+	"warning (it does not do what it looks like) or a note (accepted, without effect; or an\n"
+	"exception that may well be meant).\n"
 	"\n"
 	"Exit status: 0 no errors, 78 errors, 66 main.cf cannot be read, 64 usage.\n");
 
-/* The entries of one parameter's tables: copies, for some table types lend them for the call. */
-struct check_table {
-	struct arena *arena;
-	struct policy_lint_entry *v;
-	size_t n, room;
-};
-
 struct check {
 	struct cmd_sources sources;
-	bool is_json;
+	bool is_json, is_verbose, asks_dns;
+	int64_t expires_within_s;
+	const char **ignored; /* codes; argv's */
+	size_t n_ignored;
+
 	struct arena *arena;
 	struct conf_finding *found;
 	size_t n, room;
-	struct check_table per_site, maps;
+	const struct conf *conf;
+	struct tables *tables;
 };
+
+static bool check_is_ignored(const struct check *c, struct str code)
+{
+	for (size_t i = 0; i < c->n_ignored; i++)
+		if (str_eq(str_of(c->ignored[i]), code))
+			return true;
+	return false;
+}
 
 static void check_add(struct check *c, const struct conf_finding *f)
 {
+	if (check_is_ignored(c, f->code))
+		return;
 	if (c->n == c->room) {
 		c->room = c->room ? c->room * 2 : 64;
 		c->found = base_realloc(c->found, c->room * sizeof(*c->found));
@@ -73,137 +91,103 @@ static void check_add_error(struct check *c, const char *code, const struct erro
 	check_add(c, &f);
 }
 
-/* ---- tables ---- */
-
 static void check_table_found(void *arg, const struct table_finding *t)
 {
 	struct check *c = arg;
-	struct str where = t->file.n > 0 ? STR_NONE : t->source;
-	struct conf_finding f = {
-		.severity = t->is_error  ? CONF_ERROR
-			    : t->is_news ? CONF_NOTE
-					 : CONF_WARNING,
-		.code = arena_fmt(c->arena, "table-" STR_FMT, STR_ARG(t->code)),
-		.param = arena_str(c->arena, t->param),
-		.file = arena_str(c->arena, t->file),
-		.line = t->line,
-		.text = arena_fmt(c->arena, STR_FMT "%s" STR_FMT, STR_ARG(where),
-				  where.n > 0 ? ": " : "", STR_ARG(t->text)),
-		.remedy = arena_str(c->arena, t->remedy),
-	};
+	struct conf_finding f = check_table_finding(c->arena, t);
 
 	check_add(c, &f);
 }
 
-static void check_entry(void *arg, const struct table_entry *t)
+static void check_found(void *arg, const struct conf_finding *f)
 {
-	struct check_table *to = arg;
-
-	if (to->n == to->room) {
-		to->room = to->room ? to->room * 2 : 256;
-		to->v = base_realloc(to->v, to->room * sizeof(*to->v));
-	}
-	to->v[to->n++] = (struct policy_lint_entry){
-		.key = arena_str(to->arena, t->key),
-		.value = arena_str(to->arena, t->value),
-		.file = t->file,
-		.line = t->line,
-	};
+	check_add(arg, f);
 }
 
-/* Keeps what a lint found: the tables go before the report. */
-static void check_keep(struct check *c, struct conf_findings f)
+static struct check_to check_to_here(struct check *c)
 {
-	for (size_t i = 0; i < f.n; i++) {
-		struct conf_finding kept = f.v[i];
-		kept.file = arena_str(c->arena, kept.file);
-		check_add(c, &kept);
-	}
+	return (struct check_to){ c->arena, check_found, c, os_utc_s(), c->expires_within_s };
 }
 
-static void check_tables(struct check *c, const struct conf *conf, const struct tables *t)
+struct conf_finding check_param_finding(const struct conf *conf, enum conf_id id,
+					enum conf_severity severity, struct str code)
 {
-	struct cmd_routes routes;
-
-	cmd_routes_init(&routes, conf, tables_find(t, conf_name(CONF_transport_maps)));
-	struct policy_lint_routes produced = {
-		.nexthops = routes.nexthops,
-		.n = routes.n,
-		.has_any_domain = routes.has_any_domain,
-		.has_more = routes.has_unlisted,
+	return (struct conf_finding){
+		.severity = severity,
+		.code = code,
+		.param = conf_name(id),
+		.file = conf_file(conf, id),
+		.line = conf_line(conf, id),
 	};
-	table_set_each(tables_find(t, conf_name(CONF_smtp_tls_per_site)), check_entry,
-		       &c->per_site);
-	table_set_each(tables_find(t, conf_name(CONF_smtp_tls_policy_maps)), check_entry, &c->maps);
-	check_keep(c, policy_lint_per_site(c->arena, c->per_site.v, c->per_site.n, &produced));
-	check_keep(c, policy_lint_maps(c->arena, c->maps.v, c->maps.n));
-	cmd_routes_fini(&routes);
 }
 
 /* ---- what delivery would open ---- */
 
-static void check_add_tls_warning(struct check *c, struct str text)
-{
-	struct conf_finding f = {
-		.severity = CONF_WARNING,
-		.code = STR("tls-ca-path"),
-		.param = STR("smtp_tls_CApath"),
-		.text = arena_str(c->arena, text),
-		.remedy = STR("no CA is trusted from there: correct the path, or remove it"),
-	};
-
-	if (text.n > 0)
-		check_add(c, &f);
-}
-
-static void check_found(void *arg, const struct conf_finding *f)
-{
-	check_keep(arg, (struct conf_findings){ f, 1 });
-}
-
-static void check_routing(struct check *c, const struct conf *conf, const struct tables *t)
+static void check_routing(struct check *c)
 {
 	struct error e = { 0 };
 	struct route_machine machine = { 0 };
 	const struct route_config *cfg = NULL;
-	struct check_to to = { c->arena, check_found, c };
+	struct check_to to = check_to_here(c);
 
 	if (net_own_addresses(c->arena, &machine.own, &machine.n_own, &e))
-		cfg = route_config_new(c->arena, conf, &machine, &e);
+		cfg = route_config_new(c->arena, c->conf, &machine, &e);
 	if (cfg)
-		cmd_check_routes(&to, conf, cfg, tables_find(t, conf_name(CONF_transport_maps)));
+		check_routes(&to, c->conf, cfg,
+			     tables_find(c->tables, conf_name(CONF_transport_maps)));
 	else
 		check_add_error(c, "routing", &e);
 }
 
-static void check_dns(struct check *c, const struct conf *conf)
+static void check_add_ca_path(struct check *c, struct str text)
 {
-	struct error e = { 0 };
-	struct net_loop *loop = net_loop_new();
-	struct dns *dns = ask_dns_new(loop, conf, &e);
+	struct conf_finding f = check_param_finding(c->conf, CONF_smtp_tls_CApath, CONF_WARNING,
+						    STR("tls-ca-path"));
 
-	if (!dns)
-		check_add_error(c, "dns", &e);
-	dns_free(dns);
-	net_loop_free(loop);
+	f.text = arena_str(c->arena, text);
+	f.remedy = STR("no CA is trusted from there: correct the path, or remove it");
+	check_add(c, &f);
+}
+
+/* What delivery would have, or at least a client that tells good ciphers from bad. */
+static struct tls_client *check_open_tls(struct check *c, const struct check_to *to)
+{
+	struct tls_client_options nothing = { .verify_depth = 9 };
+	bool is_good = check_files(to, c->conf);
+	struct error e = { 0 };
+	struct tls_client *tls = deliver_tls_new(c->conf, &e);
+
+	if (!tls && is_good)
+		check_add_error(c, "tls", &e);
+	if (tls && tls_client_warning(tls).n)
+		check_add_ca_path(c, tls_client_warning(tls));
+	else if (tls)
+		check_ca_folder(to, c->conf);
+	return tls ? tls : tls_client_new(&nothing, &e);
+}
+
+static void
+check_policy(struct check *c, const struct policy_config *cfg, const struct check_tables *tables)
+{
+	struct check_to to = check_to_here(c);
+	struct tls_client *tls = check_open_tls(c, &to);
+
+	if (cfg && tls)
+		check_tls(&to, c->conf, cfg, tls, tables);
+	tls_client_free(tls);
 }
 
 /* A slip in the list of actions makes mail wait, that of the few who ask for REQUIRETLS. */
-static void check_requiretls(struct check *c, const struct conf *conf, enum conf_id id)
+static void check_requiretls(struct check *c, enum conf_id id)
 {
-	struct str word = policy_requiretls_unknown(conf, id);
-	struct conf_finding f = {
-		.severity = CONF_ERROR,
-		.code = STR("requiretls-action"),
-		.param = conf_name(id),
-		.file = conf_file(conf, id),
-		.line = conf_line(conf, id),
-		.remedy = STR("use enforce, opportunistic+starttls, opportunistic, disable, or a "
-			      "table as type:name"),
-	};
+	struct str word = policy_requiretls_unknown(c->conf, id);
+	struct conf_finding f =
+		check_param_finding(c->conf, id, CONF_ERROR, STR("requiretls-action"));
 
 	if (word.n == 0)
 		return;
+	f.remedy = STR("use enforce, opportunistic+starttls, opportunistic, disable, or a table as "
+		       "type:name");
 	f.text = arena_fmt(c->arena,
 			   STR_FMT ": \"" STR_FMT "\" is no action: mail with REQUIRETLS that "
 				   "comes to it is deferred (4.7.5)",
@@ -211,138 +195,61 @@ static void check_requiretls(struct check *c, const struct conf *conf, enum conf
 	check_add(c, &f);
 }
 
-static void check_policy(struct check *c, const struct conf *conf)
+static void check_resolver(struct check *c, const struct check_tables *tables)
 {
 	struct error e = { 0 };
-	struct check_entries per_site = { c->per_site.v, c->per_site.n };
-	struct check_entries maps = { c->maps.v, c->maps.n };
-	struct check_to to = { c->arena, check_found, c };
-	const struct policy_config *cfg = policy_config_new(c->arena, conf, &e);
+	enum conf_id blamed;
+	struct net_loop *loop = net_loop_new();
+	struct dns *dns = NULL;
+	struct check_to to = check_to_here(c);
 
+	if (!ask_dns_check(loop, c->conf, &blamed, &e)) {
+		struct conf_finding f =
+			check_param_finding(c->conf, blamed, CONF_ERROR, STR("dns"));
+		f.text = arena_str(c->arena, error_text(&e));
+		f.remedy = STR("correct the parameter: no destination can be looked up");
+		check_add(c, &f);
+	} else {
+		dns = ask_dns_new(loop, c->conf, &e);
+		if (!dns)
+			check_add_error(c, "dns", &e);
+	}
+	if (dns && c->asks_dns)
+		check_dns(&to, loop, dns, tables);
+	dns_free(dns);
+	net_loop_free(loop);
+}
+
+static void check_all(struct check *c)
+{
+	struct error e = { 0 };
+	struct check_tables tables;
+	struct check_to to = check_to_here(c);
+	const struct policy_config *cfg = policy_config_new(c->arena, c->conf, &e);
+
+	check_tables_init(&tables, c->conf, c->tables, cfg);
+	check_tables_lint(&to, &tables, c->conf);
+	check_routing(c);
+	check_resolver(c, &tables);
 	if (!cfg)
 		check_add_error(c, "tls-policy", &e);
-	check_requiretls(c, conf, CONF_smtp_requiretls_policy);
-	check_requiretls(c, conf, CONF_lmtp_requiretls_policy);
-	struct tls_client *tls = deliver_tls_new(conf, &e);
-	if (tls)
-		check_add_tls_warning(c, tls_client_warning(tls));
-	else
-		check_add_error(c, "tls", &e);
-	if (cfg && tls)
-		cmd_check_tls(&to, conf, cfg, tls, &per_site, &maps);
-	tls_client_free(tls);
+	check_requiretls(c, CONF_smtp_requiretls_policy);
+	check_requiretls(c, CONF_lmtp_requiretls_policy);
+	check_policy(c, cfg, &tables);
+	check_tables_fini(&tables);
 }
 
 /* ---- the report ---- */
 
-static const char *const severity_names[] = {
-	[CONF_NOTE] = "note",
-	[CONF_WARNING] = "warning",
-	[CONF_ERROR] = "error",
-};
-
-static size_t check_count(const struct check *c, enum conf_severity severity)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->n; i++)
-		n += c->found[i].severity == severity;
-	return n;
-}
-
-static void put_or_null(struct json *j, const char *key, struct str s)
-{
-	json_key(j, key);
-	json_str_or_null(j, s.n > 0 ? s : STR_NONE);
-}
-
-static void put_finding(struct json *j, const struct conf_finding *f)
-{
-	json_object(j);
-	json_put_str(j, "severity", str_of(severity_names[f->severity]));
-	json_put_str(j, "code", f->code);
-	put_or_null(j, "parameter", f->param);
-	put_or_null(j, "file", f->file);
-	json_key(j, "line");
-	if (f->line > 0)
-		json_int(j, f->line);
-	else
-		json_null(j);
-	json_put_str(j, "text", f->text);
-	put_or_null(j, "remedy", f->remedy);
-	json_object_end(j);
-}
-
-static bool check_json(struct buf *out, const struct check *c, int status)
-{
-	struct json j;
-
-	json_init(&j, out, true);
-	json_object(&j);
-	json_put_str(&j, "schema", STR("hopseal.check"));
-	json_put_int(&j, "version", 1);
-	json_key(&j, "findings");
-	json_array(&j);
-	for (size_t i = 0; i < c->n; i++)
-		put_finding(&j, &c->found[i]);
-	json_array_end(&j);
-	json_put_int(&j, "errors", (int64_t)check_count(c, CONF_ERROR));
-	json_put_int(&j, "warnings", (int64_t)check_count(c, CONF_WARNING));
-	json_put_int(&j, "notes", (int64_t)check_count(c, CONF_NOTE));
-	json_put_int(&j, "exit", status);
-	json_object_end(&j);
-	return json_end(&j);
-}
-
-/* A finding that stands in no file has at least its parameter. */
-static struct str place_of(const struct conf_finding *f)
-{
-	size_t at;
-
-	return f->file.n > 0 || str_search(f->text, f->param, &at) ? STR_NONE : f->param;
-}
-
-static bool add_finding(struct buf *out, const struct conf_finding *f)
-{
-	struct str param = place_of(f);
-	bool fits = true;
-
-	if (f->file.n > 0)
-		fits = f->line > 0 ? buf_fmt(out, STR_FMT ":%u: ", STR_ARG(f->file), f->line)
-				   : buf_fmt(out, STR_FMT ": ", STR_ARG(f->file));
-	fits = fits && buf_fmt(out, "%s: " STR_FMT "%s" STR_FMT " [" STR_FMT "]\n",
-			       severity_names[f->severity], STR_ARG(param), param.n > 0 ? ": " : "",
-			       STR_ARG(f->text), STR_ARG(f->code));
-	if (f->remedy.n > 0)
-		fits = fits && buf_fmt(out, "    " STR_FMT "\n", STR_ARG(f->remedy));
-	return fits;
-}
-
-/* "1 error", "2 warnings" */
-static bool
-add_count(struct buf *out, const struct check *c, enum conf_severity severity, const char *after)
-{
-	size_t n = check_count(c, severity);
-
-	return buf_fmt(out, "%zu %s%s%s", n, severity_names[severity], n == 1 ? "" : "s", after);
-}
-
-static bool check_text(struct buf *out, const struct check *c)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (!add_finding(out, &c->found[i]))
-			return false;
-	return add_count(out, c, CONF_ERROR, ", ") && add_count(out, c, CONF_WARNING, ", ") &&
-	       add_count(out, c, CONF_NOTE, "\n");
-}
-
 static int check_report(const struct check *c)
 {
-	int status = check_count(c, CONF_ERROR) > 0 ? EX_CONFIG : EX_OK;
+	struct check_findings found = { c->found, c->n };
+	int status = check_count(&found, CONF_ERROR) > 0 ? EX_CONFIG : EX_OK;
 	struct buf out;
 
 	buf_init(&out, CHECK_REPORT_MAX);
-	bool fits = c->is_json ? check_json(&out, c, status) : check_text(&out, c);
+	bool fits = c->is_json ? check_report_json(&out, &found, status)
+			       : check_report_text(&out, &found, c->is_verbose);
 	if (!fits)
 		cmd_say("the report was cut at %d octets", CHECK_REPORT_MAX);
 	if (!cmd_print(buf_str(&out)))
@@ -362,12 +269,10 @@ static int check_run(struct check *c)
 	check_add_all(c, findings);
 	if (conf) {
 		struct table_options o = { .found = check_table_found, .arg = c };
-		struct tables *t = cmd_tables_open(conf, &o);
-		check_tables(c, conf, t);
-		check_routing(c, conf, t);
-		check_dns(c, conf);
-		check_policy(c, conf);
-		tables_free(t);
+		c->conf = conf;
+		c->tables = cmd_tables_open(conf, &o);
+		check_all(c);
+		tables_free(c->tables);
 	}
 	int status = check_report(c);
 	conf_unref(conf);
@@ -376,13 +281,39 @@ static int check_run(struct check *c)
 
 /* ---- options ---- */
 
-enum { OPT_JSON = 256 };
+enum { OPT_JSON = 256, OPT_DNS, OPT_EXPIRES_WITHIN, OPT_IGNORE };
 
 static const struct option check_long[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "dns", no_argument, NULL, OPT_DNS },
+	{ "expires-within", required_argument, NULL, OPT_EXPIRES_WITHIN },
+	{ "ignore", required_argument, NULL, OPT_IGNORE },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
+
+/* "30d"; a number alone is one of seconds, as in main.cf. */
+static bool check_time(struct str text, int64_t *seconds)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', DAY_S }, { 'w', 7 * DAY_S } };
+	int64_t unit_s = 1;
+	uint64_t n;
+
+	for (size_t i = 0; text.n > 0 && i < ARRAY_LEN(units); i++) {
+		if (text.p[text.n - 1] == units[i].unit) {
+			unit_s = units[i].s;
+			text.n--;
+			break;
+		}
+	}
+	if (!str_to_u64(text, &n) || n > 1000000)
+		return false;
+	*seconds = (int64_t)n * unit_s;
+	return true;
+}
 
 static int check_option(struct check *c, int opt)
 {
@@ -391,6 +322,20 @@ static int check_option(struct check *c, int opt)
 	switch (opt) {
 	case OPT_JSON:
 		c->is_json = true;
+		return 0;
+	case OPT_DNS:
+		c->asks_dns = true;
+		return 0;
+	case OPT_EXPIRES_WITHIN:
+		if (check_time(str_of(optarg), &c->expires_within_s))
+			return 0;
+		return cmd_usage("check", "\"%s\" is no time such as 30d", optarg);
+	case OPT_IGNORE:
+		c->ignored = base_realloc(c->ignored, (c->n_ignored + 1) * sizeof(*c->ignored));
+		c->ignored[c->n_ignored++] = optarg;
+		return 0;
+	case 'v':
+		c->is_verbose = true;
 		return 0;
 	case 'h':
 		return cmd_print(check_help) ? -1 : EX_IOERR;
@@ -404,7 +349,7 @@ static int check_parse(struct check *c, int argc, char **argv)
 	int opt;
 
 	opterr = 0; /* cmd_bad_option says it */
-	while ((opt = getopt_long(argc, argv, ":c:o:h", check_long, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":c:o:hv", check_long, NULL)) != -1) {
 		int status = cmd_is_bad_option(opt) ? cmd_bad_option("check", opt, argv)
 						    : check_option(c, opt);
 		if (status != 0)
@@ -417,16 +362,13 @@ static int check_parse(struct check *c, int argc, char **argv)
 
 int cmd_check(int argc, char **argv)
 {
-	struct check c = { .arena = arena_new() };
-
-	c.per_site.arena = c.maps.arena = c.arena;
+	struct check c = { .arena = arena_new(), .expires_within_s = EXPIRES_WITHIN_S };
 	int status = check_parse(&c, argc, argv);
 
 	if (status == 0)
 		status = check_run(&c);
 	free(c.found);
-	free(c.per_site.v);
-	free(c.maps.v);
+	free(c.ignored);
 	arena_free(c.arena);
 	cmd_sources_fini(&c.sources);
 	return status < 0 ? EX_OK : status;

@@ -1,9 +1,19 @@
+/* What the router makes of transport_maps, relayhost and the like. */
+
 #include "cmd/check_inside.h"
+
+#include "base/map.h"
+
+#define CHECK_FINDINGS_MAX 100 /* of entries */
 
 struct routes_check {
 	const struct check_to *to;
 	const struct conf *conf;
 	const struct route_config *cfg;
+	struct arena *scratch; /* of one value */
+	struct arena *kept;
+	struct map values; /* of entries that are good */
+	size_t n_found;
 	struct str rcpt; /* whose mail goes wherever the value under test says */
 };
 
@@ -13,7 +23,7 @@ struct routes_place {
 	unsigned line;
 };
 
-static void routes_say(const struct routes_check *c, const struct routes_place *at, struct str code,
+static void routes_say(struct routes_check *c, const struct routes_place *at, struct str code,
 		       struct str text, struct str remedy)
 {
 	struct conf_finding f = {
@@ -26,14 +36,15 @@ static void routes_say(const struct routes_check *c, const struct routes_place *
 		.remedy = remedy,
 	};
 
-	c->to->found(c->to->arg, &f);
+	if (++c->n_found <= CHECK_FINDINGS_MAX)
+		c->to->found(c->to->arg, &f);
 }
 
 /* The route that an entry of transport_maps with this value makes; STR_NONE: without any entry.
  * All other tables say "none". */
 static struct route routes_walk(const struct routes_check *c, struct str value)
 {
-	struct arena *a = c->to->arena;
+	struct arena *a = c->scratch;
 	struct fact_list *facts = fact_list_new(a);
 	struct route_step step;
 
@@ -53,12 +64,12 @@ static struct route routes_walk(const struct routes_check *c, struct str value)
 }
 
 /* What the syntax of a next-hop alone makes impossible comes out before anything is asked. */
-static void routes_check_nexthop(const struct routes_check *c, const struct routes_place *at,
+static void routes_check_nexthop(struct routes_check *c, const struct routes_place *at,
 				 enum route_protocol protocol, struct str nexthop)
 {
 	struct fact_set nothing = { NULL, 0 };
 	struct route_hosts_step step =
-		route_hosts_step(c->to->arena, c->cfg, protocol, nexthop, 0, nothing);
+		route_hosts_step(c->scratch, c->cfg, protocol, nexthop, 0, nothing);
 	const struct outcome *o = &step.u.done.failure;
 
 	if (step.kind != ROUTE_HOSTS_DONE || step.u.done.n > 0 || o->status.class != 4 ||
@@ -79,7 +90,7 @@ static bool routes_has(const struct route *r, struct str code)
 }
 
 static void
-routes_check_route(const struct routes_check *c, const struct routes_place *at, struct route r)
+routes_check_route(struct routes_check *c, const struct routes_place *at, struct route r)
 {
 	const struct str *each;
 
@@ -93,20 +104,27 @@ routes_check_route(const struct routes_check *c, const struct routes_place *at, 
 			       "to Postfix"));
 	if (r.kind != ROUTE_DELIVER)
 		return;
-	size_t n = route_nexthops(c->to->arena, r.nexthop, &each);
+	size_t n = route_nexthops(c->scratch, r.nexthop, &each);
 	for (size_t i = 0; i < n; i++)
 		routes_check_nexthop(c, at, r.protocol, each[i]);
 }
 
 static void routes_check_entry(void *arg, const struct table_entry *e)
 {
+	struct routes_check *c = arg;
+	size_t n_found = c->n_found;
 	struct routes_place at = {
 		.param = conf_name(CONF_transport_maps),
 		.file = e->file,
 		.line = e->line,
 	};
 
-	routes_check_route(arg, &at, routes_walk(arg, e->value));
+	if (map_has(&c->values, e->value))
+		return;
+	arena_reset(c->scratch);
+	routes_check_route(c, &at, routes_walk(c, e->value));
+	if (c->n_found == n_found)
+		map_put(&c->values, arena_str(c->kept, e->value), 0);
 }
 
 static struct routes_place routes_place_of(const struct routes_check *c, enum conf_id id)
@@ -119,7 +137,7 @@ static struct routes_place routes_place_of(const struct routes_check *c, enum co
 }
 
 /* All other mail: relayhost or default_transport, whichever the route names. */
-static void routes_check_default(const struct routes_check *c)
+static void routes_check_default(struct routes_check *c)
 {
 	bool is_relayhost = conf_str(c->conf, CONF_relayhost).n > 0;
 	struct routes_place at =
@@ -138,7 +156,7 @@ static void routes_check_relay(struct routes_check *c)
 		if (str_contains(domain, ':') || str_contains(domain, '/') || domain.p[0] == '!' ||
 		    domain.p[0] == '.')
 			continue;
-		c->rcpt = arena_fmt(c->to->arena, "check@" STR_FMT, STR_ARG(domain));
+		c->rcpt = arena_fmt(c->kept, "check@" STR_FMT, STR_ARG(domain));
 		struct route r = routes_walk(c, STR_NONE);
 		if (routes_has(&r, STR("relay_transport")))
 			routes_check_route(c, &at, r);
@@ -146,13 +164,25 @@ static void routes_check_relay(struct routes_check *c)
 	}
 }
 
-void cmd_check_routes(const struct check_to *to, const struct conf *conf,
-		      const struct route_config *cfg, const struct table_set *transport_maps)
+void check_routes(const struct check_to *to, const struct conf *conf,
+		  const struct route_config *cfg, const struct table_set *transport_maps)
 {
-	struct routes_check c = { to, conf, cfg, STR("check@hopseal.invalid") };
+	struct routes_check c = {
+		.to = to,
+		.conf = conf,
+		.cfg = cfg,
+		.scratch = arena_new(),
+		.kept = arena_new(),
+		.rcpt = STR("check@hopseal.invalid"),
+	};
 
+	map_init(&c.values);
 	routes_check_default(&c);
 	if (transport_maps)
 		table_set_each(transport_maps, routes_check_entry, &c);
+	arena_reset(c.scratch);
 	routes_check_relay(&c);
+	map_fini(&c.values);
+	arena_free(c.kept);
+	arena_free(c.scratch);
 }

@@ -58,9 +58,40 @@ struct tls_session;
 MUST_USE struct tls_session *
 tls_client_session(struct tls_client *c, const struct tls_demand *d, struct error *e);
 
+/* Whether OpenSSL has a cipher for any of the session's versions at its security level; false with
+ * *e (ERROR_CONFIG): no handshake can begin. */
+MUST_USE bool tls_session_check(struct tls_session *s, struct error *e);
+
 /* How many certificates and public keys a trust file holds; false with *e when it is missing, holds
  * none, or anything that is neither. */
 MUST_USE bool tls_trust_anchors_count(struct str file, size_t *n, struct error *e);
+
+/* ---- what files hold, for those who look before mail does ---- */
+
+struct tls_file_cert {
+	struct str subject;
+	int64_t begins_at, ends_at; /* UTC seconds */
+};
+
+struct tls_file {
+	const struct tls_file_cert *certs;
+	size_t n_certs;
+	size_t n_keys; /* public keys by themselves */
+};
+
+/* The certificates of a PEM file, at most TLS_ANCHORS_MAX of them, and its public keys; private
+ * ones are passed over. Everything lives in `a`. False with *e: it is missing, or no PEM. */
+MUST_USE bool
+tls_file_read(struct arena *a, struct str path, struct tls_file *out, struct error *e);
+/* The file can serve as smtp_tls_CAfile. */
+MUST_USE bool tls_ca_file_check(struct str path, struct error *e);
+/* The files of a folder that can serve as smtp_tls_CApath: those that have names of a hash. */
+size_t tls_ca_path_files(struct arena *a, struct str path, const struct str **files);
+/* The key belongs to the certificate; key_file "": both are in one file. */
+MUST_USE bool tls_identity_check(struct str cert_file, struct str key_file, struct error *e);
+MUST_USE bool tls_chain_files_check(struct str files, struct error *e);
+/* Octets of a fingerprint by that digest, 0: OpenSSL has none of the name. */
+size_t tls_digest_octets(struct str name);
 
 /* The server's side, for receivers. */
 struct tls_server_options {

@@ -54,19 +54,33 @@ static const struct {
 	  STR_INIT("write domain, domain:port, [host] or [host]:port") },
 };
 
+/* A configuration whose other mail goes to the recipient's domain, or all to one relay. */
+static struct policy_lint_routes *routes_of(bool has_any_domain)
+{
+	struct policy_lint_routes *r = policy_lint_routes_new();
+
+	FOR_EACH(n, nexthops)
+		policy_lint_route_nexthop(r, *n);
+	policy_lint_route_domain(r, STR("*"), has_any_domain ? STR("") : nexthops[0]);
+	return r;
+}
+
 TEST(policy_lint_per_site)
 {
 	FOR_EACH(c, cases) {
 		struct arena *a = arena_new();
-		struct policy_lint_entry e = { c->key, c->value, STR("tls_per_site"), 7 };
-		struct policy_lint_routes r = { nexthops, ARRAY_LEN(nexthops), c->has_any_domain };
-		struct conf_findings f = policy_lint_per_site(a, &e, 1, &r);
+		struct policy_lint_entry e = { c->key, c->value, STR("texthash:tls_per_site"),
+					       STR("tls_per_site"), 7 };
+		struct policy_lint_routes *r = routes_of(c->has_any_domain);
+		struct policy_lint_site site = { .routes = r, .is_utf8 = true };
+		struct policy_lint_findings f = policy_lint_per_site(a, &e, 1, &site);
 		ok(f.n == (c->code.n > 0), c->rule);
 		if (f.n > 0) {
-			ok_str(f.v[0].code, c->code, c->rule);
-			ok_str(f.v[0].remedy, c->remedy, c->rule);
-			ok(f.v[0].line == 7, c->rule);
+			ok_str(f.v[0].f.code, c->code, c->rule);
+			ok_str(f.v[0].f.remedy, c->remedy, c->rule);
+			ok(f.v[0].f.line == 7 && f.v[0].entry == 0, c->rule);
 		}
+		policy_lint_routes_free(r);
 		arena_free(a);
 	}
 }
@@ -75,14 +89,56 @@ TEST(policy_lint_of_next_hops_that_nobody_can_list)
 {
 	static const struct str keys[] = { STR_INIT("[gw.example.com]"),
 					   STR_INIT("gw.example.com:26"), STR_INIT("example.com") };
-	struct policy_lint_routes r = { nexthops, ARRAY_LEN(nexthops), false, .has_more = true };
+	struct policy_lint_routes *r = routes_of(false);
+	struct policy_lint_site site = { .routes = r };
 
+	policy_lint_route_unlisted(r);
 	FOR_EACH(key, keys) {
 		struct arena *a = arena_new();
-		struct policy_lint_entry e = { *key, STR("MUST"), STR("tls_per_site"), 7 };
-		ok(policy_lint_per_site(a, &e, 1, &r).n == 0, key->p);
+		struct policy_lint_entry e = { *key, STR("MUST"), STR("texthash:tls_per_site"),
+					       STR("tls_per_site"), 7 };
+		ok(policy_lint_per_site(a, &e, 1, &site).n == 0, key->p);
 		arena_free(a);
 	}
+	policy_lint_routes_free(r);
 }
 
-TEST_MAIN(RUN(policy_lint_per_site), RUN(policy_lint_of_next_hops_that_nobody_can_list))
+static const struct {
+	const char *rule;
+	struct str value;
+	enum tls_level global;
+	struct str code;
+} levels[] = {
+	{ "as strong as the global level", STR_INIT("MUST"), TLS_LEVEL_VERIFY, STR_INIT("") },
+	{ "stronger", STR_INIT("MUST"), TLS_LEVEL_MAY, STR_INIT("") },
+	{ "an exception", STR_INIT("NONE"), TLS_LEVEL_ENCRYPT,
+	  STR_INIT("entry-weaker-than-global") },
+	{ "a name that need not match", STR_INIT("MUST_NOPEERMATCH"), TLS_LEVEL_SECURE,
+	  STR_INIT("entry-weaker-than-global") },
+	{ "a wish that nobody hears", STR_INIT("MAY"), TLS_LEVEL_ENCRYPT,
+	  STR_INIT("entry-without-effect") },
+	{ "proofs of another kind", STR_INIT("MUST"), TLS_LEVEL_FINGERPRINT, STR_INIT("") },
+};
+
+TEST(policy_lint_against_the_global_level)
+{
+	struct policy_lint_routes *r = routes_of(true);
+
+	FOR_EACH(c, levels) {
+		struct arena *a = arena_new();
+		struct policy_lint_entry e = { STR("example.com"), c->value, STR("x"), STR("x"),
+					       1 };
+		struct policy_lint_site site = { .routes = r, .global = c->global };
+		struct policy_lint_findings f = policy_lint_per_site(a, &e, 1, &site);
+		ok(f.n == (c->code.n > 0), c->rule);
+		if (f.n > 0) {
+			ok_str(f.v[0].f.code, c->code, c->rule);
+			ok(f.v[0].f.severity == CONF_NOTE, c->rule);
+		}
+		arena_free(a);
+	}
+	policy_lint_routes_free(r);
+}
+
+TEST_MAIN(RUN(policy_lint_per_site), RUN(policy_lint_of_next_hops_that_nobody_can_list),
+	  RUN(policy_lint_against_the_global_level))
