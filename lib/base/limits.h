@@ -87,6 +87,10 @@
 #define TLS_READ_MAX (64 * 1024)           /* given to a session in one call */
 #define TLS_CONTEXTS_MAX 64                /* distinct demands whose contexts are kept */
 
+/* the queue */
+#define EVIDENCE_MAX (4 * 1024 * 1024)    /* the record of one attempt */
+#define NOTICE_TEXT_MAX (8 * 1024 * 1024) /* of a notification, without the original */
+
 /* a recorded fact set read from a file */
 #define FACTS_FILE_MAX (16 * 1024 * 1024)
 

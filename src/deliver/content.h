@@ -10,6 +10,8 @@
 
 struct content;
 
+/* Of octets that outlive it. */
+MUST_USE struct content *content_of_memory(struct str octets);
 /* Reads from `fd` with pread(2); the descriptor is closed by content_free. */
 MUST_USE struct content *content_of_fd(int fd);
 void content_free(struct content *c);

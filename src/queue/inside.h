@@ -1,0 +1,168 @@
+/* What the files of this room share. */
+
+#ifndef HOPSEAL_QUEUE_INSIDE_H
+#define HOPSEAL_QUEUE_INSIDE_H
+
+#include "log/log.h"
+#include "queue/queue.h"
+#include "report/dsn.h"
+#include "sched/sched.h"
+
+enum {
+	QUEUE_BUCKETS_FIRST = 256,
+	QUEUE_RCPTS_WAITING = 1000,     /* of one destination in memory */
+	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
+	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
+	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long */
+	QUEUE_SWEEP_MAX = 1000,         /* recipients of one sweep */
+	QUEUE_EVIDENCE_MS = 3600 * 1000 /* looking for evidence that has expired */
+};
+
+struct queue_settings {
+	int64_t backoff_least_ms, backoff_most_ms; /* minimal_, maximal_backoff_time */
+	int64_t lifetime_ms, bounce_lifetime_ms;   /* maximal_, bounce_queue_lifetime */
+	int64_t warning_ms;                        /* delay_warning_time; 0: never */
+	int64_t evidence_ms;                       /* hopseal_evidence_lifetime */
+	int64_t suspend_ms;                        /* hopseal_suspend_time */
+	struct str suspend_replies;                /* hopseal_suspend_replies */
+	uint64_t bounce_size_limit;
+	bool is_soft_bounce, tells_double_bounces, redacts_requiretls;
+	struct str hostname, origin;
+	struct str daemon;        /* MAILER-DAEMON@origin */
+	struct str double_bounce; /* who postmasters are told by */
+	struct str postmaster;    /* 2bounce_notice_recipient */
+	struct sched_options sched;
+	struct sched_limits smtp, lmtp, relay, other;
+};
+
+/* A message of which something is in memory here. */
+struct queue_message {
+	struct queue *queue;
+	struct queue_message *next_in_bucket;
+	struct arena *arena;
+	struct store_message envelope; /* without recipients */
+	struct store_content *content; /* NULL: not read yet */
+	int64_t active_ms;             /* UTC: when it came into memory */
+	char id_text[STORE_ID_TEXT_MAX];
+	unsigned refs;
+	struct list parts; /* of queue_part.of_message */
+
+	struct queue_told *told; /* finished recipients whose sender is to hear of it */
+	size_t n_told, told_room;
+};
+
+/* A finished or delayed recipient for a notice. Texts are in the message's arena. */
+struct queue_told {
+	uint32_t index;
+	enum dsn_kind kind;
+	struct dsn_rcpt rcpt;
+};
+
+/* Recipients of a message for one destination. */
+struct queue_part {
+	struct sched_part sched;
+	struct list of_message;
+	struct queue_message *message;
+	struct arena *arena;
+	struct str destination;
+	bool is_routed;           /* just now: its destination need not be looked up again */
+	bool is_taken_back;       /* the store has recipients of it that are due */
+	struct store_rcpt *rcpts; /* sched.n_rcpts of them, by rising index */
+	unsigned n_out;           /* given out, and not recorded yet */
+};
+
+/* ---- message.c ---- */
+
+/* The message in memory, or NULL. */
+struct queue_message *queue_message_find(const struct queue *q, uint64_t id);
+/* The one that is there, or a new one with a copy of the envelope; a reference of the caller's. */
+struct queue_message *queue_message_get(struct queue *q, const struct store_message *m);
+void queue_message_ref(struct queue_message *m);
+/* With the last one the senders are told what is to be told, and the message leaves memory. */
+void queue_message_unref(struct queue_message *m);
+bool queue_message_has(const struct queue_message *m, uint32_t index); /* in one of its parts */
+void queue_message_tell(struct queue_message *m, const struct queue_told *t); /* copies */
+
+/* Those recipients of `m` that are for `destination`; copies. */
+struct queue_part *queue_part_new(struct queue_message *m, struct str destination,
+				  const struct store_rcpt *rcpts, size_t n);
+/* Frees it when nothing of it waits and nothing is out. */
+void queue_part_check(struct queue_part *p);
+void queue_part_free(struct queue_part *p);
+
+/* ---- refill.c ---- */
+
+void queue_refill(struct queue *q, struct sched_dest *d, unsigned room);
+bool queue_load_all(struct queue *q, struct error *e); /* at start: destinations, no mail */
+
+/* ---- attempt.c ---- */
+
+void queue_attempt_start(struct queue *q, const struct sched_start *start);
+void queue_attempts_cut(struct queue *q);
+
+/* ---- notice.c ---- */
+
+/* Tells the sender; takes a copy of what it needs. */
+void queue_notice_start(struct queue_message *m);
+bool queue_notices_recover(struct queue *q, struct error *e);
+
+/* ---- sweep.c ---- */
+
+void queue_sweep(struct queue *q);
+
+/* ---- settle.c: pure ---- */
+
+/* What the store is told of a recipient, and what the sender. */
+struct queue_verdict {
+	struct store_rcpt_record record;
+	bool is_told, is_expired;
+	enum dsn_kind kind; /* told: of a notice that settles it; DELAY: that only warns */
+};
+
+struct queue_verdict queue_verdict(const struct queue_settings *s, const struct store_message *m,
+				   const struct store_rcpt *r, const struct outcome *o,
+				   int64_t now_ms);
+enum sched_feedback queue_feedback(const struct deliver_result *result);
+/* A reply asks that the destination be left alone. */
+bool queue_is_suspension(const struct queue_settings *s, const struct outcome *o);
+/* "transport:nexthop" */
+void queue_destination_cut(struct str destination, struct str *transport, struct str *nexthop);
+const struct sched_limits *queue_limits(const struct queue_settings *s, struct str transport);
+
+/* ---- queue.c ---- */
+
+struct queue {
+	struct queue_options options;
+	struct store_client *store;
+	struct sched *sched;
+	struct net_chan *notes;
+	struct net_timer *timer, *sweep_timer, *stop_timer;
+	struct queue_message **bucket;
+	size_t n_buckets, n_messages;
+	struct list attempts; /* of queue_attempt.link */
+	size_t n_busy;        /* attempts, notices, sweeps, notes of the store */
+	int64_t evidence_next_ms;
+	bool is_stopping, is_told_stopped;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+int64_t queue_now_utc(void); /* ms since 1970 */
+/* Monotonic ms for a time of the store; never further away than maximal_backoff_time, so that a
+ * clock that was set wrong costs no more than that. */
+uint64_t queue_due(const struct queue *q, int64_t due_ms);
+struct sched_dest *queue_dest(struct queue *q, struct str destination);
+bool queue_is_mine(const struct queue *q, struct str destination);
+void queue_pump(struct queue *q); /* starts what may start; at the end of every call from a loop */
+/* In the store there is due mail for it: whoever owns it is told. */
+void queue_tell_backlog(struct queue *q, struct str destination, int64_t due_ms);
+/* Puts a stored message up for delivery, here and at the other members. */
+void queue_fresh(struct queue *q, const struct store_message *m, struct store_content *content);
+void queue_busy(struct queue *q);
+void queue_idle(struct queue *q); /* the other side of queue_busy; may end a stop */
+void queue_log(const struct queue *q, enum log_event_id id, const struct log_value *v, size_t n);
+void queue_log_trouble(const struct queue *q, const struct error *e);
+void queue_count(const struct queue *q, enum log_counter id, uint64_t n);
+void queue_store_fault(const struct queue *q, const char *what, const struct store_result *r);
+
+#endif

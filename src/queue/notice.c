@@ -1,0 +1,353 @@
+/* Notifications: the sender of a message hears what became of its recipients. A notice is stored in
+ * the transaction that settles those that it names, and is then mail like any other. */
+
+#include <stdlib.h>
+
+#include "os/os.h"
+#include "queue/inside.h"
+
+struct notice {
+	struct queue *queue;
+	struct queue_site *site;
+	struct queue_message *about;
+	struct arena *arena;
+	enum dsn_kind kind;
+	struct dsn_rcpt *rcpts;
+	uint32_t *indexes;
+	size_t n;
+	struct str to, from_envelope; /* to "": nobody is told */
+	enum log_event_id event;
+	struct queue_route *route;
+	struct store_message message;
+	struct store_rcpt rcpt;
+	struct store_content *content;
+};
+
+static void notice_free(struct notice *x)
+{
+	struct queue *q = x->queue;
+
+	queue_route_free(x->route);
+	store_content_unref(x->content);
+	queue_site_unref(x->site);
+	queue_message_unref(x->about);
+	arena_free(x->arena);
+	free(x);
+	queue_idle(q);
+}
+
+/* Never a notice about a notice: who is told of those is the postmaster, once. */
+static void notice_address(struct notice *x)
+{
+	const struct queue_settings *s = x->site->settings;
+	struct str sender = x->about->envelope.sender;
+
+	x->to = sender;
+	x->from_envelope = STR("");
+	x->event = x->kind == DSN_FAILURE ? EVENT_bounced
+		   : x->kind == DSN_DELAY ? EVENT_delayed
+					  : EVENT_confirmed;
+	if (sender.n > 0 && !str_ieq_ascii(sender, s->double_bounce))
+		return;
+	x->to = STR("");
+	if (sender.n == 0 && x->kind == DSN_FAILURE && s->tells_double_bounces) {
+		x->to = s->postmaster;
+		x->from_envelope = s->double_bounce;
+		x->event = EVENT_undeliverable_notice;
+	}
+}
+
+static void notice_log(const struct notice *x)
+{
+	char id[STORE_ID_TEXT_MAX];
+	struct log_value v[] = {
+		{ .field = FIELD_queue_id, .text = str_of(x->about->id_text) },
+		{ .field = FIELD_notice_id,
+		  .text = x->to.n > 0 ? store_id_text(x->message.id, id) : STR_NONE },
+	};
+
+	if (x->to.n > 0) {
+		queue_log(x->queue, x->event, v, 2);
+		queue_count(x->queue, COUNTER_notices, 1);
+	} else if (x->kind == DSN_FAILURE) {
+		queue_log(x->queue, EVENT_discarded, v, 1);
+	}
+}
+
+static void notice_stored(void *arg, const struct store_result *result)
+{
+	struct notice *x = arg;
+
+	/* what could not be stored is found again at the next start, or at the next try */
+	if (result->fault != STORE_DONE) {
+		queue_store_fault(x->queue, "a notification", result);
+	} else {
+		notice_log(x);
+		if (x->to.n > 0)
+			queue_fresh(x->queue, &x->message, x->content);
+	}
+	struct queue *q = x->queue;
+	notice_free(x);
+	queue_pump(q);
+}
+
+static void notice_store(struct notice *x)
+{
+	struct store_notice n = {
+		.kind = x->kind == DSN_DELAY ? STORE_NOTICE_DELAY : STORE_NOTICE_FINAL,
+		.about = x->about->envelope.id,
+		.indexes = x->indexes,
+		.n_indexes = x->n,
+		.message = x->to.n > 0 ? &x->message : NULL,
+		.content = x->content,
+	};
+
+	store_bounce(x->queue->store, &n, notice_stored, x);
+}
+
+/* ---- the text ---- */
+
+/* Where the header section ends, in pieces. */
+struct header_cut {
+	bool is_inside_line, is_over;
+};
+
+static struct str header_part(struct header_cut *cut, struct str piece)
+{
+	struct str rest = piece;
+	size_t end;
+
+	while (rest.n > 0 && !cut->is_over) {
+		bool has_end = str_find(rest, '\n', &end);
+		struct str line = str_first(rest, has_end ? end + 1 : rest.n);
+		cut->is_over = !cut->is_inside_line && has_end && str_trim(line).n == 0;
+		if (!cut->is_over)
+			rest = str_from(rest, line.n);
+		cut->is_inside_line = !has_end;
+	}
+	return str_first(piece, piece.n - rest.n);
+}
+
+static bool
+add_original(struct store_spool *spool, struct content *c, bool is_header_only, struct error *e)
+{
+	struct header_cut cut = { 0 };
+	struct str piece;
+	uint64_t at = 0;
+
+	while (content_read(c, at, &piece, e)) {
+		if (piece.n == 0 || cut.is_over)
+			return true;
+		at += piece.n;
+		if (!store_spool_add(spool, is_header_only ? header_part(&cut, piece) : piece, e))
+			return false;
+	}
+	return false;
+}
+
+static struct content *original_open(struct notice *x, struct store_content **kept, struct error *e)
+{
+	if (!store_content_open(store_client_reader(x->queue->store), x->about->envelope.id, kept,
+				e))
+		return NULL;
+	if (!*kept) {
+		error_set(e, ERROR_NO_INPUT, "the message is gone");
+		return NULL;
+	}
+	if (!store_content_is_file(*kept))
+		return content_of_memory(store_content_memory(*kept));
+	int fd = store_content_descriptor(*kept, e);
+	return fd < 0 ? NULL : content_of_fd(fd);
+}
+
+static bool is_header_only(const struct notice *x)
+{
+	const struct store_message *m = &x->about->envelope;
+
+	return x->kind != DSN_FAILURE || str_ieq_ascii(m->ret, STR("HDRS")) ||
+	       (m->flags & STORE_REQUIRETLS) || m->size > x->site->settings->bounce_size_limit;
+}
+
+static struct dsn notice_dsn(const struct notice *x, const char *id)
+{
+	const struct queue_settings *s = x->site->settings;
+	const struct store_message *m = &x->about->envelope;
+	uint64_t random[2];
+
+	os_random(random, sizeof(random));
+	return (struct dsn){
+		.kind = x->kind,
+		.reporting_mta = s->hostname,
+		.from = s->daemon,
+		.to = x->to,
+		.queue_id = str_of(x->about->id_text),
+		.message_id = arena_fmt(x->arena, "<%s@" STR_FMT ">", id, STR_ARG(s->hostname)),
+		.boundary = arena_fmt(x->arena, "%s.%016llx%016llx", id,
+				      (unsigned long long)random[0], (unsigned long long)random[1]),
+		.sender = m->sender,
+		.envid = m->envid,
+		.now_utc = queue_now_utc() / 1000,
+		.arrived_utc = m->arrived_ms / 1000,
+		.retry_until_utc = (m->arrived_ms + s->lifetime_ms) / 1000,
+		.is_smtputf8 = m->flags & STORE_SMTPUTF8,
+		.is_header_only = is_header_only(x),
+		.has_tls_required_no = m->flags & STORE_TLS_REQUIRED_NO,
+		.rcpts = x->rcpts,
+		.n_rcpts = x->n,
+	};
+}
+
+static bool write_text(struct store_spool *spool, const struct dsn *d, struct content *original,
+		       struct error *e)
+{
+	struct buf text;
+	bool is_good;
+
+	buf_init(&text, NOTICE_TEXT_MAX);
+	is_good = dsn_write_front(&text, d) ? store_spool_add(spool, buf_str(&text), e)
+					    : error_set(e, ERROR_LIMIT, "the notice is too long");
+	buf_reset(&text);
+	is_good = is_good && add_original(spool, original, d->is_header_only, e) &&
+		  dsn_write_end(&text, d) && store_spool_add(spool, buf_str(&text), e);
+	buf_fini(&text);
+	return is_good;
+}
+
+static bool notice_write(struct notice *x, struct error *e)
+{
+	char id[STORE_ID_TEXT_MAX];
+	struct store_content *kept = NULL;
+
+	x->message.id = store_client_id(x->queue->store);
+	struct dsn d = notice_dsn(x, store_id_text(x->message.id, id).p);
+	struct content *original = original_open(x, &kept, e);
+	struct store_spool *spool =
+		original ? store_spool_new(x->queue->store, x->message.id) : NULL;
+	if (spool && write_text(spool, &d, original, e))
+		x->content = store_spool_finish(spool, e);
+	else
+		store_spool_free(spool);
+	content_free(original);
+	store_content_unref(kept);
+	return x->content != NULL;
+}
+
+static unsigned notice_flags(const struct notice *x)
+{
+	unsigned of = x->about->envelope.flags, flags = STORE_8BIT;
+
+	/* the notice may quote any of it */
+	flags |= of & (STORE_SMTPUTF8 | STORE_TLS_REQUIRED_NO);
+	if ((of & STORE_REQUIRETLS) && !x->site->settings->redacts_requiretls)
+		flags |= STORE_REQUIRETLS;
+	return flags;
+}
+
+/* ---- from the beginning ---- */
+
+static void notice_routed(void *arg, const struct route *r, const struct error *e)
+{
+	struct notice *x = arg;
+	struct error why;
+
+	/* "": it is routed when it is tried */
+	x->rcpt.destination =
+		!e && r->kind == ROUTE_DELIVER ? queue_destination(x->arena, r) : STR("");
+	x->rcpt.address = !e ? arena_str(x->arena, r->recipient) : x->to;
+	x->rcpt.notify = STR("NEVER");
+	x->rcpt.orcpt = STR("");
+	if (!notice_write(x, &why)) {
+		queue_log_trouble(x->queue, &why);
+		notice_free(x);
+		return;
+	}
+	x->message.arrived_ms = queue_now_utc();
+	x->message.flags = notice_flags(x);
+	x->message.size = store_content_size(x->content);
+	x->message.sender = x->from_envelope;
+	x->message.rcpts = &x->rcpt;
+	x->message.n_rcpts = 1;
+	notice_store(x);
+}
+
+static void notice_begin(struct queue_message *m, enum dsn_kind kind)
+{
+	struct queue *q = m->queue;
+	struct notice *x;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_told; i++)
+		n += m->told[i].kind == kind;
+	if (n == 0)
+		return;
+	x = base_alloc(sizeof(*x));
+	x->queue = q;
+	x->site = q->options.site;
+	queue_site_ref(x->site);
+	x->about = m;
+	queue_message_ref(m);
+	x->arena = arena_new();
+	x->kind = kind;
+	x->rcpts = ARENA_ARRAY(x->arena, n, struct dsn_rcpt);
+	x->indexes = ARENA_ARRAY(x->arena, n, uint32_t);
+	for (size_t i = 0; i < m->n_told; i++) {
+		if (m->told[i].kind != kind)
+			continue;
+		x->rcpts[x->n] = m->told[i].rcpt; /* texts live with the message */
+		x->indexes[x->n++] = m->told[i].index;
+	}
+	queue_busy(q);
+	notice_address(x);
+	if (x->to.n == 0)
+		notice_store(x);
+	else
+		x->route = queue_route_new(q, x->to, notice_routed, x);
+}
+
+void queue_notice_start(struct queue_message *m)
+{
+	if (m->queue->is_stopping)
+		return; /* it is made at the next start */
+	notice_begin(m, DSN_FAILURE);
+	notice_begin(m, DSN_SUCCESS);
+	notice_begin(m, DSN_DELAY);
+}
+
+/* ---- what a crash left ---- */
+
+static void recover_message(struct queue *q, const struct store_message *m)
+{
+	struct queue_message *here = queue_message_get(q, m);
+
+	for (size_t i = 0; i < m->n_rcpts; i++) {
+		const struct store_rcpt *r = &m->rcpts[i];
+		struct queue_told t = {
+			.index = r->index,
+			.kind = r->last.kind == OUTCOME_DELIVERED ? DSN_SUCCESS : DSN_FAILURE,
+			.rcpt = { .address = r->address, .orcpt = r->orcpt, .outcome = r->last },
+		};
+		queue_message_tell(here, &t);
+	}
+	queue_message_unref(here);
+}
+
+bool queue_notices_recover(struct queue *q, struct error *e)
+{
+	struct arena *a = arena_new();
+	struct store_message *v;
+	uint64_t after = 0;
+	size_t n;
+	bool is_good;
+
+	do {
+		arena_reset(a);
+		is_good = store_finished(store_client_reader(q->store), a, after, QUEUE_READ_MAX,
+					 &v, &n, e);
+		for (size_t i = 0; is_good && i < n; i++) {
+			recover_message(q, &v[i]);
+			after = v[i].id;
+		}
+	} while (is_good && n > 0);
+	arena_free(a);
+	return is_good;
+}

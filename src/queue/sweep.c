@@ -1,0 +1,139 @@
+/* What was in the queue too long without being tried, because its destination is left alone, is
+ * given up here; and evidence that has expired goes. */
+
+#include <stdlib.h>
+
+#include "queue/inside.h"
+
+struct sweep_rcpt {
+	struct queue *queue;
+	struct queue_message *message;
+	struct arena *arena;
+	struct store_rcpt rcpt;
+	struct queue_verdict verdict;
+	struct store_rcpt_record record;
+};
+
+static void sweep_free(struct sweep_rcpt *s)
+{
+	struct queue *q = s->queue;
+
+	queue_message_unref(s->message);
+	arena_free(s->arena);
+	free(s);
+	queue_idle(q);
+}
+
+static void sweep_recorded(void *arg, const struct store_result *result)
+{
+	struct sweep_rcpt *s = arg;
+
+	if (result->fault != STORE_DONE) {
+		queue_store_fault(s->queue, "what was in the queue too long", result);
+	} else if (s->verdict.is_told) {
+		struct queue_told t = {
+			.index = s->rcpt.index,
+			.kind = s->verdict.kind,
+			.rcpt = { .address = s->rcpt.address,
+				  .orcpt = s->rcpt.orcpt,
+				  .outcome = s->verdict.record.outcome },
+		};
+		queue_message_tell(s->message, &t);
+	}
+	sweep_free(s);
+}
+
+static struct outcome last_outcome(struct arena *a, const struct store_rcpt *r)
+{
+	struct outcome o = r->last;
+
+	if (o.reason.n == 0)
+		o = (struct outcome){ .status = STATUS(4, 4, 7),
+				      .reason = STR("it could not be tried in time") };
+	o.kind = OUTCOME_DEFERRED;
+	o.reason = arena_str(a, o.reason);
+	o.remote_host = arena_str(a, o.remote_host);
+	o.reply.text = arena_str(a, o.reply.text);
+	return o;
+}
+
+static void sweep_start(struct queue *q, const struct store_message *m)
+{
+	struct sweep_rcpt *s = base_alloc(sizeof(*s));
+	int64_t now_ms = queue_now_utc();
+
+	s->queue = q;
+	s->message = queue_message_get(q, m);
+	s->arena = arena_new();
+	s->rcpt = m->rcpts[0];
+	s->rcpt.address = arena_str(s->arena, m->rcpts[0].address);
+	s->rcpt.orcpt = arena_str(s->arena, m->rcpts[0].orcpt);
+	s->rcpt.notify = arena_str(s->arena, m->rcpts[0].notify);
+	struct outcome o = last_outcome(s->arena, &m->rcpts[0]);
+	s->verdict = queue_verdict(q->options.site->settings, m, &s->rcpt, &o, now_ms);
+	s->record = s->verdict.record;
+	queue_busy(q);
+	struct store_record record = {
+		.message = m->id, .at_ms = now_ms, .rcpts = &s->record, .n_rcpts = 1
+	};
+	store_record(q->store, &record, sweep_recorded, s);
+	queue_count(q, COUNTER_recipients_expired, 1);
+	queue_count(q, COUNTER_recipients_bounced, 1);
+}
+
+struct sweep {
+	struct queue *queue;
+	int64_t now_ms;
+	size_t n;
+};
+
+static enum store_go_on sweep_look(void *arg, const struct store_message *m)
+{
+	struct sweep *s = arg;
+	struct queue *q = s->queue;
+	const struct queue_settings *settings = q->options.site->settings;
+	const struct queue_message *here = queue_message_find(q, m->id);
+	int64_t lifetime = m->sender.n == 0 ? settings->bounce_lifetime_ms : settings->lifetime_ms;
+
+	if (m->arrived_ms + lifetime > s->now_ms || !queue_is_mine(q, m->rcpts[0].destination) ||
+	    (here && queue_message_has(here, m->rcpts[0].index)))
+		return STORE_GO_ON;
+	sweep_start(q, m);
+	return ++s->n < QUEUE_SWEEP_MAX ? STORE_GO_ON : STORE_STOP;
+}
+
+static void evidence_expired(void *arg, const struct store_result *result)
+{
+	struct queue *q = arg;
+
+	if (result->fault != STORE_DONE)
+		queue_store_fault(q, "the end of evidence", result);
+	queue_idle(q);
+}
+
+static void sweep_evidence(struct queue *q, int64_t now_ms)
+{
+	if (q->options.member != 0 || now_ms < q->evidence_next_ms)
+		return;
+	q->evidence_next_ms = now_ms + QUEUE_EVIDENCE_MS;
+	queue_busy(q);
+	store_expire(q->store, now_ms - q->options.site->settings->evidence_ms, evidence_expired,
+		     q);
+}
+
+void queue_sweep(struct queue *q)
+{
+	const struct queue_settings *settings = q->options.site->settings;
+	struct sweep s = { q, queue_now_utc(), 0 };
+	int64_t least = settings->lifetime_ms < settings->bounce_lifetime_ms
+				? settings->lifetime_ms
+				: settings->bounce_lifetime_ms;
+	struct store_filter f = { .arrived_before_ms = s.now_ms - least + 1,
+				  .states = 1u << STORE_QUEUED };
+	struct error e;
+
+	if (!store_list(store_client_reader(q->store), &f, sweep_look, &s, &e)) {
+		queue_log_trouble(q, &e);
+	}
+	sweep_evidence(q, s.now_ms);
+}
