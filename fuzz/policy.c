@@ -90,7 +90,7 @@ static void write_out(const struct policy_decision *d, const struct policy_judge
 	policy_judgement_json(&j, g);
 	json_array_end(&j);
 	CHECK(json_end(&j));
-	CHECK(policy_decision_text(&out, d, &s));
+	CHECK(policy_decision_text(&(struct page){ &out, 80, true }, d, &s));
 	buf_fini(&out);
 }
 

@@ -239,6 +239,16 @@ static enum policy_source apply_tls(struct policy_work *w)
 	return SOURCE_LEVEL;
 }
 
+static void note_without_effect(struct policy_work *w)
+{
+	if (w->d.is_connection_reuse)
+		policy_trace_add(&w->trace, TRACE_WARNING, STR("connection-reuse-no-effect"),
+				 STR(POLICY_REUSE_TEXT));
+	if (w->d.is_raw_key_enabled && w->d.level > TLS_LEVEL_NONE)
+		policy_trace_add(&w->trace, TRACE_WARNING, STR("enable-rpk-no-effect"),
+				 STR(POLICY_RPK_TEXT));
+}
+
 static bool choose(const struct policy_work *w, enum policy_choice choice, enum conf_id id)
 {
 	return choice == POLICY_CHOICE_UNSET ? conf_bool(w->cfg->conf, id)
@@ -254,14 +264,16 @@ enum policy_source policy_apply_level(struct policy_work *w)
 					  CONF_smtp_tls_connection_reuse);
 	w->d.is_raw_key_enabled =
 		choose(w, e ? e->enable_rpk : POLICY_CHOICE_UNSET, CONF_smtp_tls_enable_rpk);
+	w->d.is_wrappermode = conf_bool(w->cfg->conf, CONF_smtp_tls_wrappermode);
 	w->d.is_usable = true;
 	if (w->d.level > TLS_LEVEL_NONE)
 		source = apply_tls(w);
 	if (source == SOURCE_LEVEL)
 		source = policy_requiretls_apply(w);
-	if (source == SOURCE_LEVEL)
+	if (source == SOURCE_LEVEL) {
+		note_without_effect(w);
 		apply_wrappermode(w);
-	else if (source == SOURCE_ERROR)
+	} else if (source == SOURCE_ERROR)
 		forget_settings(&w->d);
 	return source;
 }

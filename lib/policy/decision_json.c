@@ -146,6 +146,7 @@ void policy_decision_json(struct json *j, const struct policy_decision *d)
 	put_or_null(j, "fingerprint_digest", d->fingerprints ? d->fingerprint_digest : STR_NONE);
 	json_put_bool(j, "connection_reuse", d->is_connection_reuse);
 	json_put_bool(j, "enable_rpk", d->is_raw_key_enabled);
+	json_put_bool(j, "wrappermode", d->is_wrappermode);
 	put_or_null(j, "requiretls",
 		    d->requiretls ? policy_requiretls_name(d->requiretls) : STR_NONE);
 	put_list(j, "trust_files", d->trust_files, d->n_trust_files);

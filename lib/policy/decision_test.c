@@ -11,10 +11,11 @@ static struct str
 text_of(struct arena *a, const struct policy_decision *d, const struct policy_subject *s)
 {
 	struct buf out;
+	struct page page = { &out, PAGE_COLUMNS, false };
 	struct str text;
 
 	buf_init(&out, 64 * 1024);
-	ok(policy_decision_text(&out, d, s), "fits");
+	ok(policy_decision_text(&page, d, s), "fits");
 	text = arena_str(a, buf_str(&out));
 	buf_fini(&out);
 	return text;
@@ -23,8 +24,8 @@ text_of(struct arena *a, const struct policy_decision *d, const struct policy_su
 static const char verify_text[] =
 	"next-hop     example.com\n"
 	"host         mx1.example.com port 25\n"
-	"level        verify: TLS is required, with a certificate of a trusted CA for a name "
-	"below\n"
+	"level        verify: TLS is required, with a certificate of a trusted CA for a\n"
+	"             name below\n"
 	"decided by   example.com MUST (/etc/per_site:7)\n"
 	"\n"
 	"why\n"
@@ -61,8 +62,8 @@ static const char invalid_text[] =
 	"     the global level is secure: smtp_tls_security_level = secure (main.cf:2)\n"
 	"     next-hop \"example.com\" has no entry (texthash:/etc/per_site)\n"
 	"  => host \"mx1.example.com\" has the entry dane (/etc/per_site:7)\n"
-	"     \"dane\" is none of NONE, MAY, MUST_NOPEERMATCH and MUST: no level is assumed, the "
-	"mail waits\n";
+	"     \"dane\" is none of NONE, MAY, MUST_NOPEERMATCH and MUST: no level is\n"
+	"       assumed, the mail waits\n";
 
 TEST(text_of_an_error)
 {
@@ -74,7 +75,59 @@ TEST(text_of_an_error)
 	fixture_free(&f);
 }
 
-TEST(text_is_at_most_96_columns_wide)
+static const char full_text[] =
+	"next-hop     example.com\n"
+	"host         mx1.example.com port 25, the sender asked for REQUIRETLS\n"
+	"level        \033[32mverify: TLS is required, with a certificate of a trusted\033[0m\n"
+	"             \033[32mCA for a name below\033[0m\n"
+	"REQUIRETLS   enforce\n"
+	"decided by   smtp_tls_security_level = verify (main.cf:1)\n"
+	"\n"
+	"\033[1mwhy\033[0m\n"
+	"  => \033[1mthe global level is verify: smtp_tls_security_level = verify\033[0m\n"
+	"       \033[1m(main.cf:1)\033[0m\n"
+	"     the sender asked for REQUIRETLS: enforce: the server has to prove\n"
+	"       who it is and to announce it inside TLS, else the mail is\n"
+	"       returned (main.cf:2)\n"
+	"   ! \033[33mconnection_reuse has no effect here: a session ends with its\033[0m\n"
+	"       \033[33mdelivery\033[0m\n"
+	"   ! \033[33menable_rpk has no effect here: OpenSSL 3.0 has no raw public keys\033[0m\n"
+	"       \033[33m(RFC 7250)\033[0m\n"
+	"\n"
+	"\033[1msettings\033[0m\n"
+	"protocols    TLSv1 TLSv1.1 TLSv1.2 TLSv1.3 (>=TLSv1)\n"
+	"ciphers      medium, without aNULL\n"
+	"server name  not sent\n"
+	"wrapper mode TLS from the first octet, no STARTTLS\n"
+	"match        hostname\n"
+	"names        mx1.example.com\n"
+	"note         \033[33mconnection_reuse has no effect here: a session ends with\033[0m\n"
+	"             \033[33mits delivery\033[0m\n"
+	"note         \033[33menable_rpk has no effect here: OpenSSL 3.0 has no raw\033[0m\n"
+	"             \033[33mpublic keys (RFC 7250)\033[0m\n";
+
+TEST(text_of_everything)
+{
+	struct fixture f = fixture_new("smtp_tls_security_level = verify\n"
+				       "smtp_requiretls_policy = enforce\n"
+				       "smtp_tls_connection_reuse = yes\n"
+				       "smtp_tls_enable_rpk = yes\n"
+				       "smtp_tls_wrappermode = yes\n");
+	struct policy_subject s = subject;
+	struct policy_decision d;
+	struct buf out;
+	struct page page = { &out, 70, true };
+
+	s.has_requiretls = true;
+	d = fixture_step(&f, &s).u.decided;
+	buf_init(&out, 64 * 1024);
+	ok(policy_decision_text(&page, &d, &s), "fits");
+	ok_str(buf_str(&out), str_of(full_text), "in colour");
+	buf_fini(&out);
+	fixture_free(&f);
+}
+
+TEST(text_is_at_most_80_columns_wide)
 {
 	struct fixture f = fixture_new(
 		"smtp_tls_per_site = static:x\n"
@@ -89,7 +142,7 @@ TEST(text_is_at_most_96_columns_wide)
 	bool is_wrapped = false;
 
 	while (str_cut(text, '\n', &line, &rest)) {
-		ok(line.n <= 96, arena_str(f.a, line).p);
+		ok(line.n <= 80, arena_str(f.a, line).p);
 		is_wrapped = is_wrapped || str_has_prefix(line, STR("             "));
 		text = rest;
 	}
@@ -104,9 +157,10 @@ TEST(text_stops_at_the_limit)
 
 	for (size_t limit = 0; limit < sizeof(verify_text); limit++) {
 		struct buf out;
+		struct page page = { &out, PAGE_COLUMNS, false };
 
 		buf_init(&out, limit);
-		ok(policy_decision_text(&out, &d, &subject) == (limit == sizeof(verify_text) - 1),
+		ok(policy_decision_text(&page, &d, &subject) == (limit == sizeof(verify_text) - 1),
 		   "a smaller buffer is too small");
 		buf_fini(&out);
 	}
@@ -128,7 +182,8 @@ static const char decision_text[] =
 	"\"domain\":\"example.com\",\"port\":25,\"protocols\":\">=TLSv1\",\"ciphers\":\"high\","
 	"\"exclude\":\"MD5 aNULL\",\"servername\":\"hostname\",\"match\":[\"hostname\"],"
 	"\"fingerprints\":null,\"fingerprint_digest\":null,\"connection_reuse\":false,"
-	"\"enable_rpk\":false,\"requiretls\":null,\"trust_files\":null,\"mta_sts\":null,\"tls\":{"
+	"\"enable_rpk\":false,\"wrappermode\":false,\"requiretls\":null,\"trust_files\":null,\"mta_"
+	"sts\":null,\"tls\":{"
 	"\"usable\":true,"
 	"\"problem\":null,"
 	"\"versions\":[\"TLSv1\",\"TLSv1.1\",\"TLSv1.2\",\"TLSv1.3\"],\"grade\":\"high\","
@@ -173,12 +228,14 @@ static const char none_text[] =
 	"\"domain\":\"example.com\",\"port\":25,\"protocols\":null,\"ciphers\":null,"
 	"\"exclude\":null,\"servername\":null,\"match\":null,\"fingerprints\":null,"
 	"\"fingerprint_digest\":null,\"connection_reuse\":true,\"enable_rpk\":false,"
-	"\"requiretls\":null,\"trust_files\":null,\"mta_sts\":null,\"tls\":null,\"deciding\":0,"
+	"\"wrappermode\":false,\"requiretls\":null,\"trust_files\":null,\"mta_sts\":null,\"tls\":"
+	"null,\"deciding\":0,"
 	"\"trace\":[{\"kind\":"
 	"\"rule\",\"code\":\"global-level\","
 	"\"text\":\"the global level is none: smtp_tls_security_level = none\","
 	"\"key\":\"smtp_tls_security_level\",\"value\":\"none\",\"file\":\"main.cf\","
-	"\"line\":1}]}";
+	"\"line\":1},{\"kind\":\"warning\",\"code\":\"connection-reuse-no-effect\","
+	"\"text\":\"connection_reuse has no effect here: a session ends with its delivery\"}]}";
 
 TEST(decision_json_at_none)
 {
@@ -270,6 +327,6 @@ TEST(peer_json)
 	arena_free(a);
 }
 
-TEST_MAIN(RUN(text), RUN(text_of_an_error), RUN(text_is_at_most_96_columns_wide),
-	  RUN(text_stops_at_the_limit), RUN(decision_json), RUN(decision_json_at_none),
-	  RUN(judgement_json), RUN(peer_json))
+TEST_MAIN(RUN(text), RUN(text_of_an_error), RUN(text_of_everything),
+	  RUN(text_is_at_most_80_columns_wide), RUN(text_stops_at_the_limit), RUN(decision_json),
+	  RUN(decision_json_at_none), RUN(judgement_json), RUN(peer_json))

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/page.h"
 #include "conf/conf.h"
 #include "fact/fact.h"
 #include "fact/trace.h"
@@ -115,6 +116,7 @@ struct policy_decision {
 	size_t n_match;
 	bool is_connection_reuse; /* smtp_tls_connection_reuse, enable_rpk: set at every level */
 	bool is_raw_key_enabled;
+	bool is_wrappermode; /* TLS from the first octet: smtp_tls_wrappermode */
 	struct policy_sts sts;
 	bool is_mx_forbidden; /* the MTA-STS policy names other hosts */
 
@@ -147,6 +149,11 @@ struct policy_decision {
 	size_t n_trace;
 	size_t deciding; /* index into trace of the step with the line that decided */
 };
+
+/* What is decided as Postfix would, and changes nothing yet. */
+#define POLICY_REUSE_TEXT "connection_reuse has no effect here: a session ends with its delivery"
+#define POLICY_RPK_TEXT                                                                            \
+	"enable_rpk has no effect here: OpenSSL 3.0 has no raw public keys (RFC 7250)"
 
 /* True when neither an error nor a refusal forbids the host. TLS may still be unable to start
  * (is_usable false): that defers above may. */
@@ -216,9 +223,9 @@ void policy_decision_json(struct json *j, const struct policy_decision *d);
 void policy_judgement_json(struct json *j, const struct policy_judgement *g);
 void tls_peer_json(struct json *j, const struct tls_peer *p);
 
-/* For people: the decision and why, in lines of 96 columns at most (a longer word stands alone).
- * False when the buffer's limit was reached. */
-MUST_USE bool policy_decision_text(struct buf *out, const struct policy_decision *d,
+/* For people: the decision, why, and with which settings. False when the buffer's limit was
+ * reached. */
+MUST_USE bool policy_decision_text(struct page *page, const struct policy_decision *d,
 				   const struct policy_subject *s);
 
 #endif

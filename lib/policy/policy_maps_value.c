@@ -46,9 +46,9 @@ static const struct {
 	[ATTR_TAFILE] = { STR_INIT("tafile"), STR_INIT("trusted instead of the CAs and of "
 						       "smtp_tls_trust_anchor_file") },
 	[ATTR_CONNECTION_REUSE] = { STR_INIT("connection_reuse"),
-				    STR_INIT("noted; this version keeps no sessions") },
+				    STR_INIT("whether a session is kept for further mail") },
 	[ATTR_ENABLE_RPK] = { STR_INIT("enable_rpk"),
-			      STR_INIT("noted; this version asks for certificates only") },
+			      STR_INIT("whether raw public keys are asked for") },
 	[ATTR_POLICY_TTL] = { STR_INIT("policy_ttl"), STR_INIT("what the plug-in tells") },
 	[ATTR_POLICY_TYPE] = { STR_INIT("policy_type"),
 			       STR_INIT("where the plug-in has the policy from") },

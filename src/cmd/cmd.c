@@ -119,12 +119,22 @@ int cmd_fail(const struct error *e)
 	return cmd_exit_code(e->kind);
 }
 
-bool cmd_print(struct str text)
+static bool printed(bool is_put)
 {
-	if (put_shown(stdout, text) && fflush(stdout) == 0)
+	if (is_put && fflush(stdout) == 0)
 		return true;
 	cmd_say("writing to standard output: %s", strerror(errno));
 	return false;
+}
+
+bool cmd_print(struct str text)
+{
+	return printed(put_shown(stdout, text));
+}
+
+bool cmd_print_page(struct str text)
+{
+	return printed(fwrite(text.p, 1, text.n, stdout) == text.n);
 }
 
 static void add_override(struct cmd_sources *s, const char *name_value)

@@ -33,6 +33,9 @@ int cmd_exit_code(enum error_kind kind);
 /* Writes all of it to standard output, "?" for what would drive a terminal. False (and said) when
  * that fails. */
 MUST_USE bool cmd_print(struct str text);
+/* The same for what page_words() and its like have put together: it has styles of its own, and
+ * nothing else that a terminal obeys. */
+MUST_USE bool cmd_print_page(struct str text);
 
 /* -c and -o of every command; the texts are argv's. */
 struct cmd_sources {

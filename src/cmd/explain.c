@@ -35,13 +35,13 @@ static const struct str explain_help = STR_INIT(
 	"      --tls-required-no  the message says \"TLS-Required: No\" (RFC 8689)\n"
 	"      --requiretls  the sender asked for REQUIRETLS (RFC 8689)\n"
 	"      --lmtp        the destination is reached by LMTP\n"
+	"      --color WHEN  auto: on a terminal, unless NO_COLOR is set; always; never\n"
 	"      --json        one JSON document\n"
 	"      --facts FILE  take all answers from FILE and ask nobody: same input, same output\n"
 	"      --record FILE write the answers that were used, for --facts\n"
-	"      --diff OTHER  what would be decided under OTHER/main.cf instead, without DNS; - "
-	"takes\n"
-	"                    destinations from standard input, and without any all are taken that\n"
-	"                    the two configurations and their tables name\n"
+	"      --diff OTHER  what would be decided under OTHER/main.cf instead, without DNS; -\n"
+	"                    takes destinations from standard input, and without any all are\n"
+	"                    taken that the two configurations and their tables name\n"
 	"  -v                print configuration warnings too\n"
 	"  -h, --help\n"
 	"\n"
@@ -268,12 +268,14 @@ static int explain_report(const struct explain *x)
 		explain_json(&j, x, status);
 		fits = json_end(&j);
 	} else {
-		fits = explain_text(&out, x);
+		struct page page = cmd_terminal_page(&out, x->options->color);
+		fits = explain_text(&page, x);
 	}
 	if (!fits) { /* facts of a file can be larger than any that were asked for */
 		cmd_say("the report has more than %d octets", EXPLAIN_REPORT_MAX);
 		status = EX_DATAERR;
-	} else if (!cmd_print(buf_str(&out))) {
+	} else if (x->options->is_json ? !cmd_print(buf_str(&out))
+				       : !cmd_print_page(buf_str(&out))) {
 		status = EX_IOERR;
 	}
 	buf_fini(&out);
@@ -290,7 +292,8 @@ enum {
 	OPT_NO_TLS,
 	OPT_LMTP,
 	OPT_DIFF,
-	OPT_REQUIRETLS
+	OPT_REQUIRETLS,
+	OPT_COLOR
 };
 
 static const struct option explain_long[] = {
@@ -299,6 +302,7 @@ static const struct option explain_long[] = {
 	{ "facts", required_argument, NULL, OPT_FACTS },
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "tls-required-no", no_argument, NULL, OPT_NO_TLS },
+	{ "color", required_argument, NULL, OPT_COLOR },
 	{ "requiretls", no_argument, NULL, OPT_REQUIRETLS },
 	{ "lmtp", no_argument, NULL, OPT_LMTP },
 	{ "diff", required_argument, NULL, OPT_DIFF },
@@ -329,6 +333,11 @@ static int explain_option(struct explain_options *o, int c)
 	case OPT_NO_TLS:
 		o->has_tls_required_no = true;
 		return 0;
+	case OPT_COLOR:
+		return cmd_color_parse(optarg, &o->color)
+			       ? 0
+			       : cmd_usage("explain", "--color %s: say auto, always or never",
+					   optarg);
 	case OPT_REQUIRETLS:
 		o->has_requiretls = true;
 		return 0;

@@ -4,11 +4,13 @@
 #define HOPSEAL_CMD_EXPLAIN_H
 
 #include "cmd/cmd.h"
+#include "cmd/terminal.h"
 #include "cmd/site.h"
 
 struct explain_options {
 	struct cmd_sources sources;
 	const char *host, *facts, *record;
+	enum cmd_color color;
 	const char *diff; /* another configuration folder */
 	struct str subject;
 	char **subjects; /* with --diff, any number */
@@ -55,6 +57,6 @@ struct explain {
 };
 
 void explain_json(struct json *j, const struct explain *x, int status);
-MUST_USE bool explain_text(struct buf *out, const struct explain *x);
+MUST_USE bool explain_text(struct page *page, const struct explain *x);
 
 #endif

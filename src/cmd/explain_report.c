@@ -1,7 +1,5 @@
 #include "cmd/explain.h"
 
-#include <stdio.h>
-
 static void put_destination(struct json *j, const struct explain_destination *d)
 {
 	json_object(j);
@@ -67,82 +65,116 @@ void explain_json(struct json *j, const struct explain *x, int status)
 	json_object_end(j);
 }
 
+/* ---- for people ---- */
+
+/* Where it goes, and room to put a line together in. */
+struct report {
+	struct page *page;
+	struct buf line;
+};
+
+static bool put_line(struct report *r, size_t indent, enum page_style style)
+{
+	return page_words(r->page, STR(""), indent, indent + 2, style, buf_str(&r->line));
+}
+
 /* "(/etc/hopseal/transport:4)" after a trace's deciding line, when it stands in a file. */
 static bool add_where(struct buf *out, const struct route_trace *t)
 {
 	if (t->deciding >= t->n)
-		return buf_add_char(out, '\n');
+		return true;
 	const struct trace_step *s = &t->v[t->deciding];
 	if (s->file.n > 0)
-		return buf_fmt(out, " (" STR_FMT ":%u)\n", STR_ARG(s->file), s->line);
-	return buf_add(out, STR(" (")) && trace_text_add(out, s) && buf_add(out, STR(")\n"));
+		return buf_fmt(out, " (" STR_FMT ":%u)", STR_ARG(s->file), s->line);
+	return buf_add(out, STR(" (")) && trace_text_add(out, s) && buf_add_char(out, ')');
 }
 
-static bool add_route(struct buf *out, const struct route *r)
+static bool put_route(struct report *p, const struct route *r)
 {
-	char status[16];
+	bool goes = r->kind == ROUTE_DELIVER;
+	struct status s = r->outcome.status;
+	bool fits;
 
-	if (r->kind == ROUTE_DELIVER)
-		return buf_fmt(out, STR_FMT " goes by " STR_FMT " to " STR_FMT,
-			       STR_ARG(r->recipient), STR_ARG(r->transport), STR_ARG(r->nexthop)) &&
-		       add_where(out, &r->trace);
-	(void)snprintf(status, sizeof(status), "%u.%u.%u", r->outcome.status.class,
-		       r->outcome.status.subject, r->outcome.status.detail);
-	return buf_fmt(out, STR_FMT " is %s %s: " STR_FMT, STR_ARG(r->recipient),
-		       r->kind == ROUTE_DISCARD ? "discarded"
-						: outcome_kind_name(r->outcome.kind).p,
-		       status, STR_ARG(r->outcome.reason)) &&
-	       add_where(out, &r->trace);
+	buf_reset(&p->line);
+	if (goes)
+		fits = buf_fmt(&p->line, STR_FMT " goes by " STR_FMT " to " STR_FMT,
+			       STR_ARG(r->recipient), STR_ARG(r->transport), STR_ARG(r->nexthop));
+	else
+		fits = buf_fmt(&p->line, STR_FMT " is %s %u.%u.%u: " STR_FMT, STR_ARG(r->recipient),
+			       r->kind == ROUTE_DISCARD ? "discarded"
+							: outcome_kind_name(r->outcome.kind).p,
+			       s.class, s.subject, s.detail, STR_ARG(r->outcome.reason));
+	return fits && add_where(&p->line, &r->trace) &&
+	       put_line(p, 0, r->kind == ROUTE_REFUSE ? PAGE_BAD : PAGE_PLAIN);
 }
 
-static bool add_candidate(struct buf *out, const struct route_host *c)
+static bool put_candidate(struct report *r, const struct route_host *c)
 {
 	char text[NET_ENDPOINT_TEXT_MAX];
 	struct net_endpoint to = { c->address, c->port };
-	bool fits = buf_add(out, STR("  "));
 
-	if (c->is_mx)
-		fits = fits && buf_fmt(out, "MX %u ", c->preference);
-	return fits &&
-	       buf_fmt(out, STR_FMT " at " STR_FMT ", " STR_FMT "\n", STR_ARG(c->host),
+	buf_reset(&r->line);
+	return (!c->is_mx || buf_fmt(&r->line, "MX %u ", c->preference)) &&
+	       buf_fmt(&r->line, STR_FMT " at " STR_FMT ", " STR_FMT, STR_ARG(c->host),
 		       STR_ARG(net_endpoint_text(&to, text)),
-		       STR_ARG(c->is_native ? STR("not from DNS") : dnssec_status_name(c->dnssec)));
+		       STR_ARG(c->is_native ? STR("not from DNS")
+					    : dnssec_status_name(c->dnssec))) &&
+	       put_line(r, 2, PAGE_PLAIN);
 }
 
-static bool add_lookup(struct buf *out, const struct explain_destination *d)
+static bool put_trouble(struct report *r, const char *what, struct str why)
+{
+	buf_reset(&r->line);
+	return buf_fmt(&r->line, "%s: " STR_FMT, what, STR_ARG(why)) && put_line(r, 2, PAGE_BAD);
+}
+
+static bool put_lookup(struct report *r, const struct explain_destination *d)
 {
 	if (!d->is_looked_up) /* the decision names the next-hop */
 		return true;
-	bool fits = buf_fmt(out, "next-hop " STR_FMT "\n", STR_ARG(d->nexthop));
+	buf_reset(&r->line);
+	if (!buf_fmt(&r->line, "next-hop " STR_FMT, STR_ARG(d->nexthop)) ||
+	    !put_line(r, 0, PAGE_STRONG))
+		return false;
 	if (d->error.n > 0)
-		return fits && buf_fmt(out, "  not looked up: " STR_FMT "\n", STR_ARG(d->error));
+		return put_trouble(r, "not looked up", d->error);
 	if (d->hosts.n == 0)
-		return fits &&
-		       buf_fmt(out, "  no host: " STR_FMT "\n", STR_ARG(d->hosts.failure.reason));
-	for (size_t i = 0; i < d->hosts.n && fits; i++)
-		fits = add_candidate(out, &d->hosts.v[i]);
+		return put_trouble(r, "no host", d->hosts.failure.reason);
+	for (size_t i = 0; i < d->hosts.n; i++)
+		if (!put_candidate(r, &d->hosts.v[i]))
+			return false;
+	return true;
+}
+
+static bool put_host(struct report *r, const struct explain_host *h)
+{
+	if (h->is_decided)
+		return policy_decision_text(r->page, &h->decision, &h->subject);
+	buf_reset(&r->line);
+	return buf_fmt(&r->line, STR_FMT ": not decided: " STR_FMT, STR_ARG(h->subject.host),
+		       STR_ARG(h->error)) &&
+	       put_line(r, 0, PAGE_BAD);
+}
+
+static bool put_text_of(struct report *r, const struct explain_destination *d)
+{
+	bool fits = put_lookup(r, d);
+
+	for (size_t i = 0; i < d->n_hosts && fits; i++)
+		fits = (buf_len(r->page->out) == 0 || buf_add_char(r->page->out, '\n')) &&
+		       put_host(r, &d->host[i]);
 	return fits;
 }
 
-static bool add_destination(struct buf *out, const struct explain_destination *d)
+bool explain_text(struct page *page, const struct explain *x)
 {
-	bool fits = add_lookup(out, d);
+	struct report r = { .page = page };
+	bool fits;
 
-	for (size_t i = 0; i < d->n_hosts && fits; i++) {
-		const struct explain_host *h = &d->host[i];
-		fits = (buf_str(out).n == 0 || buf_add_char(out, '\n')) &&
-		       (h->is_decided ? policy_decision_text(out, &h->decision, &h->subject)
-				      : buf_fmt(out, STR_FMT ": not decided: " STR_FMT "\n",
-						STR_ARG(h->subject.host), STR_ARG(h->error)));
-	}
-	return fits;
-}
-
-bool explain_text(struct buf *out, const struct explain *x)
-{
-	bool fits = !x->is_address || add_route(out, &x->recipient.u.done);
-
+	buf_init(&r.line, buf_room(page->out));
+	fits = !x->is_address || put_route(&r, &x->recipient.u.done);
 	for (size_t i = 0; i < x->n_destinations && fits; i++)
-		fits = add_destination(out, &x->destinations[i]);
+		fits = put_text_of(&r, &x->destinations[i]);
+	buf_fini(&r.line);
 	return fits;
 }
