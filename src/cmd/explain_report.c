@@ -1,5 +1,7 @@
 #include "cmd/explain.h"
 
+#include "policy/compare.h"
+
 static void put_destination(struct json *j, const struct explain_destination *d)
 {
 	json_object(j);
@@ -25,6 +27,47 @@ static void put_destination(struct json *j, const struct explain_destination *d)
 		json_put_str(j, "not_decided", h->error);
 		json_object_end(j);
 	}
+	json_array_end(j);
+	json_object_end(j);
+}
+
+/* What the decisions come to, over all destinations. */
+struct summary {
+	size_t hosts, usable;
+	bool has_level[TLS_LEVEL_SECURE + 1]; /* of the usable ones */
+};
+
+static struct summary summary_of(const struct explain *x)
+{
+	struct summary s = { 0 };
+
+	for (size_t i = 0; i < x->n_destinations; i++) {
+		const struct explain_destination *d = &x->destinations[i];
+		s.hosts += d->n_hosts;
+		for (size_t k = 0; k < d->n_hosts; k++) {
+			const struct explain_host *h = &d->host[k];
+			if (!h->is_decided || !policy_decision_can_be_met(&h->decision))
+				continue;
+			s.usable++;
+			s.has_level[h->decision.level] = true;
+		}
+	}
+	return s;
+}
+
+static void put_result(struct json *j, const struct explain *x)
+{
+	struct summary s = summary_of(x);
+
+	json_key(j, "result");
+	json_object(j);
+	json_put_int(j, "hosts", (int64_t)s.hosts);
+	json_put_int(j, "usable", (int64_t)s.usable);
+	json_key(j, "levels");
+	json_array(j);
+	for (size_t i = 0; i < ARRAY_LEN(s.has_level); i++)
+		if (s.has_level[i])
+			json_str(j, tls_level_name((enum tls_level)i));
 	json_array_end(j);
 	json_object_end(j);
 }
@@ -59,6 +102,7 @@ void explain_json(struct json *j, const struct explain *x, int status)
 	for (size_t i = 0; i < x->n_destinations; i++)
 		put_destination(j, &x->destinations[i]);
 	json_array_end(j);
+	put_result(j, x);
 	json_key(j, "facts");
 	fact_set_json(j, fact_list_set(x->facts));
 	json_put_int(j, "exit", status);
@@ -146,6 +190,26 @@ static bool put_lookup(struct report *r, const struct explain_destination *d)
 	return true;
 }
 
+/* "1 of 2 hosts may be used, at level verify"; of one host its own lines say as much. */
+static bool put_summary(struct report *r, const struct explain *x)
+{
+	struct summary s = summary_of(x);
+	bool fits, is_first = true;
+
+	if (s.hosts < 2)
+		return true;
+	buf_reset(&r->line);
+	fits = buf_fmt(&r->line, "%zu of %zu hosts may be used", s.usable, s.hosts);
+	for (size_t i = 0; i < ARRAY_LEN(s.has_level) && fits; i++) {
+		if (!s.has_level[i])
+			continue;
+		fits = buf_fmt(&r->line, "%s" STR_FMT, is_first ? ", at level " : ", ",
+			       STR_ARG(tls_level_name((enum tls_level)i)));
+		is_first = false;
+	}
+	return fits && put_line(r, 0, s.usable == 0 ? PAGE_BAD : PAGE_PLAIN);
+}
+
 static bool put_host(struct report *r, const struct explain_host *h)
 {
 	if (h->is_decided)
@@ -173,6 +237,7 @@ bool explain_text(struct page *page, const struct explain *x)
 
 	buf_init(&r.line, buf_room(page->out));
 	fits = !x->is_address || put_route(&r, &x->recipient.u.done);
+	fits = fits && put_summary(&r, x);
 	for (size_t i = 0; i < x->n_destinations && fits; i++)
 		fits = put_text_of(&r, &x->destinations[i]);
 	buf_fini(&r.line);
