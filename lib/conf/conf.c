@@ -204,14 +204,6 @@ unsigned conf_line(const struct conf *c, enum conf_id id)
 	return slot_of(c, id)->line;
 }
 
-bool conf_is_level(const struct conf *c, unsigned major, unsigned minor, unsigned patch)
-{
-	struct conf_level level, want = { { major, minor, patch } };
-
-	return conf_value_level(conf_str(c, CONF_compatibility_level), &level) &&
-	       conf_level_cmp(level, want) >= 0;
-}
-
 bool conf_expand(const struct conf *c, struct arena *a, struct str text, struct str *out,
 		 struct error *e)
 {

@@ -74,9 +74,6 @@ unsigned conf_line(const struct conf *c, enum conf_id id);
 
 struct str conf_name(enum conf_id id);
 
-/* compatibility_level as dotted numbers: true when it is at least major.minor.patch. */
-bool conf_is_level(const struct conf *c, unsigned major, unsigned minor, unsigned patch);
-
 /* Expands $name forms in any text under this configuration (the same rules as main.cf values). */
 MUST_USE bool conf_expand(const struct conf *c, struct arena *a, struct str text, struct str *out,
 			  struct error *e);

@@ -58,7 +58,6 @@ TEST(compatibility_level_chooses_defaults)
 		       k->level);
 		ok_str(conf_str(t.conf, CONF_relay_domains), str_of(k->relay_domains), k->level);
 		ok(conf_bool(t.conf, CONF_smtputf8_enable) == k->has_smtputf8, k->level);
-		ok(conf_is_level(t.conf, 3, 11, 0) == (k->security[0] != '\0'), k->level);
 		test_unload(&t);
 	}
 }

@@ -209,11 +209,6 @@ unsigned smtp_client_extensions(const struct smtp_client *c)
 	return c->extensions;
 }
 
-uint64_t smtp_client_size_limit(const struct smtp_client *c)
-{
-	return c->size_limit;
-}
-
 bool smtp_client_was_starttls_offered(const struct smtp_client *c)
 {
 	return c->was_starttls_offered;
@@ -222,11 +217,6 @@ bool smtp_client_was_starttls_offered(const struct smtp_client *c)
 struct smtp_reply smtp_client_starttls_reply(const struct smtp_client *c)
 {
 	return c->starttls_reply;
-}
-
-struct str smtp_client_state_name(const struct smtp_client *c)
-{
-	return smtp_session_stage_name(c->stage, c->o.dialect);
 }
 
 struct str smtp_client_transcript(const struct smtp_client *c)

@@ -140,16 +140,12 @@ struct str smtp_client_greeting(const struct smtp_client *c); /* text of the 220
 /* The name that the reply to EHLO or HELO begins with: ours, when mail loops back. */
 struct str smtp_client_hello_name(const struct smtp_client *c);
 unsigned smtp_client_extensions(const struct smtp_client *c); /* smtp_extension bits */
-uint64_t smtp_client_size_limit(const struct smtp_client *c); /* SIZE=, 0: unknown */
 
 /* By the EHLO before TLS. */
 bool smtp_client_was_starttls_offered(const struct smtp_client *c);
 
 /* Code 0: STARTTLS was not asked for. */
 struct smtp_reply smtp_client_starttls_reply(const struct smtp_client *c);
-
-/* "waiting for the greeting", for reasons. */
-struct str smtp_client_state_name(const struct smtp_client *c);
 
 /* The session so far: "C: EHLO ..." and "S: 250 ..." lines in order, content left out, cut
  * to a limit. */

@@ -72,10 +72,11 @@ static bool add_rcpt(struct buf *out, const struct record_rcpt *p)
 	if (!fits || !p->delivery)
 		return fits;
 	const struct deliver_rcpt *d = &p->delivery->rcpts[p->index];
-	if (d->is_fate_unknown)
-		fits = buf_add(out, STR("  note    the server may have taken the message: it may "
-					"arrive twice\n"));
-	return fits && (!d->has_try || add_try(out, &p->delivery->tries[d->try]));
+	const struct deliver_try *t = d->has_try ? &p->delivery->tries[d->try] : NULL;
+	if (d->is_fate_unknown && !(t && t->is_fate_unknown)) /* else the reason says so */
+		fits = buf_add(out, STR("  note    another server may have taken the message: it "
+					"may arrive twice\n"));
+	return fits && (!t || add_try(out, t));
 }
 
 bool record_text(struct buf *out, const struct record *r)

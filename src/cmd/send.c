@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "cmd/cmd.h"
 #include "cmd/message.h"
 #include "cmd/record.h"
@@ -77,6 +78,7 @@ struct send {
 	struct cmd_message message;
 	struct deliver_message envelope;
 	struct send_rcpt *rcpts;
+	size_t n_rcpts; /* each once */
 	struct send_job *jobs;
 	size_t n_jobs, n_routing, n_delivering;
 };
@@ -216,6 +218,27 @@ static bool check_address(struct str address, const char *what, struct error *e)
 	return true;
 }
 
+/* Each recipient once, whatever the case, as Postfix's cleanup(8) has it. */
+static bool send_recipients(struct send *s, struct error *e)
+{
+	const struct send_options *o = s->options;
+	struct map given;
+	bool is_good = true;
+
+	map_init(&given);
+	for (size_t i = 0; i < o->n_rcpts && is_good; i++) {
+		struct str address = strip_brackets(str_of(o->rcpts[i]));
+		struct str folded = arena_lower(s->arena, address);
+		is_good = check_address(address, "recipient", e);
+		if (map_has(&given, folded))
+			continue;
+		map_put(&given, folded, 0);
+		s->rcpts[s->n_rcpts++] = (struct send_rcpt){ .send = s, .address = address };
+	}
+	map_fini(&given);
+	return is_good;
+}
+
 static bool send_envelope(struct send *s, struct error *e)
 {
 	const struct send_options *o = s->options;
@@ -224,13 +247,8 @@ static bool send_envelope(struct send *s, struct error *e)
 	m->sender = o->sender ? strip_brackets(str_of(o->sender)) : default_sender(s);
 	if (m->sender.n > 0 && !check_address(m->sender, "sender", e))
 		return false;
-	for (size_t i = 0; i < o->n_rcpts; i++) {
-		struct send_rcpt *r = &s->rcpts[i];
-		r->send = s;
-		r->address = strip_brackets(str_of(o->rcpts[i]));
-		if (!check_address(r->address, "recipient", e))
-			return false;
-	}
+	if (!send_recipients(s, e))
+		return false;
 	m->ret = o->ret;
 	m->envid = o->envid;
 	m->age_s = (uint64_t)o->age_s;
@@ -281,8 +299,8 @@ static void rcpt_routed(void *arg, const struct error *e)
 
 static void send_route(struct send *s)
 {
-	s->n_routing = s->options->n_rcpts;
-	for (size_t i = 0; i < s->options->n_rcpts; i++) {
+	s->n_routing = s->n_rcpts;
+	for (size_t i = 0; i < s->n_rcpts; i++) {
 		struct send_rcpt *r = &s->rcpts[i];
 		struct ask_stepper stepper = { rcpt_route_step, rcpt_routed, r };
 		r->facts = fact_list_new(s->arena);
@@ -314,8 +332,8 @@ static struct send_job *send_job_of(struct send *s, const struct route *r)
 
 static void send_group(struct send *s)
 {
-	s->jobs = ARENA_ARRAY(s->arena, s->options->n_rcpts, struct send_job);
-	for (size_t i = 0; i < s->options->n_rcpts; i++) {
+	s->jobs = ARENA_ARRAY(s->arena, s->n_rcpts, struct send_job);
+	for (size_t i = 0; i < s->n_rcpts; i++) {
 		struct send_rcpt *r = &s->rcpts[i];
 		if (r->failure.reason.n > 0 || r->step.u.done.kind != ROUTE_DELIVER)
 			continue;
@@ -327,7 +345,7 @@ static void send_group(struct send *s)
 		j->rcpts = ARENA_ARRAY(s->arena, j->job.n_rcpts, struct smtp_rcpt);
 		j->job.rcpts = j->rcpts;
 	}
-	for (size_t i = 0; i < s->options->n_rcpts; i++) {
+	for (size_t i = 0; i < s->n_rcpts; i++) {
 		const struct send_rcpt *r = &s->rcpts[i];
 		if (r->job)
 			r->job->rcpts[r->index] = (struct smtp_rcpt){
@@ -393,7 +411,7 @@ static int exit_status(const struct record *rec)
 
 static int send_report(struct send *s)
 {
-	size_t n = s->options->n_rcpts;
+	size_t n = s->n_rcpts;
 	struct record_rcpt *rcpts = ARENA_ARRAY(s->arena, n, struct record_rcpt);
 	const struct deliver_result **results =
 		ARENA_ARRAY(s->arena, s->n_jobs + 1, const struct deliver_result *);

@@ -283,13 +283,23 @@ static bool deliver_on_secured(void *arg)
 	return deliver_judge(arg, policy_judge);
 }
 
+/* What EHLO says matters to REQUIRETLS alone: else the judgement after the handshake stands. */
+static bool deliver_is_accepted(struct deliver *d)
+{
+	const struct deliver_try *t = d->try;
+
+	if (t->is_judged && t->decision.requiretls == REQUIRETLS_NOT_ASKED)
+		return t->judgement.is_acceptable;
+	return deliver_judge(d, policy_judge_ready);
+}
+
 static void deliver_on_ready(void *arg)
 {
 	struct deliver *d = arg;
 	struct deliver_try *t = d->try;
 
 	/* first: an impostor must not have mail returned that the policy makes wait */
-	if (deliver_judge(d, policy_judge_ready) && deliver_is_loop(d))
+	if (deliver_is_accepted(d) && deliver_is_loop(d))
 		deliver_loop_trouble(d);
 	if (t->trouble.reason.n > 0) {
 		session_quit(d->session);
@@ -309,6 +319,7 @@ static void deliver_on_rcpt(void *arg, const struct smtp_client_event *ev)
 	o.remote_host = deliver_peer_name(d);
 	deliver_settle(d, i, &o, o.kind != OUTCOME_DEFERRED || !ev->may_try_next_host);
 	d->result.rcpts[i].is_fate_unknown |= ev->is_fate_unknown;
+	d->try->is_fate_unknown |= ev->is_fate_unknown;
 }
 
 static void deliver_on_done(void *arg)

@@ -51,6 +51,7 @@ struct deliver_try {
 	struct str nexthop; /* one of the next-hop's destinations: the table key */
 	struct policy_decision decision;
 	struct policy_subject subject;
+	bool is_fate_unknown;    /* it may have taken the message, for all we know */
 	bool is_plaintext_retry; /* level may, TLS failed, the message is old enough */
 	struct tls_peer peer;
 	bool is_judged;

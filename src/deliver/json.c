@@ -130,6 +130,7 @@ static void put_try(struct json *j, const struct deliver_try *t)
 	json_put_str(j, "kind", try_kind_name(t->kind));
 	json_put_str(j, "nexthop", t->nexthop);
 	put_candidate(j, &t->candidate);
+	json_put_bool(j, "fate_unknown", t->is_fate_unknown);
 	json_put_bool(j, "plaintext_retry", t->is_plaintext_retry);
 	json_key(j, "decision");
 	policy_decision_json(j, &t->decision);

@@ -432,7 +432,6 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->smtp_options.helo_name = arena_str(s->arena, o->smtp.helo_name);
 	s->demand = o->demand;
 	s->demand.cipher_list = arena_str(s->arena, o->demand.cipher_list);
-	s->demand.exclusions = arena_str(s->arena, o->demand.exclusions);
 	s->demand.sni = arena_str(s->arena, o->demand.sni);
 	s->demand.digest = arena_str(s->arena, o->demand.digest);
 	s->demand.trust_files =

@@ -116,7 +116,6 @@ struct tls_demand deliver_tls_demand(const struct policy_decision *d)
 	return (struct tls_demand){
 		.versions = d->versions,
 		.cipher_list = d->cipher_list,
-		.exclusions = d->exclusions,
 		.sni = d->sni,
 		.trust_files = d->trust_files,
 		.n_trust_files = d->n_trust_files,

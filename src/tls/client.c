@@ -13,7 +13,7 @@
 /* One distinct demand. */
 struct context {
 	SSL_CTX *ctx;
-	char *ciphers; /* with exclusions */
+	char *ciphers;
 	tls_versions versions;
 	bool needs_authentication;
 };
@@ -150,22 +150,16 @@ struct str tls_client_warning(const struct tls_client *c)
 	return str_of(c->warning);
 }
 
-/* "HIGH" and "MD5:RC4" make "HIGH:!MD5:!RC4". Freed by the caller; NULL: a NUL inside. */
-static char *cipher_text(struct str list, struct str exclusions)
+/* As a C string, freed by the caller; NULL: a NUL inside. */
+static char *cipher_text(struct str list)
 {
-	struct str token;
-	struct buf b;
 	char *text;
 
-	if (str_contains(list, '\0') || str_contains(exclusions, '\0'))
+	if (str_contains(list, '\0'))
 		return NULL;
-	buf_init(&b, list.n + 2 * exclusions.n + 3);
-	CHECK(buf_add(&b, list));
-	while (str_token(&exclusions, STR(": ,\t\r\n"), &token))
-		CHECK(buf_fmt(&b, "%s!" STR_FMT, buf_len(&b) ? ":" : "", STR_ARG(token)));
-	text = base_alloc(buf_len(&b) + 1);
-	memcpy(text, buf_str(&b).p ? buf_str(&b).p : "", buf_len(&b));
-	buf_fini(&b);
+	text = base_alloc(list.n + 1);
+	if (list.n)
+		memcpy(text, list.p, list.n);
 	return text;
 }
 
@@ -221,7 +215,7 @@ client_keep(struct tls_client *c, const struct tls_demand *d, char *ciphers, SSL
 static struct context *
 client_context(struct tls_client *c, const struct tls_demand *d, struct error *e)
 {
-	char *ciphers = cipher_text(d->cipher_list, d->exclusions);
+	char *ciphers = cipher_text(d->cipher_list);
 	struct context *x;
 	SSL_CTX *ctx;
 

@@ -39,7 +39,6 @@ struct str tls_client_warning(const struct tls_client *c);
 struct tls_demand {
 	tls_versions versions;  /* of policy_decision; above a hole OpenSSL offers nothing */
 	struct str cipher_list; /* OpenSSL list for TLS 1.2 and below */
-	struct str exclusions;  /* tokens with ":" between, each becomes ":!token" */
 	struct str sni;         /* "" : none sent */
 	/* Files of certificates and public keys that are trusted instead of the CAs; read anew for
 	 * each session. */

@@ -159,8 +159,7 @@ static UNUSED struct str file_of_certs(const struct made *a, const struct made *
 
 static UNUSED const struct tls_demand any_demand = {
 	.versions = TLS_VERSIONS_ALL,
-	.cipher_list = STR_INIT("aNULL:-aNULL:HIGH:MEDIUM:@STRENGTH"),
-	.exclusions = STR_INIT("eNULL"),
+	.cipher_list = STR_INIT("aNULL:-aNULL:HIGH:MEDIUM:@STRENGTH:!eNULL"),
 };
 
 static UNUSED struct tls_client *client_of(struct tls_client_options o)

@@ -118,6 +118,17 @@ def test_best_preference_first(hopseal, sink):
     assert len(s1.messages) == 1 and s2.sessions == []
 
 
+def test_a_recipient_given_twice_is_one(hopseal, sink):
+    s = sink(zones.MX1)
+    result = hopseal.send("bob@two.example", "<BOB@Two.Example>", "eve@two.example")
+    assert result.code == 0, result
+    assert [r["recipient"] for r in result.json["recipients"]] == [
+        "bob@two.example",
+        "eve@two.example",
+    ]
+    assert len(s.messages) == 1 and len(s.messages[0].recipients) == 2
+
+
 def test_next_host_when_the_first_refuses_the_connection(hopseal, sink):
     s = sink(zones.MX2)
     result = hopseal.send("bob@deadfirst.example")
