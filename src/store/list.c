@@ -16,18 +16,20 @@ static uint64_t id_from_ms(int64_t ms)
 	return ms <= 0 ? 0 : (uint64_t)ms * 1000 << 8;
 }
 
+/* The first bound is raised as the list goes on: it is the one that the index is entered by. */
 static void
 bind_piece(struct sql_statement *st, const struct store_filter *f, const struct place *at)
 {
+	uint64_t from = f->message ? f->message : id_from_ms(f->arrived_from_ms);
 	uint64_t before = id_from_ms(f->arrived_before_ms);
+	uint64_t last = f->message ? f->message : before ? before - 1 : INT64_MAX;
 
+	if (!f->destination && from < at->message)
+		from = at->message;
 	sql_bind_int(st, 1, (int64_t)at->message);
 	sql_bind_int(st, 2, at->index);
-	sql_bind_int(st, 3, (int64_t)(f->message ? f->message : id_from_ms(f->arrived_from_ms)));
-	sql_bind_int(st, 4,
-		     f->message ? (int64_t)f->message
-		     : before   ? (int64_t)before - 1
-				: INT64_MAX);
+	sql_bind_int(st, 3, (int64_t)from);
+	sql_bind_int(st, 4, (int64_t)last);
 	sql_bind_int(st, 5, LIST_PIECE);
 	if (!f->destination)
 		return;

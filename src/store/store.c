@@ -37,6 +37,8 @@ static void start_threads(struct store *s)
 	CHECK(pthread_create(&s->writing, NULL, store_write, s) == 0);
 	CHECK(pthread_create(&s->syncing, NULL, store_sync, s) == 0);
 	CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+	(void)pthread_setname_np(s->writing, "store-write");
+	(void)pthread_setname_np(s->syncing, "store-sync");
 }
 
 static void store_free(struct store *s)

@@ -152,7 +152,7 @@ uint64_t store_client_id(struct store_client *c);
 
 enum store_fault {
 	STORE_DONE,
-	STORE_FULL,    /* the disk or the quota; goes on when there is room again */
+	STORE_FULL,    /* the disk; goes on when there is room again */
 	STORE_IO,      /* reading, writing or synchronising failed */
 	STORE_BUSY,    /* somebody else holds the database's lock */
 	STORE_DAMAGED, /* the database is not what it was */

@@ -1,0 +1,275 @@
+#include "store/store_test.h"
+
+static const struct str one = STR_INIT("smtp:one.example"), two = STR_INIT("smtp:two.example");
+
+static uint64_t put(struct rig *r, struct str to, int64_t arrived_ms)
+{
+	return rig_accept_at(r, arrived_ms, &to, 1, STR("x"), STORE_ACCEPT_QUEUED);
+}
+
+static void defer(struct rig *r, uint64_t id, uint32_t index, int64_t due_ms, struct str reason)
+{
+	const struct store_rcpt_record rcpt = {
+		.index = index,
+		.verdict = STORE_RETRY_AT,
+		.due_ms = due_ms,
+		.outcome = { .kind = OUTCOME_DEFERRED, .reason = reason },
+	};
+
+	store_record(r->client,
+		     &(struct store_record){ .message = id, .rcpts = &rcpt, .n_rcpts = 1 },
+		     rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+}
+
+/* ---- destinations ---- */
+
+struct seen {
+	char text[400];
+};
+
+static void see_destination(void *arg, const struct store_destination *d)
+{
+	struct seen *s = arg;
+	size_t n = strlen(s->text);
+
+	(void)snprintf(s->text + n, sizeof(s->text) - n, STR_FMT " %d/%d/%d at %d\n",
+		       STR_ARG(d->name), (int)d->n_queued, (int)d->n_held, (int)d->n_finished,
+		       (int)d->due_ms);
+}
+
+TEST(destinations_are_counted)
+{
+	struct rig *r = rig_new(1000);
+	const struct str three[] = { one, two, one };
+	struct seen s = { "" };
+	struct error e = { 0 };
+
+	ok(store_destinations(rig_reader(r), see_destination, &s, &e) && !s.text[0], "none");
+	(void)rig_accept_at(r, 3000, three, 3, STR("x"), STORE_ACCEPT_QUEUED);
+	(void)rig_accept_at(r, 2000, three, 2, STR("x"), STORE_ACCEPT_HELD);
+	uint64_t id = put(r, one, 1000);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	defer(r, id, 0, 9000, STR("later"));
+	ok(store_destinations(rig_reader(r), see_destination, &s, &e), e.text);
+	ok_str(str_of(s.text),
+	       STR("smtp:one.example 3/1/0 at 3000\nsmtp:two.example 1/1/0 at 3000\n"),
+	       "by state, the earliest of the queued ones");
+	rig_free(r);
+}
+
+/* ---- due ---- */
+
+static struct store_due
+due(struct rig *r, struct str to, int64_t now_ms, const struct store_due_place *after, size_t limit)
+{
+	struct store_due d;
+	struct error e = { 0 };
+
+	ok(store_due(rig_reader(r), r->arena, to, now_ms, after, limit, &d, &e), e.text);
+	return d;
+}
+
+TEST(due_ones_by_time_and_message)
+{
+	struct rig *r = rig_new(1000);
+	const struct str many[] = { one, two, one, one };
+	const struct store_due_place start = { 0 };
+	uint64_t late = put(r, one, 5000), early = put(r, one, 1000);
+	uint64_t several = rig_accept_at(r, 2000, many, 4, STR("x"), STORE_ACCEPT_QUEUED);
+	uint64_t held = rig_accept_at(r, 1, &one, 1, STR("x"), STORE_ACCEPT_HELD);
+
+	ok(rig_wait(r) == STORE_DONE && held, r->text);
+	struct store_due d = due(r, one, 4999, &start, 100);
+	ok(d.n == 2 && d.n_rcpts == 4, "two messages are due, none that is held");
+	ok(d.messages[0].id == early && d.messages[1].id == several, "the longest due first");
+	ok(d.messages[1].n_rcpts == 3 && d.messages[1].rcpts[1].index == 2, "grouped");
+	ok_str(d.messages[1].sender, STR("s@example"), "with the envelope");
+	ok_str(d.messages[1].rcpts[2].address, STR("r3@example"), "address");
+	ok(due(r, one, 4999, &d.next, 100).n == 0, "and no more");
+	ok(due(r, one, 5000, &d.next, 100).messages[0].id == late, "until its time has come");
+	ok(due(r, STR("smtp:nobody"), 5000, &start, 10).n == 0, "an unknown destination");
+
+	struct store_due_place at = start;
+	uint64_t order = 0;
+	for (int i = 0; i < 5; i++) {
+		d = due(r, one, 9000, &at, 1);
+		ok(d.n == 1 && d.n_rcpts == 1, "one at a time");
+		order = order * 10 + (d.messages->id == several ? d.messages->rcpts->index + 1
+				      : d.messages->id == early ? 8
+								: 9);
+		at = d.next;
+	}
+	ok(order == 81349 && due(r, one, 9000, &at, 1).n == 0, "a message may come in parts");
+	ok(due(r, one, 9000, &start, 3).n == 2, "a limit in the midst of a message");
+	rig_free(r);
+}
+
+/* ---- list ---- */
+
+struct listed {
+	size_t n, max;
+	uint64_t last;
+	uint32_t index;
+	bool is_in_order;
+};
+
+static enum store_go_on see_listed(void *arg, const struct store_message *m)
+{
+	struct listed *l = arg;
+
+	ok(m->n_rcpts == 1 && m->sender.n > 0, "a recipient with its message");
+	if (m->id < l->last || (m->id == l->last && l->n > 0 && m->rcpts->index <= l->index))
+		l->is_in_order = false;
+	l->last = m->id;
+	l->index = m->rcpts->index;
+	return ++l->n == l->max ? STORE_STOP : STORE_GO_ON;
+}
+
+static size_t list(struct rig *r, const struct store_filter *f, size_t max)
+{
+	struct listed l = { .max = max, .is_in_order = true };
+	struct error e = { 0 };
+
+	ok(store_list(rig_reader(r), f, see_listed, &l, &e), e.text);
+	ok(l.is_in_order || f->destination, "by message and index");
+	return l.n;
+}
+
+TEST(lists_are_filtered)
+{
+	struct rig *r = rig_new(1000);
+	const struct str pair[] = { one, two };
+	const struct str other = STR("S@EXAMPLE"), nobody = STR("nobody");
+	uint64_t first = 0, middle = 0;
+
+	for (int i = 0; i < 700; i++) {
+		uint64_t id = rig_accept_at(r, 1000, pair, 2, STR("x"), STORE_ACCEPT_QUEUED);
+		first = first ? first : id;
+		middle = i == 350 ? id : middle;
+	}
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	defer(r, middle, 1, 9000, STR("the certificate has expired"));
+	ok(list(r, &(struct store_filter){ 0 }, 0) == 1400, "all, in several pieces");
+	ok(list(r, &(struct store_filter){ 0 }, 7) == 7, "until it is enough");
+	ok(list(r, &(struct store_filter){ .destination = &two }, 0) == 700, "destination");
+	ok(list(r, &(struct store_filter){ .destination = &nobody }, 0) == 0, "unknown");
+	ok(list(r, &(struct store_filter){ .sender = &other }, 0) == 1400, "sender, in any case");
+	ok(list(r, &(struct store_filter){ .sender = &nobody }, 0) == 0, "another sender");
+	ok(list(r, &(struct store_filter){ .reason = STR("expired") }, 0) == 1, "reason");
+	ok(list(r, &(struct store_filter){ .message = middle }, 0) == 2, "message");
+	ok(list(r, &(struct store_filter){ .message = middle, .destination = &one }, 0) == 1,
+	   "message and destination");
+	ok(list(r, &(struct store_filter){ .states = 1u << STORE_HELD }, 0) == 0, "state");
+	ok(list(r, &(struct store_filter){ .arrived_from_ms = store_id_ms(first) }, 0) == 1400,
+	   "from");
+	ok(list(r, &(struct store_filter){ .arrived_before_ms = store_id_ms(first) }, 0) == 0,
+	   "before");
+	rig_free(r);
+}
+
+/* ---- what operators do ---- */
+
+static uint64_t change(struct rig *r, enum store_change what, struct store_selection which)
+{
+	store_change(r->client, what, &which, 5000, rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	return r->changed;
+}
+
+static void states(struct rig *r, uint64_t id, const char *want, const char *rule)
+{
+	static const char names[] = "qhf";
+	const struct store_message *m = rig_read(r, id);
+	char got[16] = "";
+
+	for (size_t i = 0; m && i < m->n_rcpts; i++)
+		got[i] = names[m->rcpts[i].state];
+	ok_str(str_of(got), str_of(want), rule);
+}
+
+TEST(changes_of_a_message_and_a_recipient)
+{
+	struct rig *r = rig_new(1000);
+	const struct str pair[] = { one, two };
+	uint64_t id = rig_accept_at(r, 1000, pair, 2, STR("x"), STORE_ACCEPT_QUEUED);
+	uint64_t other = rig_accept_at(r, 1000, pair, 2, STR("x"), STORE_ACCEPT_QUEUED);
+	const struct store_selection message = { .reach = STORE_OF_MESSAGE, .message = id };
+	const struct store_selection second = { .reach = STORE_OF_RECIPIENT,
+						.message = id,
+						.index = 1 };
+
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	ok(change(r, STORE_HOLD, second) == 1, "one");
+	states(r, id, "qh", "hold");
+	ok(change(r, STORE_HOLD, message) == 1, "only the one that was not held");
+	states(r, id, "hh", "hold all of it");
+	defer(r, id, 0, 9000, STR("it was on its way when it was held"));
+	states(r, id, "hh", "held still");
+	ok(change(r, STORE_RETRY, message) == 0, "held ones are not retried");
+	ok(change(r, STORE_RELEASE, message) == 2, "release");
+	states(r, id, "qq", "released");
+	ok(rig_read(r, id)->rcpts[0].due_ms == 5000, "and due");
+	defer(r, id, 0, 9000, STR("later"));
+	ok(change(r, STORE_RETRY, message) == 1, "those that are due already need nothing");
+	ok(rig_read(r, id)->rcpts[0].due_ms == 5000, "due");
+	ok(change(r, STORE_HOLD, second) == 1 && change(r, STORE_REQUEUE, message) == 2, "requeue");
+	ok_str(rig_read(r, id)->rcpts[1].destination, STR(""), "to be routed");
+	states(r, id, "qq", "and not held");
+	ok(change(r, STORE_REQUEUE, message) == 0, "once is enough");
+	ok(change(r, STORE_DELETE, second) == 1 && rig_read(r, id)->n_rcpts == 1, "delete one");
+	ok(change(r, STORE_DELETE, message) == 1 && !rig_read(r, id), "delete the rest");
+	states(r, other, "qq", "the other message is as it was");
+	ok(change(r, STORE_DELETE, message) == 0, "nothing left to do");
+	rig_free(r);
+}
+
+static int64_t rows(struct rig *r, const char *where)
+{
+	struct error e = { 0 };
+	char text[200];
+	int64_t n;
+
+	(void)snprintf(text, sizeof(text), "SELECT count(*) FROM %s", where);
+	ok(sql_get_int(rig_reader(r)->db, str_of(text), &n, &e), e.text);
+	return n;
+}
+
+TEST(changes_of_many_are_done_in_pieces)
+{
+	struct rig *r = rig_new(1000);
+	const struct store_selection of_one = { .reach = STORE_OF_DESTINATION, .destination = one };
+	const struct store_selection unrouted = { .reach = STORE_OF_DESTINATION,
+						  .destination = STR("") };
+	const struct store_selection all = { .reach = STORE_ALL };
+
+	for (int i = 0; i < 1800; i++)
+		(void)put(r, i % 3 ? one : two, 9000);
+	for (int i = 0; i < 900; i++)
+		(void)put(r, STR_NONE, 9000);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+
+	ok(change(r, STORE_HOLD, of_one) == 1200, "hold");
+	ok(rows(r, "recipient WHERE state = 1") == 1200, "held");
+	ok(change(r, STORE_RELEASE, all) == 1200, "release all that is held");
+	ok(change(r, STORE_RETRY, all) == 1500, "retry what is not due");
+	ok(rows(r, "recipient WHERE state = 0 AND due = 5000") == 2700, "all are due");
+	ok(change(r, STORE_REQUEUE, of_one) == 1200, "requeue");
+	ok(change(r, STORE_REQUEUE, unrouted) == 0, "those are where they shall be");
+	ok(change(r, STORE_REQUEUE, all) == 600, "the others");
+	ok(rows(r, "recipient AS r JOIN destination AS d ON r.destination = d.id "
+		   "WHERE d.name = ''") == 2700,
+	   "all are to be routed");
+
+	store_change(r->client, STORE_DELETE, &all, 5000, rig_done, r);
+	uint64_t meanwhile = rig_accept_at(r, 9000, &one, 1, STR("x"), STORE_ACCEPT_QUEUED);
+	size_t before = r->n_done;
+	ok(rig_wait(r) == STORE_DONE && r->n_done == before + 2, "others come between the pieces");
+	ok(rows(r, "message") == 0 || rig_read(r, meanwhile), "nothing else is left");
+	ok(rows(r, "recipient") == rows(r, "message") && rows(r, "content") == rows(r, "message"),
+	   "and no part of a message");
+	rig_free(r);
+}
+
+TEST_MAIN(RUN(destinations_are_counted), RUN(due_ones_by_time_and_message), RUN(lists_are_filtered),
+	  RUN(changes_of_a_message_and_a_recipient), RUN(changes_of_many_are_done_in_pieces))

@@ -1,0 +1,262 @@
+/* A disk that fails. SQLite and the store find the system calls below before the C library's. */
+
+#include "store/store_test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#define SEEN __attribute__((visibility("default")))
+
+/* Counts down with each call of its kind; at 0 it fails once, below it does nothing. */
+struct trap {
+	int left, error;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct trap on_write, on_sync;
+static unsigned n_writes, n_syncs; /* so far */
+static bool is_dirty;              /* written to since the last sync */
+
+static void trap_set(struct trap *t, int left, int error)
+{
+	pthread_mutex_lock(&mutex);
+	*t = (struct trap){ left, error };
+	pthread_mutex_unlock(&mutex);
+}
+
+/* The error, or 0. */
+static int trap_spring(struct trap *t)
+{
+	return t->left > 0 && --t->left == 0 ? t->error : 0;
+}
+
+SEEN ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
+{
+	pthread_mutex_lock(&mutex);
+	int error = trap_spring(&on_write);
+	n_writes++;
+	is_dirty = true;
+	pthread_mutex_unlock(&mutex);
+	if (error == 0)
+		return syscall(SYS_pwrite64, fd, p, n, at);
+	errno = error;
+	return -1;
+}
+
+SEEN int fdatasync(int fd)
+{
+	pthread_mutex_lock(&mutex);
+	int error = trap_spring(&on_sync);
+	n_syncs++;
+	is_dirty = false;
+	pthread_mutex_unlock(&mutex);
+	if (error == 0)
+		return (int)syscall(SYS_fdatasync, fd);
+	errno = error;
+	return -1;
+}
+
+static const struct str one = STR_INIT("smtp:one.example");
+
+static bool look(bool *what)
+{
+	pthread_mutex_lock(&mutex);
+	bool is = *what;
+	pthread_mutex_unlock(&mutex);
+	return is;
+}
+
+static void accepted(void *arg, const struct store_result *result)
+{
+	ok(!look(&is_dirty), "what was written is on the disk when it is acknowledged");
+	rig_done(arg, result);
+}
+
+TEST(nothing_is_acknowledged_before_it_is_durable)
+{
+	struct rig *r = rig_new(1000);
+
+	for (int i = 0; i < 20; i++) {
+		uint64_t id = store_client_id(r->client);
+		struct store_message m = rig_message(r, id, 1000, &one, 1);
+		struct store_content *c = rig_content(r, id, STR("x"));
+		pthread_mutex_lock(&mutex);
+		unsigned before = n_syncs;
+		pthread_mutex_unlock(&mutex);
+		store_accept(r->client, &m, c, STORE_ACCEPT_QUEUED, accepted, r);
+		ok(rig_wait(r) == STORE_DONE, r->text);
+		ok(n_syncs > before, "and this is how the test knows that it sees the calls");
+		store_content_unref(c);
+	}
+	rig_free(r);
+}
+
+static enum store_fault try_one(struct rig *r, struct str text, uint64_t *id)
+{
+	*id = rig_accept_at(r, 1000, &one, 1, text, STORE_ACCEPT_QUEUED);
+	return rig_wait(r);
+}
+
+static const struct {
+	const char *rule;
+	struct trap *trap;
+	int error;
+	enum store_fault fault;
+} troubles[] = {
+	{ "a full disk", &on_write, ENOSPC, STORE_FULL },
+	{ "a quota", &on_write, EDQUOT, STORE_IO },
+	{ "a write that fails", &on_write, EIO, STORE_IO },
+	{ "a sync that fails", &on_sync, EIO, STORE_IO },
+};
+
+/* Each system call of an accept fails in its turn. */
+TEST(a_disk_that_fails_once)
+{
+	FOR_EACH(c, troubles) {
+		struct rig *r = rig_new(1000);
+		uint64_t kept = rig_accept(r, one, STR("kept")), id = 0, last;
+		enum store_fault fault;
+		int turn = 1;
+
+		for (;; turn++) {
+			trap_set(c->trap, turn, c->error);
+			fault = try_one(r, STR("y"), &id);
+			if (fault == STORE_DONE)
+				break;
+			ok(fault == c->fault && r->text[0], c->rule);
+			ok(!rig_read(r, id) && !rig_text(r, id).p, "nothing of it is there");
+			ok(rig_read(r, kept) != NULL, "what was there is there still");
+			ok(try_one(r, STR("z"), &last) == STORE_DONE, "and the store goes on");
+			kept = last;
+		}
+		trap_set(c->trap, 0, 0);
+		ok(turn > 1, "some call did fail");
+		rig_reopen(r);
+		ok(rig_read(r, id) && rig_read(r, kept), "all acknowledged ones are there");
+		struct store_space s;
+		ok(store_space(r->store, &s, NULL) && s.messages == (uint64_t)turn + 1, "no other");
+		rig_free(r);
+	}
+}
+
+TEST(a_group_fails_whole)
+{
+	struct rig *r = rig_new(1000);
+	uint64_t ids[50];
+	size_t n_there = 0;
+
+	(void)rig_accept(r, one, STR("x"));
+	trap_set(&on_sync, 2, EIO);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		ids[i] = rig_accept_at(r, 1000, &one, 1, STR("x"), STORE_ACCEPT_QUEUED);
+	(void)rig_wait(r);
+	trap_set(&on_sync, 0, 0);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		n_there += rig_read(r, ids[i]) != NULL;
+	struct store_space s;
+	ok(store_space(r->store, &s, NULL) && s.messages == 1 + n_there, "counted as committed");
+	rig_free(r);
+}
+
+TEST(a_content_file_that_cannot_be_synchronised)
+{
+	struct rig *r = rig_new(0);
+	uint64_t id, other;
+
+	(void)rig_accept(r, one, STR("x"));
+	trap_set(&on_sync, 1, EIO);
+	ok(try_one(r, STR("large"), &id) == STORE_IO, "the file's own sync comes first");
+	ok(!rig_read(r, id) && !rig_has_file(r, id), "neither row nor file");
+	ok(try_one(r, STR("large"), &other) == STORE_DONE, r->text);
+	ok_str(rig_text(r, other), STR("large"), "the next one is whole");
+	rig_free(r);
+}
+
+/* Long enough for the log to be copied again and again, with failures anywhere. */
+TEST(failures_while_the_log_is_copied)
+{
+	static char text[900000];
+	struct rig *r = rig_new(sizeof(text));
+	uint64_t ids[60];
+	bool is_there[60];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i % 251);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		text[7] = (char)i;
+		if (i % 3 == 1)
+			trap_set(&on_write, 200 + (int)i * 13, i % 2 ? EIO : ENOSPC);
+		if (i % 3 == 2)
+			trap_set(&on_sync, 1 + (int)i / 3 % 4, EIO);
+		is_there[i] = try_one(r, str_span(text, sizeof(text)), &ids[i]) == STORE_DONE;
+		n += is_there[i];
+	}
+	trap_set(&on_write, 0, 0);
+	trap_set(&on_sync, 0, 0);
+	ok(n > 10 && n < ARRAY_LEN(ids), "some failed and some did not");
+	rig_reopen(r);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		arena_reset(r->arena);
+		text[7] = (char)i;
+		struct str want = is_there[i] ? str_span(text, sizeof(text)) : STR_NONE;
+		ok_str(rig_text(r, ids[i]), want, "whole or not at all");
+	}
+	rig_free(r);
+}
+
+TEST(a_full_database_has_room_again_when_mail_leaves)
+{
+	static char text[4000];
+	struct rig *r = rig_new(sizeof(text));
+	uint64_t ids[200], id = 0;
+	size_t n = 0;
+
+	rig_close_store(r);
+	r->options.pages_max = 120;
+	rig_open_store(r);
+	while (n < ARRAY_LEN(ids) &&
+	       try_one(r, str_span(text, sizeof(text)), &ids[n]) == STORE_DONE)
+		n++;
+	ok(n > 20 && n < ARRAY_LEN(ids) && r->fault == STORE_FULL, r->text);
+	ok(try_one(r, str_span(text, sizeof(text)), &id) == STORE_FULL, "still full");
+	store_change(r->client, STORE_DELETE,
+		     &(struct store_selection){ .reach = STORE_OF_MESSAGE, .message = ids[0] }, 0,
+		     rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, "mail can leave a full disk");
+	ok(try_one(r, str_span(text, sizeof(text)), &id) == STORE_DONE, "and makes room");
+	rig_free(r);
+}
+
+TEST(a_damaged_database_says_so)
+{
+	static char text[3000];
+	struct rig *r = rig_new(sizeof(text));
+	char path[STORE_PATH_MAX], garbage[4096];
+	struct error e = { 0 };
+	size_t at;
+
+	for (int i = 0; i < 40; i++)
+		(void)rig_accept_at(r, 1000, &one, 1, str_span(text, sizeof(text)),
+				    STORE_ACCEPT_QUEUED);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	rig_close_store(r);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", r->directory);
+	memset(garbage, 0x5a, sizeof(garbage));
+	FILE *f = fopen(path, "r+");
+	ok(f && fseek(f, 4096, SEEK_SET) == 0, "open");
+	for (int i = 0; i < 20; i++)
+		ok(fwrite(garbage, 1, sizeof(garbage), f) == sizeof(garbage), "write");
+	ok(fclose(f) == 0, "close");
+	ok(!store_open(&r->options, &e) && e.kind == ERROR_DATA, e.text);
+	ok(str_search(error_text(&e), STR("malformed"), &at) &&
+		   str_search(error_text(&e), str_of(path), &at),
+	   e.text);
+	rig_free(r);
+}
+
+TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable), RUN(a_disk_that_fails_once),
+	  RUN(a_group_fails_whole), RUN(a_content_file_that_cannot_be_synchronised),
+	  RUN(failures_while_the_log_is_copied),
+	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(a_damaged_database_says_so))
