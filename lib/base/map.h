@@ -8,7 +8,7 @@
 
 struct map_place {
 	const char *p; /* of the key; NULL: free */
-	uint32_t n, value;
+	uint32_t n, value, hash;
 };
 
 struct map {

@@ -177,9 +177,22 @@ static bool check_identities(const struct check_to *to, const struct conf *conf)
 	return is_good;
 }
 
+/* Whether they can be used at all is for the levels that need them to say. */
+static void check_anchor_files(const struct check_to *to, const struct conf *conf)
+{
+	enum conf_id id = CONF_smtp_tls_trust_anchor_file;
+	struct str files = conf_str(conf, id), path;
+	struct conf_finding f = check_param_finding(conf, id, CONF_ERROR, STR("trust-anchor"));
+
+	while (str_token(&files, STR(", \t\r\n"), &path))
+		check_dates(to, POLICY_LINT_ANCHORS, path, &f);
+}
+
 bool check_files(const struct check_to *to, const struct conf *conf)
 {
 	bool is_ca_good = check_ca_file(to, conf);
+
+	check_anchor_files(to, conf);
 
 	return check_identities(to, conf) && is_ca_good;
 }

@@ -140,6 +140,7 @@ struct twin {
 	const struct check_to *to;
 	struct str param, source; /* of the indexed table */
 	struct table_set *text;   /* NULL: there is none */
+	bool is_told;             /* what is wrong with the text */
 };
 
 /* The text's path, "" for tables that are made from none. */
@@ -165,7 +166,7 @@ static void twin_found(void *arg, const struct table_finding *t)
 	const struct twin *w = arg;
 	struct conf_finding f = check_table_finding(w->to->arena, t);
 
-	if (!str_eq(t->code, STR("duplicate-key")))
+	if (w->is_told || !str_eq(t->code, STR("duplicate-key")))
 		return;
 	f.severity = CONF_WARNING;
 	f.param = w->param;
@@ -212,7 +213,7 @@ static void twin_place(struct twin *w, const struct policy_lint_entry *e, struct
 static void say_findings(const struct check_to *to, const struct check_entries *entries,
 			 struct str param, struct policy_lint_findings found, bool is_utf8)
 {
-	struct twin w = { .to = to, .param = param };
+	struct twin w = { .to = to, .param = param, .is_told = true };
 
 	for (size_t i = 0; i < found.n; i++) {
 		struct conf_finding f = found.v[i].f;
