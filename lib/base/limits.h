@@ -65,6 +65,7 @@
 #define CONF_NEAREST_MAX 4       /* changes between a name and its nearest */
 #define TABLE_FILE_MAX (1024 * 1024 * 1024)
 #define TABLE_VALUE_MAX (1024 * 1024)
+#define TABLE_PGSQL_HOSTS_MAX 64     /* of one table */
 #define TABLE_SQLITE_MS_MAX 1000     /* milliseconds of one query; the loop waits */
 #define TABLE_FINDINGS_MAX 100       /* about one version of a file */
 #define TABLE_NESTING_MAX 32         /* tables in tables */

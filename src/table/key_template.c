@@ -143,6 +143,13 @@ static bool key_fits(const struct key_templates *t, const struct parts *key)
 	       (t->key_labels == 0 || label_at(key->domain, t->key_labels, &label));
 }
 
+bool key_template_fits(const struct key_templates *t, struct str key)
+{
+	struct parts parts = parts_of(key);
+
+	return key.n > 0 && key_fits(t, &parts);
+}
+
 /* ---- expanding ---- */
 
 static struct str part_of(char letter, const struct parts *key, const struct parts *value)
@@ -194,7 +201,7 @@ enum key_expansion key_template_query(const struct key_templates *t, struct str 
 {
 	struct parts parts = parts_of(key);
 
-	if (key.n == 0 || !key_fits(t, &parts))
+	if (!key_template_fits(t, key))
 		return KEY_SKIPPED;
 	return expand(t->query, &parts, &parts, quote, out) ? KEY_EXPANDED : KEY_FAILED;
 }

@@ -36,6 +36,9 @@ struct key_quote {
 	void *arg;
 };
 
+/* False: the key lacks a part, and is not found. */
+bool key_template_fits(const struct key_templates *t, struct str key);
+
 enum key_expansion { KEY_EXPANDED, KEY_SKIPPED, KEY_FAILED };
 
 /* Appends the query for `key`. FAILED: the limit of `out`, or what `quote` said. */

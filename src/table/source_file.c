@@ -138,11 +138,11 @@ static bool has_secret(const struct source_file *s)
 	return false;
 }
 
-static void check_mode(const struct source_file *s)
+void source_file_is_secret(const struct source_file *s)
 {
 	struct stat st;
 
-	if (!has_secret(s) || stat(s->file.p, &st) != 0 || (st.st_mode & S_IROTH) == 0)
+	if (s->file.n == 0 || stat(s->file.p, &st) != 0 || (st.st_mode & S_IROTH) == 0)
 		return;
 	tell(s, 0,
 	     (struct table_finding){
@@ -163,7 +163,8 @@ static bool read_file(struct source_file *s, struct error *e)
 		is_read = error_set(e, ERROR_DATA, "a NUL octet: this is no text file");
 	if (is_read) {
 		source_file_read(s, arena_str(s->arena, buf_str(&text)));
-		check_mode(s);
+		if (has_secret(s))
+			source_file_is_secret(s);
 	} else {
 		error_prefix(e, STR_FMT, STR_ARG(s->file));
 	}

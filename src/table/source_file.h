@@ -45,6 +45,9 @@ struct str source_file_get_or(const struct source_file *s, struct str name, stru
 MUST_USE bool source_file_get_int(const struct source_file *s, struct str name, uint64_t preset,
 				  uint64_t least, uint64_t *out, struct error *e);
 
+/* A value holds a password, beside those whose names say so: told when everybody can read it. */
+void source_file_is_secret(const struct source_file *s);
+
 /* Tells a finding, with file and line of that parameter. */
 void source_file_say(const struct source_file *s, struct str name, struct table_finding f);
 

@@ -48,6 +48,12 @@ class Folder:
         argv = [str(program()), "query", "-c", str(self.dir), str(spec), "-"]
         return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
+    def ask(self, child, key):
+        """One key, which is there, of such a process. "" when it ended."""
+        child.stdin.write(f"{key}\n")
+        child.stdin.flush()
+        return child.stdout.readline().rstrip("\n").partition("\t")[2]
+
     def postmap(self, *argv, **kwargs):
         return self._run([POSTMAP, "-c", self.dir, *argv], **kwargs)
 
@@ -66,6 +72,16 @@ class Folder:
         assert ours.stdout == theirs.stdout, (spec, key, ours, theirs)
         assert ours.returncode in (0, 1), ours
         return ours.stdout.removesuffix("\n") if ours.returncode == 0 else None
+
+    def agree_on_all(self, spec, keys):
+        """The same for many keys at a time: the values of those that are found."""
+        lines = "".join(f"{key}\n" for key in keys)
+        ours = self.hopseal("query", spec, "-", input=lines)
+        theirs = self.postmap("-q", "-", spec, input=lines)
+        assert ours.returncode == theirs.returncode, (spec, ours, theirs)
+        assert ours.stdout == theirs.stdout, (spec, ours, theirs)
+        assert ours.returncode in (0, 1), ours
+        return dict(line.split("\t", 1) for line in ours.stdout.splitlines())
 
 
 def needs_postmap(kind):
