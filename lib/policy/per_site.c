@@ -1,28 +1,26 @@
 /* smtp_tls_per_site: two exact questions, next-hop and host, and the stronger answer counts. */
 
 #include "policy/decide.h"
+#include "policy/per_site.h"
 
 static const struct str table = STR_INIT("smtp_tls_per_site");
-
-/* In the order in which they outdo each other. */
-enum keyword { NO_ENTRY, MAY, NONE, MUST_NOPEERMATCH, MUST };
 
 static const struct {
 	struct str name;
 	enum tls_level level;
 } keywords[] = {
-	[NO_ENTRY] = { STR_INIT("no entry"), TLS_LEVEL_INVALID },
-	[MAY] = { STR_INIT("MAY"), TLS_LEVEL_MAY },
-	[NONE] = { STR_INIT("NONE"), TLS_LEVEL_NONE },
-	[MUST_NOPEERMATCH] = { STR_INIT("MUST_NOPEERMATCH"), TLS_LEVEL_ENCRYPT },
-	[MUST] = { STR_INIT("MUST"), TLS_LEVEL_VERIFY },
+	[POLICY_NO_ENTRY] = { STR_INIT("no entry"), TLS_LEVEL_INVALID },
+	[POLICY_MAY] = { STR_INIT("MAY"), TLS_LEVEL_MAY },
+	[POLICY_NONE] = { STR_INIT("NONE"), TLS_LEVEL_NONE },
+	[POLICY_MUST_NOPEERMATCH] = { STR_INIT("MUST_NOPEERMATCH"), TLS_LEVEL_ENCRYPT },
+	[POLICY_MUST] = { STR_INIT("MUST"), TLS_LEVEL_VERIFY },
 };
 
-static bool keyword_parse(struct str text, enum keyword *out)
+static bool keyword_parse(struct str text, enum policy_keyword *out)
 {
-	for (size_t i = MAY; i < ARRAY_LEN(keywords); i++) {
+	for (size_t i = POLICY_MAY; i < ARRAY_LEN(keywords); i++) {
 		if (str_ieq_ascii(text, keywords[i].name)) {
-			*out = (enum keyword)i;
+			*out = (enum policy_keyword)i;
 			return true;
 		}
 	}
@@ -32,22 +30,30 @@ static bool keyword_parse(struct str text, enum keyword *out)
 /* One of the two questions. */
 struct lookup {
 	struct policy_lookup q; /* answer NULL: not asked */
-	enum keyword result;
+	enum policy_keyword result;
 	size_t step; /* its index in the trace */
 };
 
 /* An entry without text is a broken table, not a keyword that nobody knows. */
-static bool is_error(const struct answer *answer)
+enum policy_keyword_answer policy_keyword_of(const struct answer *answer, enum policy_keyword *out)
 {
-	return answer->status == ANSWER_FAILED ||
-	       (answer->status == ANSWER_FOUND && str_trim(answer->value).n == 0);
+	*out = POLICY_NO_ENTRY;
+	if (answer->status == ANSWER_FAILED ||
+	    (answer->status == ANSWER_FOUND && !str_trim(answer->value).n))
+		return POLICY_KEYWORD_FAILED;
+	if (answer->status == ANSWER_FOUND && !keyword_parse(answer->value, out))
+		return POLICY_KEYWORD_UNKNOWN;
+	return POLICY_KEYWORD;
 }
 
-static bool is_unknown(struct lookup *l)
+enum tls_level policy_keyword_level(enum policy_keyword k)
 {
-	const struct answer *answer = l->q.answer;
+	return keywords[k].level;
+}
 
-	return answer->status == ANSWER_FOUND && !keyword_parse(answer->value, &l->result);
+struct str policy_keyword_name(enum policy_keyword k)
+{
+	return keywords[k].name;
 }
 
 /* A failed lookup is not an absent entry, nor is a keyword that we do not know: the level that
@@ -81,12 +87,16 @@ static bool take_answer(struct policy_work *w, struct lookup *l)
 {
 	l->step = w->trace.n;
 	policy_trace_lookup(&w->trace, &l->q);
-	if (is_error(l->q.answer))
-		fail_lookup(w, l);
-	else if (is_unknown(l))
-		fail_keyword(w, l);
-	else
+	switch (policy_keyword_of(l->q.answer, &l->result)) {
+	case POLICY_KEYWORD:
 		return true;
+	case POLICY_KEYWORD_UNKNOWN:
+		fail_keyword(w, l);
+		break;
+	case POLICY_KEYWORD_FAILED:
+		fail_lookup(w, l);
+		break;
+	}
 	return false;
 }
 
@@ -103,7 +113,7 @@ static void trace_combined(struct policy_work *w, const struct lookup *nexthop,
 	struct str name = keywords[winner->result].name;
 	struct str level = tls_level_name(keywords[winner->result].level);
 
-	if (nexthop->result == NO_ENTRY || host->result == NO_ENTRY)
+	if (nexthop->result == POLICY_NO_ENTRY || host->result == POLICY_NO_ENTRY)
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-combined"),
 				 STR("the %'s % means level %"), winner->q.what, name, level);
 	else if (nexthop->result == host->result)
@@ -122,7 +132,7 @@ static void against_global(struct policy_work *w, const struct lookup *winner)
 	enum tls_level global = w->cfg->global, level = keywords[winner->result].level;
 	struct str global_name = tls_level_name(global), name = tls_level_name(level);
 
-	if (winner->result == MAY && global > TLS_LEVEL_MAY) {
+	if (winner->result == POLICY_MAY && global > TLS_LEVEL_MAY) {
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-may-yields"),
 				 STR("MAY never lowers the global level: % stays"), global_name);
 		take(w, global, w->global_step);
@@ -143,7 +153,7 @@ static void combine(struct policy_work *w, const struct lookup *nexthop, const s
 {
 	const struct lookup *winner = host->result > nexthop->result ? host : nexthop;
 
-	if (winner->result == NO_ENTRY) {
+	if (winner->result == POLICY_NO_ENTRY) {
 		policy_trace_add(&w->trace, TRACE_RULE, STR("per-site-no-entry"),
 				 STR("no entry: the global level % counts"),
 				 tls_level_name(w->cfg->global));
@@ -164,11 +174,12 @@ enum policy_source policy_per_site(struct policy_work *w)
 				      .what = STR("host"),
 				      .table = table,
 				      .key = w->subject->host } };
-	bool is_same = str_ieq_ascii(nexthop.q.key, host.q.key);
+	bool is_same = str_ieq_ascii(nexthop.q.key, host.q.key), is_good;
 
 	if (!find(w, &nexthop))
 		return SOURCE_ASK;
-	if (!is_same && !is_error(nexthop.q.answer) && !is_unknown(&nexthop) && !find(w, &host))
+	is_good = policy_keyword_of(nexthop.q.answer, &nexthop.result) == POLICY_KEYWORD;
+	if (!is_same && is_good && !find(w, &host))
 		return SOURCE_ASK;
 	policy_trace_global(w);
 	if (!take_answer(w, &nexthop))
