@@ -6,7 +6,7 @@
 struct comparison {
 	const struct conf *conf[2];
 	const struct policy_decision *d[2];
-	struct str nexthop;
+	struct str nexthop[2];
 	uint32_t aspects;
 	bool is_up, is_down, is_odd;
 };
@@ -211,7 +211,8 @@ static bool trusts_dns(const struct policy_decision *d, struct str nexthop)
 static enum verdict compare_names(const struct comparison *c)
 {
 	const struct policy_decision *a = c->d[0], *b = c->d[1];
-	bool is_free_before = trusts_dns(a, c->nexthop), is_free_after = trusts_dns(b, c->nexthop);
+	bool is_free_before = trusts_dns(a, c->nexthop[0]);
+	bool is_free_after = trusts_dns(b, c->nexthop[1]);
 
 	if (is_free_before != is_free_after)
 		return is_free_before ? UP : DOWN;
@@ -402,12 +403,12 @@ static enum policy_change change_of(const struct comparison *c)
 	return c->aspects ? POLICY_CHANGED : POLICY_UNCHANGED;
 }
 
-struct policy_comparison policy_compare(struct str nexthop, const struct policy_side *before,
-					const struct policy_side *after)
+struct policy_comparison
+policy_compare(const struct policy_side *before, const struct policy_side *after)
 {
 	struct comparison c = { .conf = { before->conf, after->conf },
 				.d = { before->decision, after->decision },
-				.nexthop = nexthop };
+				.nexthop = { before->nexthop, after->nexthop } };
 	bool is_open_before = policy_decision_can_be_met(c.d[0]);
 	bool is_open_after = policy_decision_can_be_met(c.d[1]);
 	enum policy_change change;

@@ -60,15 +60,15 @@ struct policy_comparison {
 	uint32_t aspects; /* 1u << enum policy_aspect: what differs */
 };
 
-/* A decision, and the configuration that made it. */
+/* A decision, the configuration that made it, and for which next-hop. */
 struct policy_side {
 	const struct conf *conf;
 	const struct policy_decision *decision;
+	struct str nexthop;
 };
 
-/* `nexthop` is that of both decisions. */
-struct policy_comparison policy_compare(struct str nexthop, const struct policy_side *before,
-					const struct policy_side *after);
+struct policy_comparison
+policy_compare(const struct policy_side *before, const struct policy_side *after);
 
 /* Mail may go to this host, and there are sessions that satisfy the decision: no error, no refusal,
  * and where TLS is demanded it can start and some certificate is good enough. */

@@ -42,8 +42,9 @@ compare(const char *nexthop, const char *host, const struct side *before, const 
 	struct fixture f[] = { side_new(before), side_new(after) };
 	struct policy_decision d[] = { decide(&f[0], nexthop, host, before->entry),
 				       decide(&f[1], nexthop, host, after->entry) };
-	struct policy_side sides[] = { { f[0].conf, &d[0] }, { f[1].conf, &d[1] } };
-	struct policy_comparison c = policy_compare(str_of(nexthop), &sides[0], &sides[1]);
+	struct policy_side sides[] = { { f[0].conf, &d[0], str_of(nexthop) },
+				       { f[1].conf, &d[1], str_of(nexthop) } };
+	struct policy_comparison c = policy_compare(&sides[0], &sides[1]);
 
 	fixture_free(&f[0]);
 	fixture_free(&f[1]);
@@ -291,11 +292,11 @@ TEST(the_order_has_no_contradictions)
 	}
 	FOR_EACH(a, d) {
 		FOR_EACH(b, d) {
-			const struct policy_side one = { f.conf, a }, two = { f.conf, b };
-			struct policy_comparison there =
-				policy_compare(STR("example.com"), &one, &two);
-			struct policy_comparison back =
-				policy_compare(STR("example.com"), &two, &one);
+			struct str nexthop = STR("example.com");
+			const struct policy_side one = { f.conf, a, nexthop };
+			const struct policy_side two = { f.conf, b, nexthop };
+			struct policy_comparison there = policy_compare(&one, &two);
+			struct policy_comparison back = policy_compare(&two, &one);
 
 			ok(back.change == opposite(there.change), entries[(a - d) / 2].rule);
 			ok(back.aspects == there.aspects, entries[(b - d) / 2].rule);

@@ -110,4 +110,7 @@ struct str policy_lint_mx_question(const struct policy_lint_entry *e,
 bool policy_lint_mx(struct arena *a, const struct policy_lint_entry *e, const struct answer *own,
 		    const struct answer *of_parent, struct conf_finding *f);
 
+/* By the names that operators give to mail servers; a hint, no more. */
+bool policy_lint_looks_like_server(struct str name);
+
 #endif

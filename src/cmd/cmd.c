@@ -180,17 +180,14 @@ static bool read_main_cf(struct arena *a, struct str path, struct str *text, str
 	return is_read;
 }
 
-struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
-				   struct conf_findings *findings, struct error *e)
+struct conf *cmd_configure_text(const struct cmd_sources *s, struct str text, struct arena *a,
+				struct conf_findings *findings, struct error *e)
 {
 	struct conf_source *sources = ARENA_ARRAY(a, s->n_overrides + 1, struct conf_source);
 	struct str path = arena_fmt(a, "%s/main.cf", cmd_config_dir(s));
 	char hostname[DOMAIN_NAME_MAX + 1] = "";
 
-	*findings = (struct conf_findings){ 0 };
-	sources[0].file = path;
-	if (!read_main_cf(a, path, &sources[0].text, e))
-		return NULL;
+	sources[0] = (struct conf_source){ .file = path, .text = text };
 	for (size_t i = 0; i < s->n_overrides; i++)
 		sources[i + 1].text = str_of(s->overrides[i]);
 	if (gethostname(hostname, sizeof(hostname) - 1) != 0)
@@ -204,6 +201,15 @@ struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
 		(void)error_set(e, ERROR_CONFIG, "%s: nothing is done under this configuration",
 				path.p);
 	return c;
+}
+
+struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
+				   struct conf_findings *findings, struct error *e)
+{
+	struct str path = arena_fmt(a, "%s/main.cf", cmd_config_dir(s)), text;
+
+	*findings = (struct conf_findings){ 0 };
+	return read_main_cf(a, path, &text, e) ? cmd_configure_text(s, text, a, findings, e) : NULL;
 }
 
 static const char *const severity_words[] = {

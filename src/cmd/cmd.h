@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 
 int cmd_check(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_send(int argc, char **argv);
@@ -59,5 +60,9 @@ cmd_configure(const struct cmd_sources *s, enum conf_severity least, int *exit_c
 /* The same without printing: for `check`. The file's text lives in the arena. */
 MUST_USE struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
 					    struct conf_findings *findings, struct error *e);
+/* The same of a text that stands for main.cf. */
+MUST_USE struct conf *cmd_configure_text(const struct cmd_sources *s, struct str text,
+					 struct arena *a, struct conf_findings *findings,
+					 struct error *e);
 
 #endif

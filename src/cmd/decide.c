@@ -34,7 +34,8 @@ void cmd_decider_close(struct cmd_decider *d)
 /* ---- answers that are at hand ---- */
 
 struct decide_wait {
-	struct decide_run *run;
+	struct arena *arena;
+	struct net_loop *loop;
 	struct answer answer;
 };
 
@@ -42,26 +43,34 @@ static void table_answered(void *arg, const struct answer *answer)
 {
 	struct decide_wait *w = arg;
 
-	w->answer = answer_copy(w->run->arena, answer);
-	net_loop_stop(w->run->decider->site.deliver.loop);
+	w->answer = answer_copy(w->arena, answer);
+	net_loop_stop(w->loop);
 }
 
 /* At time 0 a table does not look whether its file has changed: all decisions are of one version.
  * For a table that asks a server the loop runs until it has answered. */
-static void answer_from_table(struct decide_run *r, const struct question *q)
+static struct answer ask_table(struct cmd_decider *d, struct arena *a, const struct question *q)
 {
-	struct decide_wait w = { .run = r };
+	struct decide_wait w = { .arena = a, .loop = d->site.deliver.loop };
 	struct table_query query = {
-		.arena = r->arena,
+		.arena = a,
 		.key = q->name,
 		.is_partial = q->is_partial,
 		.answered = table_answered,
 		.arg = &w,
 	};
 
-	if (tables_lookup(r->decider->site.tables, q->table, &query, &w.answer))
-		net_loop_run(r->decider->site.deliver.loop);
-	fact_list_add(r->facts, q, &w.answer);
+	if (tables_lookup(d->site.tables, q->table, &query, &w.answer))
+		net_loop_run(w.loop);
+	return w.answer;
+}
+
+struct answer
+cmd_decider_look(struct cmd_decider *d, struct arena *a, enum conf_id param, struct str key)
+{
+	struct question q = { .kind = QUESTION_TABLE, .table = conf_name(param), .name = key };
+
+	return ask_table(d, a, &q);
 }
 
 static bool answer_at_once(struct decide_run *r, const struct question *q)
@@ -69,7 +78,8 @@ static bool answer_at_once(struct decide_run *r, const struct question *q)
 	const struct answer *known;
 
 	if (q->kind == QUESTION_TABLE) {
-		answer_from_table(r, q);
+		struct answer answer = ask_table(r->decider, r->arena, q);
+		fact_list_add(r->facts, q, &answer);
 		return true;
 	}
 	known = fact_find(fact_list_set(r->decider->anchors), q);

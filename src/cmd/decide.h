@@ -24,6 +24,10 @@ MUST_USE bool cmd_decide(struct cmd_decider *d, struct arena *a, const struct po
 MUST_USE bool cmd_decide_route(struct cmd_decider *d, struct arena *a, struct str address,
 			       struct route *out, struct error *e);
 
+/* What the tables of one parameter say of a key. */
+struct answer
+cmd_decider_look(struct cmd_decider *d, struct arena *a, enum conf_id param, struct str key);
+
 /* A table could not say: the decision is none that anybody meant. */
 bool cmd_decision_lacks_answer(const struct policy_decision *d);
 

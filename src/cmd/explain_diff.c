@@ -96,10 +96,10 @@ static void compare_halves(struct diff *x, struct diff_pair *p, bool is_address)
 		return;
 	}
 	const struct policy_side sides[] = {
-		{ x->site[0].site.conf, a->decision },
-		{ x->site[1].site.conf, b->decision },
+		{ x->site[0].site.conf, a->decision, a->subject.nexthop },
+		{ x->site[1].site.conf, b->decision, b->subject.nexthop },
 	};
-	c = policy_compare(a->subject.nexthop, &sides[0], &sides[1]);
+	c = policy_compare(&sides[0], &sides[1]);
 	/* other machines get the mail: more or less is no question then */
 	p->change = p->aspects && c.change != POLICY_RELEASED && c.change != POLICY_REFUSED
 			    ? POLICY_CHANGED
