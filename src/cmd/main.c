@@ -15,6 +15,7 @@ static const struct {
 	{ "send", cmd_send, "deliver a message now, under the TLS policy of its destinations" },
 	{ "explain", cmd_explain, "say why a destination gets its TLS level, without connecting" },
 	{ "check", cmd_check, "validate the configuration and its tables" },
+	{ "convert", cmd_convert, "turn per-site tables into policy tables, with proof" },
 	{ "query", cmd_query, "look a key up in a table, as postmap -q does" },
 	{ "table", cmd_table, "make the file of a cdb, lmdb or hash table from its text" },
 	{ "test", cmd_test, "run policy tests: what must be decided, without a network" },
