@@ -329,9 +329,9 @@ TEST(requiretls)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
 		for (size_t k = 0; k < ARRAY_LEN(actions); k++) {
-			const struct policy_side one = { f[i].conf, &d[i] },
-						 two = { f[k].conf, &d[k] };
-			struct policy_comparison c = policy_compare(s.nexthop, &one, &two);
+			const struct policy_side one = { f[i].conf, &d[i], s.nexthop },
+						 two = { f[k].conf, &d[k], s.nexthop };
+			struct policy_comparison c = policy_compare(&one, &two);
 
 			ok(c.change == (i < k   ? POLICY_RAISED
 					: i > k ? POLICY_LOWERED

@@ -74,7 +74,6 @@ bool policy_lint_is_nexthop(const struct policy_lint_routes *r, struct str folde
 size_t policy_lint_n_domains(const struct policy_lint_routes *r);
 struct str policy_lint_domain_at(const struct policy_lint_routes *r, size_t i);
 
-
 /* The next key that is asked after this one: ".example.com" after "mail.example.com". */
 bool policy_lint_parent(struct str *key);
 
