@@ -96,10 +96,22 @@ static struct str text(const struct sql_statement *st, int at, struct arena *a)
 	return a ? arena_str(a, s) : s;
 }
 
+/* A damaged database may hold anything: what has no meaning waits for somebody who looks at it. */
+static enum store_state state_of(int64_t v)
+{
+	return v >= STORE_QUEUED && v <= STORE_FINISHED ? (enum store_state)v : STORE_HELD;
+}
+
+static enum outcome_kind kind_of(int64_t v)
+{
+	return v >= OUTCOME_DELIVERED && v <= OUTCOME_BOUNCED ? (enum outcome_kind)v
+							      : OUTCOME_DEFERRED;
+}
+
 static struct outcome outcome_of(const struct sql_statement *st, int at, struct arena *a)
 {
 	return (struct outcome){
-		.kind = (enum outcome_kind)sql_int(st, at),
+		.kind = kind_of(sql_int(st, at)),
 		.status = store_status_unpack(sql_int(st, at + 1)),
 		.reason = text(st, at + 2, a),
 		.remote_host = text(st, at + 3, a),
@@ -114,7 +126,7 @@ struct store_rcpt reader_rcpt(const struct sql_statement *st, int at, struct are
 	return (struct store_rcpt){
 		.destination = text(st, at, a),
 		.index = (uint32_t)sql_int(st, at + 1),
-		.state = (enum store_state)sql_int(st, at + 2),
+		.state = state_of(sql_int(st, at + 2)),
 		.due_ms = sql_int(st, at + 3),
 		.attempts = (uint32_t)sql_int(st, at + 4),
 		.is_warned = sql_int(st, at + 5) != 0,

@@ -127,8 +127,7 @@ TEST(steps_are_taken_once_and_all_or_none)
 	static const char *const good[] = { "CREATE TABLE t (a); INSERT INTO t VALUES (1)",
 					    "ALTER TABLE t ADD b; UPDATE t SET b = a + 1",
 					    "UPDATE t SET b = b + 10" };
-	static const char *const bad[] = { good[0], good[1],
-					   "CREATE TABLE u (x); SELECT nonsense" };
+	const char *const bad[] = { good[0], good[1], "CREATE TABLE u (x); SELECT nonsense" };
 	const struct store_schema one = { good, 1 }, three = { good, 3 }, broken = { bad, 3 };
 	struct rig *r = rig_with("");
 	struct sql *db = database(r, SQL_WRITE);
