@@ -72,7 +72,6 @@
 #define TABLE_PCRE_STEPS_MAX 1000000 /* of one match: some 10 ms, PCRE2's own is ten times it */
 #define TABLE_PCRE_HEAP_KIB_MAX (20 * 1024) /* of one match */
 #define TABLE_REMOTE_CONNECTIONS_MAX 8      /* of one table to its server, each with a thread */
-#define TABLE_REMOTE_REPLY_MAX (128 * 1024) /* held of a server's answer; SOCKETMAP_REPLY_MAX */
 #define TABLE_REMOTE_WAITING_MAX 16384      /* lookups that wait for one server */
 
 /* lookups over the network */

@@ -17,6 +17,8 @@ enum {
 struct remote {
 	const struct table_context *context;
 	struct net_loop *loop;
+	bool (*answered)(void *table, struct table_lookup *l);
+	void *table;
 	uint64_t timeout_ms;
 	struct net_chan *chan;
 	struct net_timer *timer; /* set while lookups wait */
@@ -75,7 +77,7 @@ static void remote_let_go(struct remote *r, struct remote_job *j)
 
 /* ---- answers ---- */
 
-static void remote_fail(const struct remote *r, struct table_lookup *l, struct str why)
+void remote_fail(const struct remote *r, struct table_lookup *l, struct str why)
 {
 	l->answer.status = ANSWER_FAILED;
 	l->answer.failure = arena_fmt(l->query.arena, STR_FMT ": " STR_FMT,
@@ -97,6 +99,12 @@ static void remote_answer(const struct remote *r, struct table_lookup *l, enum a
 	}
 }
 
+static void remote_tell(const struct remote *r, struct table_lookup *l)
+{
+	if (r->answered == NULL || r->answered(r->table, l))
+		table_lookup_answered(l);
+}
+
 /* The caller may free the table when it is answered. */
 static void remote_received(void *arg, struct net_note *n)
 {
@@ -107,7 +115,7 @@ static void remote_received(void *arg, struct net_note *n)
 	if (l != NULL) {
 		remote_unlink(r, j);
 		remote_answer(r, l, j->status, buf_str(&j->text));
-		table_lookup_answered(l);
+		remote_tell(r, l);
 	}
 	remote_job_free(j);
 }
@@ -129,7 +137,7 @@ static void remote_overdue(void *arg)
 	if (r->oldest != NULL)
 		net_timer_set(r->timer, remote_due(r, r->oldest));
 	remote_fail(r, l, STR("no answer in time"));
-	table_lookup_answered(l);
+	remote_tell(r, l);
 }
 
 /* ---- from the type ---- */
@@ -144,6 +152,8 @@ struct remote *remote_new(const struct table_context *c, const struct remote_opt
 		o.timeout_ms = conf ? conf_time_s(conf, CONF_hopseal_table_timeout) * 1000
 				    : REMOTE_TIMEOUT_MS;
 	r->context = c;
+	r->answered = o.answered;
+	r->table = o.table;
 	r->timeout_ms = o.timeout_ms;
 	r->loop = c->options.loop;
 	if (r->loop != NULL) {
@@ -176,7 +186,7 @@ bool remote_lookup(struct remote *r, struct table_lookup *l, struct str key)
 		remote_fail(r, l, error_text(&why));
 		return true;
 	}
-	l->state = j;
+	l->remote = j;
 	remote_link(r, j);
 	return false;
 }
@@ -189,7 +199,7 @@ bool remote_wants_whole_keys(const void *table)
 
 void remote_cancel(struct remote *r, struct table_lookup *l)
 {
-	remote_let_go(r, l->state);
+	remote_let_go(r, l->remote);
 }
 
 void remote_free(struct remote *r)

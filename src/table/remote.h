@@ -60,6 +60,10 @@ struct remote_options {
 	 * which is called on any thread, once nobody uses it. */
 	void *config;
 	void (*config_free)(void *config);
+	/* NULL, or told of each answer before the set is, on the loop's thread. False: the type
+	 * goes on by itself, and calls table_lookup_answered later. */
+	bool (*answered)(void *table, struct table_lookup *l);
+	void *table;
 	/* 0 is the default of each. */
 	uint64_t timeout_ms;    /* of a lookup as a whole: hopseal_table_timeout */
 	uint64_t idle_ms;       /* an unused connection is closed: 10 s */
@@ -75,6 +79,8 @@ MUST_USE struct remote *remote_new(const struct table_context *c, const struct r
  * request. True: it failed at once, or the key cannot be in any table, for it has a NUL or should
  * be UTF-8 and is not. A value with such a fault is an error. */
 MUST_USE bool remote_lookup(struct remote *r, struct table_lookup *l, struct str key);
+/* Fills l->answer: FAILED, with the table's name before the words. */
+void remote_fail(const struct remote *r, struct table_lookup *l, struct str why);
 /* The `has_patterns` of a type whose server is shown whole keys only. */
 bool remote_wants_whole_keys(const void *table);
 void remote_cancel(struct remote *r, struct table_lookup *l); /* the type's `cancel` */

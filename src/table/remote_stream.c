@@ -184,7 +184,6 @@ struct remote_stream *remote_stream_open(const struct remote_server *server,
 		return NULL;
 	struct remote_stream *s = base_alloc(sizeof(*s));
 	s->fd = fd;
-	buf_init(&s->in, TABLE_REMOTE_REPLY_MAX);
 	return s;
 }
 
@@ -259,11 +258,11 @@ stream_receive(struct remote_stream *s, const struct remote_call *call, struct e
 }
 
 static enum remote_status stream_reply(struct remote_stream *s, const struct remote_call *call,
-				       remote_take *take, struct str *reply, struct error *why)
+				       struct remote_exchange *x, struct error *why)
 {
 	for (;;) {
 		size_t used;
-		enum remote_take got = take(buf_str(&s->in), reply, &used);
+		enum remote_take got = x->take(x->arg, buf_str(&s->in), &x->reply, &used);
 		if (got == REMOTE_TAKE_OK && used == buf_len(&s->in))
 			return REMOTE_FOUND;
 		if (got == REMOTE_TAKE_MORE && buf_room(&s->in) > 0) {
@@ -280,16 +279,19 @@ static enum remote_status stream_reply(struct remote_stream *s, const struct rem
 }
 
 enum remote_status remote_stream_ask(struct remote_stream *s, const struct remote_call *call,
-				     struct str request, remote_take *take, struct str *reply,
-				     struct error *why)
+				     struct remote_exchange *x, struct error *why)
 {
 	enum remote_status status;
 
+	if (s->in.limit != x->max) {
+		buf_fini(&s->in);
+		buf_init(&s->in, x->max);
+	}
 	buf_reset(&s->in);
 	status = stream_check(s, why);
 	if (status == REMOTE_FOUND)
-		status = stream_send(s, call, request, why);
+		status = stream_send(s, call, x->request, why);
 	if (status == REMOTE_FOUND)
-		status = stream_reply(s, call, take, reply, why);
+		status = stream_reply(s, call, x, why);
 	return status;
 }

@@ -31,13 +31,20 @@ enum remote_take {
 	REMOTE_TAKE_MORE,
 	REMOTE_TAKE_BAD,
 };
-/* Finds a reply in what has come in, in `used` octets of it. */
-typedef enum remote_take remote_take(struct str in, struct str *reply, size_t *used);
 
-/* Sends a request and waits for the reply, which lives until the next call. REMOTE_FOUND: there is
- * one, and it came alone. Otherwise BROKEN or LOST, with *why. */
-MUST_USE enum remote_status
-remote_stream_ask(struct remote_stream *s, const struct remote_call *call, struct str request,
-		  remote_take *take, struct str *reply, struct error *why);
+/* A request and its reply. */
+struct remote_exchange {
+	struct str request;
+	/* Finds the reply in what has come in, in `used` octets of it. */
+	enum remote_take (*take)(const void *arg, struct str in, struct str *reply, size_t *used);
+	const void *arg;
+	size_t max;       /* octets that may have to be held until `take` decides */
+	struct str reply; /* as `take` found it; lives until the next call */
+};
+
+/* REMOTE_FOUND: there is a reply, and it came alone. Otherwise BROKEN or LOST, with *why. */
+MUST_USE enum remote_status remote_stream_ask(struct remote_stream *s,
+					      const struct remote_call *call,
+					      struct remote_exchange *x, struct error *why);
 
 #endif

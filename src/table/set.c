@@ -86,7 +86,7 @@ static const struct table_type *const builtin_types[] = {
 	&table_type_hash,     &table_type_btree,  &table_type_cdb,       &table_type_lmdb,
 	&table_type_inline,   &table_type_static, &table_type_fail,      &table_type_union,
 	&table_type_pipe,     &table_type_rand,   &table_type_socketmap, &table_type_tcp,
-	&table_type_sqlite,   &table_type_pgsql,
+	&table_type_memcache, &table_type_sqlite, &table_type_pgsql,
 };
 
 static const struct table_type *
@@ -136,7 +136,7 @@ static void table_break_type(struct table_set *s, struct table *t, struct str na
 	struct str remedy =
 		STR("the types are hash, btree, cdb, lmdb, texthash, regexp, pcre, "
 		    "cidr, sqlite, pgsql, inline, static, fail, unionmap, pipemap, randmap, "
-		    "socketmap and tcp");
+		    "socketmap, tcp and memcache");
 
 	if (table_is_compiled(name))
 		remedy = arena_fmt(s->arena,

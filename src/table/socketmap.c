@@ -20,8 +20,10 @@ static void socketmap_disconnect(void *connection)
 	remote_stream_close(connection);
 }
 
-static enum remote_take socketmap_framing(struct str in, struct str *reply, size_t *used)
+static enum remote_take
+socketmap_find(const void *arg, struct str in, struct str *reply, size_t *used)
 {
+	(void)arg;
 	switch (socketmap_take(in, SOCKETMAP_REPLY_MAX, reply, used)) {
 	case SOCKETMAP_PARSE_OK:
 		return REMOTE_TAKE_OK;
@@ -66,17 +68,20 @@ socketmap_judge(const struct socketmap_reply *reply, struct buf *value, struct e
 static enum remote_status socketmap_ask(void *connection, const struct remote_call *call,
 					struct str request, struct buf *value, struct error *why)
 {
+	struct remote_exchange x = {
+		.request = request,
+		.take = socketmap_find,
+		.max = SOCKETMAP_REPLY_MAX + 16, /* with its frame */
+	};
+	enum remote_status status = remote_stream_ask(connection, call, &x, why);
 	struct socketmap_reply reply;
-	struct str payload;
-	enum remote_status status =
-		remote_stream_ask(connection, call, request, socketmap_framing, &payload, why);
+	char quote[REMOTE_QUOTE_MAX];
 
 	if (status != REMOTE_FOUND)
 		return status;
-	if (socketmap_reply_parse(payload, &reply))
+	if (socketmap_reply_parse(x.reply, &reply))
 		return socketmap_judge(&reply, value, why);
-	char quote[REMOTE_QUOTE_MAX];
-	error_set(why, ERROR_DATA, "this is no answer: \"%s\"", remote_quote(payload, quote));
+	error_set(why, ERROR_DATA, "this is no answer: \"%s\"", remote_quote(x.reply, quote));
 	return REMOTE_BROKEN;
 }
 
@@ -125,8 +130,7 @@ static bool socketmap_lookup(void *table, struct table_lookup *l)
 		return true;
 	buf_init(&b, SOCKETMAP_REQUEST_MAX);
 	if (!socketmap_request_add(&b, &request)) {
-		l->answer.status = ANSWER_FAILED;
-		l->answer.failure = STR("the key is too long");
+		remote_fail(m->remote, l, STR("the key is too long"));
 		buf_fini(&b);
 		return true;
 	}

@@ -17,8 +17,9 @@ static void tcp_disconnect(void *connection)
 	remote_stream_close(connection);
 }
 
-static enum remote_take tcp_framing(struct str in, struct str *reply, size_t *used)
+static enum remote_take tcp_find(const void *arg, struct str in, struct str *reply, size_t *used)
 {
+	(void)arg;
 	switch (tcp_table_take(in, reply, used)) {
 	case TCP_TABLE_PARSE_OK:
 		return REMOTE_TAKE_OK;
@@ -57,17 +58,20 @@ static bool tcp_judge(const struct tcp_table_reply *reply, struct buf *text,
 static enum remote_status tcp_ask(void *connection, const struct remote_call *call,
 				  struct str request, struct buf *value, struct error *why)
 {
-	char quote[REMOTE_QUOTE_MAX];
+	struct remote_exchange x = {
+		.request = request,
+		.take = tcp_find,
+		.max = TCP_TABLE_LINE_MAX + 1,
+	};
+	enum remote_status status = remote_stream_ask(connection, call, &x, why);
 	struct tcp_table_reply reply;
-	struct str line;
-	enum remote_status status =
-		remote_stream_ask(connection, call, request, tcp_framing, &line, why);
+	char quote[REMOTE_QUOTE_MAX];
 
 	if (status != REMOTE_FOUND)
 		return status;
-	if (tcp_table_reply_parse(line, &reply) && tcp_judge(&reply, value, &status, why))
+	if (tcp_table_reply_parse(x.reply, &reply) && tcp_judge(&reply, value, &status, why))
 		return status;
-	error_set(why, ERROR_DATA, "this is no answer: \"%s\"", remote_quote(line, quote));
+	error_set(why, ERROR_DATA, "this is no answer: \"%s\"", remote_quote(x.reply, quote));
 	return REMOTE_BROKEN;
 }
 
@@ -101,8 +105,7 @@ static bool tcp_lookup(void *table, struct table_lookup *l)
 		return true;
 	buf_init(&b, TCP_TABLE_LINE_MAX);
 	if (!tcp_table_request_add(&b, l->key)) {
-		l->answer.status = ANSWER_FAILED;
-		l->answer.failure = STR("the key is too long");
+		remote_fail(table, l, STR("the key is too long"));
 		buf_fini(&b);
 		return true;
 	}

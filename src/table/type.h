@@ -28,6 +28,7 @@ struct table_lookup {
 	uint64_t now_ms;
 	struct answer answer; /* the type fills status, value, file, line; or failure */
 	void *state;          /* the type's own, while it answers later */
+	void *remote;         /* remote.h's, while a server is asked */
 
 	/* the set's */
 	struct table_query query;
@@ -66,6 +67,7 @@ void table_lookup_answered(struct table_lookup *l);
 extern const struct table_type table_type_texthash, table_type_inline, table_type_static,
 	table_type_fail, table_type_regexp, table_type_pcre, table_type_cidr, table_type_hash,
 	table_type_btree, table_type_cdb, table_type_lmdb, table_type_union, table_type_pipe,
-	table_type_rand, table_type_socketmap, table_type_sqlite, table_type_pgsql, table_type_tcp;
+	table_type_rand, table_type_socketmap, table_type_sqlite, table_type_memcache,
+	table_type_pgsql, table_type_tcp;
 
 #endif

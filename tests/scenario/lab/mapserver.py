@@ -1,4 +1,4 @@
-"""A server of lookup tables, socketmap or tcp_table(5), which does what its script says.
+"""A server of lookup tables (socketmap, tcp_table(5), memcache), which does what its script says.
 
     with MapServer("socketmap", {"example.com": "may"}) as server:
         hopseal.configure(smtp_tls_policy_maps=server.spec)
@@ -6,6 +6,7 @@
 The script gives for a key a value, or None for "not found", or one of the classes below; a key that it
 does not name is not found. It may be changed at any time."""
 
+import contextlib
 import dataclasses
 import os
 import socket
@@ -14,7 +15,7 @@ import threading
 
 @dataclasses.dataclass
 class Error:
-    """The server's own error: TEMP, TIMEOUT or PERM; of a tcp table it is 400."""
+    """The server's own error: TEMP, TIMEOUT or PERM; 400 in a tcp table, SERVER_ERROR of memcached."""
 
     text: str = "later"
     status: str = "TEMP"
@@ -47,19 +48,22 @@ class MapServer:
         self.requests = []  # (number of the connection, key)
         self.path = path
         self.accepted = 0
-        self.close_idle = None  # seconds after which a connection without requests is closed
         self._connections = set()
         self._ended = threading.Event()
         self._port = port
         self._listen()
 
     @property
+    def place(self):
+        """Where it listens, as main.cf names it."""
+        return f"unix:{self.path}" if self.path else f"inet:127.0.0.1:{self._port}"
+
+    @property
     def spec(self):
-        """The table as main.cf names it."""
+        """The table as main.cf names it; that of a memcache server is a file."""
         if self.protocol == "tcp":
             return f"tcp:127.0.0.1:{self._port}"
-        place = f"unix:{self.path}" if self.path else f"inet:127.0.0.1:{self._port}"
-        return f"socketmap:{place}:{self.name}"
+        return f"socketmap:{self.place}:{self.name}"
 
     @property
     def keys(self):
@@ -75,6 +79,7 @@ class MapServer:
     def stop(self):
         """Ends the listener and every connection; `start` brings it back at the same place."""
         self._ended.set()
+        self._shut(self._listener)  # a thread may wait for it
         self._listener.close()
         self.hang_up()
         if self.path and os.path.exists(self.path):
@@ -87,10 +92,12 @@ class MapServer:
     def hang_up(self):
         """Ends every connection."""
         for each in list(self._connections):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            self._shut(each)
+
+    @staticmethod
+    def _shut(what):
+        with contextlib.suppress(OSError):
+            what.shutdown(socket.SHUT_RDWR)
 
     def _listen(self):
         if self.path:
@@ -118,17 +125,18 @@ class MapServer:
             except OSError:
                 return
             self.accepted += 1
-            connection.settimeout(self.close_idle)
+            connection.settimeout(None)
             self._connections.add(connection)
             self._start(self._serve, connection, self.accepted)
 
     def _serve(self, connection, number):
         stream = connection.makefile("rb")
+        read = getattr(self, f"_read_{self.protocol}")
         try:
             while True:
-                key = self._read_tcp(stream) if self.protocol == "tcp" else self._read(stream)
+                key = read(stream)
                 self.requests.append((number, key))
-                if not self._answer(connection, self.script.get(key)):
+                if not self._answer(connection, key, self.script.get(key)):
                     return
         except (OSError, EOFError, ValueError):
             pass
@@ -137,18 +145,18 @@ class MapServer:
             stream.close()
             connection.close()
 
-    def _answer(self, connection, what):
+    def _answer(self, connection, key, what):
         if isinstance(what, Slow):
             self._ended.wait(what.seconds)
-            return self._answer(connection, what.then)
+            return self._answer(connection, key, what.then)
         if what is CLOSE:
             return False
         if what is not SILENT:
-            write = self._tcp_reply if self.protocol == "tcp" else self._reply
-            connection.sendall(what.octets if isinstance(what, Raw) else write(what))
+            write = getattr(self, f"_write_{self.protocol}")
+            connection.sendall(what.octets if isinstance(what, Raw) else write(key, what))
         return True
 
-    def _read(self, stream):
+    def _read_socketmap(self, stream):
         length = b""
         while not length.endswith(b":"):
             octet = stream.read(1)
@@ -162,7 +170,7 @@ class MapServer:
         return key.decode("utf-8", "surrogateescape")
 
     @staticmethod
-    def _reply(what):
+    def _write_socketmap(_, what):
         if isinstance(what, Error):
             text = f"{what.status} {what.text}"
         else:
@@ -181,10 +189,27 @@ class MapServer:
         return key.decode("utf-8", "surrogateescape")
 
     @staticmethod
-    def _tcp_reply(what):
+    def _write_tcp(_, what):
         if isinstance(what, Error):
             code, text = 400, what.text
         else:
             code, text = (500, "not found") if what is None else (200, what)
         plain = (chr(c) if 32 < c < 127 and c != 37 else f"%{c:02x}" for c in text.encode())
         return f"{code} {''.join(plain)}\n".encode()
+
+    @staticmethod
+    def _read_memcache(stream):
+        line = stream.readline()
+        if not line.endswith(b"\r\n"):
+            raise EOFError
+        assert line.startswith(b"get ")
+        return line[4:-2].decode("utf-8", "surrogateescape")
+
+    @staticmethod
+    def _write_memcache(key, what):
+        if isinstance(what, Error):
+            return f"SERVER_ERROR {what.text}\r\n".encode()
+        if what is None:
+            return b"END\r\n"
+        value = what.encode()
+        return b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (key.encode(), len(value), value)
