@@ -70,6 +70,12 @@ struct policy_lint_findings policy_lint_maps(struct arena *a,
 					     const struct policy_lint_entry *entries, size_t n,
 					     const struct policy_lint_site *site);
 
+/* Entries that ask for less than their parent entry at the same level: versions, ciphers, names. */
+struct policy_lint_findings
+policy_lint_settings(struct arena *a, const struct policy_lint_entry *entries, size_t n,
+		     const struct policy_lint_site *site, const struct conf *conf,
+		     const struct policy_config *cfg);
+
 /* Of smtp_tls_fingerprint_cert_match. */
 struct conf_findings policy_lint_fingerprints(struct arena *a, const struct conf *conf,
 					      const struct policy_lint_site *site);

@@ -77,6 +77,10 @@ struct str policy_lint_domain_at(const struct policy_lint_routes *r, size_t i);
 /* The next key that is asked after this one: ".example.com" after "mail.example.com". */
 bool policy_lint_parent(struct str *key);
 
+/* The entry that would count in place of the one at hand; false: none. */
+MUST_USE bool policy_lint_find_parent(const struct lint *l, uint32_t *at);
+struct str policy_lint_place(struct arena *a, const struct policy_lint_entry *e); /* " (x:1)" */
+
 /* It demands less, at the least: whatever DNS and the server say. */
 bool policy_lint_is_weaker(enum tls_level level, enum tls_level than);
 

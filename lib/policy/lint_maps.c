@@ -337,8 +337,7 @@ bool policy_lint_is_weaker(enum tls_level level, enum tls_level than)
 	       (level == TLS_LEVEL_VERIFY && than == TLS_LEVEL_SECURE);
 }
 
-/* The entry that would count in place of the one at hand; false: none. */
-static bool find_parent(const struct lint *l, uint32_t *at)
+bool policy_lint_find_parent(const struct lint *l, uint32_t *at)
 {
 	struct str key = lint_entry(l)->key;
 	bool is_parent = str_has_prefix(key, STR("."));
@@ -351,7 +350,7 @@ static bool find_parent(const struct lint *l, uint32_t *at)
 	return false;
 }
 
-static struct str place_of(struct arena *a, const struct policy_lint_entry *e)
+struct str policy_lint_place(struct arena *a, const struct policy_lint_entry *e)
 {
 	if (e->file.n && e->line)
 		return arena_fmt(a, " (" STR_FMT ":%u)", STR_ARG(e->file), e->line);
@@ -367,16 +366,16 @@ static void say_weaker_than_parent(struct lint *l, const struct policy_lint_entr
 
 	if (!policy_lint_wants(l, code))
 		return;
-	policy_lint_say(l,
-			(struct lint_words){
-				str_has_prefix(key, STR(".")) ? CONF_WARNING : CONF_NOTE, code,
-				arena_fmt(l->arena,
-					  "key " STR_FMT " asks for " STR_FMT " where " STR_FMT
-					  "" STR_FMT " asks for " STR_FMT,
-					  STR_ARG(key), STR_ARG(tls_level_name(level)),
-					  STR_ARG(parent->key), STR_ARG(place_of(l->arena, parent)),
-					  STR_ARG(tls_level_name(demanded))),
-				STR("remove the entry, unless it is meant as an exception") });
+	policy_lint_say(l, (struct lint_words){
+				   str_has_prefix(key, STR(".")) ? CONF_WARNING : CONF_NOTE, code,
+				   arena_fmt(l->arena,
+					     "key " STR_FMT " asks for " STR_FMT " where " STR_FMT
+					     "" STR_FMT " asks for " STR_FMT,
+					     STR_ARG(key), STR_ARG(tls_level_name(level)),
+					     STR_ARG(parent->key),
+					     STR_ARG(policy_lint_place(l->arena, parent)),
+					     STR_ARG(tls_level_name(demanded))),
+				   STR("remove the entry, unless it is meant as an exception") });
 }
 
 static void lint_weaker(struct lint_maps *m, enum tls_level level)
@@ -387,7 +386,7 @@ static void lint_weaker(struct lint_maps *m, enum tls_level level)
 
 	if (level == TLS_LEVEL_INVALID)
 		return;
-	if (find_parent(l, &at)) {
+	if (policy_lint_find_parent(l, &at)) {
 		demanded = value_of(m, l->entries[at].value)->level;
 		if (policy_lint_is_weaker(level, demanded))
 			say_weaker_than_parent(l, &l->entries[at], level, demanded);

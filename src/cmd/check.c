@@ -228,7 +228,7 @@ static void check_all(struct check *c)
 	const struct policy_config *cfg = policy_config_new(c->arena, c->conf, &e);
 
 	check_tables_init(&tables, c->conf, c->tables, cfg);
-	check_tables_lint(&to, &tables, c->conf);
+	check_tables_lint(&to, &tables, c->conf, cfg);
 	check_routing(c);
 	check_resolver(c, &tables);
 	if (!cfg)

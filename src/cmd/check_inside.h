@@ -56,9 +56,9 @@ struct check_tables {
 void check_tables_init(struct check_tables *t, const struct conf *conf, const struct tables *tables,
 		       const struct policy_config *cfg);
 void check_tables_fini(struct check_tables *t);
-/* What the entries say, as far as it can be told from them and the routing. */
+/* What the entries say, as far as it can be told from them and the routing. `cfg` may be NULL. */
 void check_tables_lint(const struct check_to *to, const struct check_tables *t,
-		       const struct conf *conf);
+		       const struct conf *conf, const struct policy_config *cfg);
 /* What table_options.found is told, as a finding. */
 struct conf_finding check_table_finding(struct arena *a, const struct table_finding *t);
 

@@ -247,7 +247,7 @@ static void say_all(const struct check_to *to, struct conf_findings found)
 }
 
 void check_tables_lint(const struct check_to *to, const struct check_tables *t,
-		       const struct conf *conf)
+		       const struct conf *conf, const struct policy_config *cfg)
 {
 	static const enum conf_id ids[] = { CONF_smtp_tls_per_site, CONF_smtp_tls_policy_maps,
 					    CONF_transport_maps };
@@ -260,5 +260,9 @@ void check_tables_lint(const struct check_to *to, const struct check_tables *t,
 		     site->is_utf8);
 	say_findings(to, &t->maps, conf_name(CONF_smtp_tls_policy_maps),
 		     policy_lint_maps(to->arena, t->maps.v, t->maps.n, site), site->is_utf8);
+	if (cfg && t->maps.n)
+		say_findings(to, &t->maps, conf_name(CONF_smtp_tls_policy_maps),
+			     policy_lint_settings(to->arena, t->maps.v, t->maps.n, site, conf, cfg),
+			     site->is_utf8);
 	say_all(to, policy_lint_fingerprints(to->arena, conf, site));
 }

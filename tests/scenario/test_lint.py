@@ -56,6 +56,7 @@ KEYS = [
     (".a.example secure\nb.a.example none", "", [(2, "note", "entry-weaker-than-parent")]),
     (".a.example secure\n.b.a.example may", "", [(2, "warning", "entry-weaker-than-parent")]),
     (".a.example may\nb.a.example secure", "", []),
+    (".a.example secure ciphers=high\nb.a.example secure", "", [(2, "note", "entry-weaker-than-parent")]),
 ]
 
 
