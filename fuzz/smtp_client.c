@@ -17,7 +17,7 @@ struct session {
 	struct smtp_mail mail;
 	size_t n_outcomes[RCPTS];
 	unsigned n_mails;
-	bool is_in_mail, is_over;
+	bool is_in_mail, is_over, is_tls;
 	uint64_t now;
 };
 
@@ -77,6 +77,7 @@ static bool handle(struct session *s)
 	case SMTP_CLIENT_START_TLS:
 		CHECK(smtp_client_output(s->c).n == 0 || !s->is_over);
 		smtp_client_tls_up(s->c, s->now);
+		s->is_tls = true;
 		return true;
 	case SMTP_CLIENT_READY:
 		next_mail_or_quit(s);
@@ -110,7 +111,9 @@ static bool handle(struct session *s)
 static void write_some(struct session *s, size_t n)
 {
 	struct str out = smtp_client_output(s->c);
+	size_t at;
 
+	CHECK(s->is_tls || !str_search(out, STR(" REQUIRETLS\r\n"), &at)); /* RFC 8689 section 2 */
 	for (size_t i = 0; i < out.n; i++) {
 		CHECK(out.p[i] != '\n' || i == 0 || out.p[i - 1] == '\r');
 		CHECK(out.p[i] != '\r' || i + 1 == out.n || out.p[i + 1] == '\n');
@@ -178,13 +181,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.line_length_limit = data[1] & 128 ? 998 : 0,
 		.timeouts = { 10, 10, 10, 10, 10, 10, 10, 10, 10, 10 },
 	};
-	struct session s = { .c = smtp_client_new(&o, 1), .now = 1 };
+	struct session s = { .c = smtp_client_new(&o, 1), .now = 1, .is_tls = o.is_tls_already };
 	s.mail = (struct smtp_mail){
 		.sender = STR("s@me.example"),
 		.size_octets = data[1] & 1 ? 1000 : 0,
 		.is_8bit = data[1] & 2,
 		.is_smtputf8 = data[1] & 4,
 		.has_8bit_header = data[1] & 8,
+		.is_requiretls = data[1] & 32,
 		.ret = data[1] & 16 ? STR("FULL") : STR_NONE,
 		.rcpts = rcpts,
 		.n_rcpts = 1 + data[2] % RCPTS,

@@ -103,12 +103,28 @@ struct str policy_requiretls_unknown(const struct conf *conf, enum conf_id id)
 
 enum found { FOUND, NOT_FOUND, FOUND_ASK, FOUND_ERROR };
 
-/* The parent domains have a dot in front; what patterns have to say of a name they have said. */
+/* postconf(5), smtp_requiretls_policy: parents are keys of tables of fixed strings. What patterns
+ * have to say of a name they have said, and a server behind a socket can look for parents. */
+static bool knows_parents(struct str table)
+{
+	static const struct str types[] = { STR_INIT("cidr:"),   STR_INIT("pcre:"),
+					    STR_INIT("regexp:"), STR_INIT("socketmap:"),
+					    STR_INIT("static:"), STR_INIT("tcp:") };
+
+	if (str_has_prefix(table, STR("proxy:")))
+		table = str_from(table, 6);
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (str_has_prefix(table, types[i]))
+			return false;
+	return true;
+}
+
+/* The parent domains have a dot in front. */
 static bool next_key(struct question *q)
 {
 	size_t dot;
 
-	if (!q->name.n || !str_find(str_from(q->name, 1), '.', &dot))
+	if (!knows_parents(q->table) || !q->name.n || !str_find(str_from(q->name, 1), '.', &dot))
 		return false;
 	q->name = str_from(q->name, dot + 1);
 	q->is_partial = true;

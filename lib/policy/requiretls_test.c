@@ -19,6 +19,8 @@ static const struct entry entries[] = {
 	{ STR_INIT("texthash:/a"), STR_INIT("192.0.2.1"), STR_INIT("disable") },
 	{ STR_INIT("texthash:/a"), STR_INIT("client.example.net"), STR_INIT("disable") },
 	{ STR_INIT("regexp:/r"), STR_INIT(".example"), STR_INIT("disable") },
+	{ STR_INIT("socketmap:inet:h:1:m"), STR_INIT(".example"), STR_INIT("disable") },
+	{ STR_INIT("proxy:tcp:h:1"), STR_INIT(".example"), STR_INIT("disable") },
 	{ STR_INIT("fail:x"), STR_INIT("bad.example"), STR_INIT("!") },
 };
 
@@ -88,6 +90,10 @@ static const struct {
 	  STR_INIT("requiretls-table") },
 	{ "patterns are not asked for parents", TABLE "regexp:/r opportunistic",
 	  STR_INIT("c.example"), REQUIRETLS_OPPORTUNISTIC, STR_INIT("requiretls-table") },
+	{ "nor is whoever a socket leads to", TABLE "socketmap:inet:h:1:m opportunistic",
+	  STR_INIT("c.example"), REQUIRETLS_OPPORTUNISTIC, STR_INIT("requiretls-table") },
+	{ "proxy is a prefix", TABLE "proxy:tcp:h:1 opportunistic", STR_INIT("c.example"),
+	  REQUIRETLS_OPPORTUNISTIC, STR_INIT("requiretls-table") },
 	{ "U-labels are asked as A-labels", TABLE "texthash:/a enforce",
 	  STR_INIT("\xcf\x80.example"), REQUIRETLS_OPPORTUNISTIC, STR_INIT("requiretls-table") },
 	{ "an unknown word", TABLE "nonsense", STR_INIT("a.example"), REQUIRETLS_NOT_ASKED,
