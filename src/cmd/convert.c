@@ -283,6 +283,7 @@ static int convert_opened(struct convert *c, enum convert_pairs pairs)
 	map_init(&c->known);
 	map_init(&c->plain);
 	map_init(&c->kept);
+	map_init(&c->served);
 	if (c->has_per_site)
 		convert_collect(c);
 	if (c->is_impossible || prove(c, pairs, &proof, &e))
@@ -293,6 +294,7 @@ static int convert_opened(struct convert *c, enum convert_pairs pairs)
 	map_fini(&c->known);
 	map_fini(&c->plain);
 	map_fini(&c->kept);
+	map_fini(&c->served);
 	return status;
 }
 

@@ -273,6 +273,8 @@ static void convert_routing(struct convert *c, const struct tables *tables)
 	for (size_t i = 0; i < r.n; i++) {
 		struct str key = arena_str(c->arena, r.nexthops[i]);
 		struct str host = convert_fixed_host(key);
+		if (host.n > 0)
+			map_put(&c->served, arena_lower(c->arena, host), 0);
 		if (host.n > 0 && !map_has(&c->known, key))
 			convert_nexthop(c, key,
 					arena_fmt(c->arena, "its server had an entry as " STR_FMT,
@@ -375,8 +377,11 @@ static void close_mx(struct convert *c, const struct convert_mx *mx)
 		     });
 }
 
+/* Its mail goes by brackets: now, or from now on. */
 static bool is_closed(const struct convert *c, struct str host)
 {
+	if (map_has(&c->served, host))
+		return true;
 	for (size_t i = 0; i < c->n_routes; i++)
 		if (str_ieq_ascii(c->routes[i].host, host))
 			return true;

@@ -60,6 +60,7 @@ struct convert {
 	struct map known;         /* keys that have an entry */
 	struct map plain;         /* next-hops of the routing that have none and need none */
 	struct map kept;          /* next-hops of the routing that no new route takes away */
+	struct map served;        /* hosts of next-hops with brackets in the routing */
 	struct convert_entry *entries;
 	size_t n_entries, entries_room;
 	struct convert_route *routes;

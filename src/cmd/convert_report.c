@@ -27,12 +27,19 @@ static struct str meaning_of(const char *code)
 
 /* ---- text ---- */
 
+static struct str shown(struct str name)
+{
+	return str_eq(name, CMD_NEUTRAL_NEXTHOP) || str_eq(name, CMD_NEUTRAL_HOST)
+		       ? STR("any that nothing names")
+		       : name;
+}
+
 static bool add_names(struct buf *out, const char *what, const struct convert_strs *names)
 {
 	bool fits = buf_fmt(out, "    %s: ", what);
 
 	for (size_t i = 0; i < names->n && i < REPORT_NAMES && fits; i++)
-		fits = buf_fmt(out, "%s" STR_FMT, i ? ", " : "", STR_ARG(names->v[i]));
+		fits = buf_fmt(out, "%s" STR_FMT, i ? ", " : "", STR_ARG(shown(names->v[i])));
 	if (names->n > REPORT_NAMES)
 		fits = fits && buf_fmt(out, " and %zu more", names->n - REPORT_NAMES);
 	return fits && buf_add_char(out, '\n');

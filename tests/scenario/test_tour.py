@@ -139,4 +139,4 @@ def test_the_guide(network, tmp_path):
         for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, flags=re.M):
             comes_out(adapt(shown), run(tmp_path, adapt(command)))
             n_commands += 1
-    assert n_commands == 5
+    assert n_commands == 8
