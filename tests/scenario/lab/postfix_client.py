@@ -4,9 +4,13 @@ Its resolver is the tree's name server itself, by an /etc/resolv.conf of its own
 namespace): that does for names whose data, aliases aside, lies in one zone. Under send() a next-hop
 is a name in brackets with a port; the port stands for the policy, since the table key is the
 next-hop. send_to() goes by the domain's MX records and port 25, without TLS.
+
+Two more transports reach the same hosts: POLICIES by smtp_tls_policy_maps, one entry a port, and
+CONVERTED by the table that `hopseal convert` makes of this main.cf.
 """
 
 import contextlib
+import hashlib
 import pathlib
 import re
 import shutil
@@ -14,11 +18,49 @@ import smtplib
 import subprocess
 import time
 
-from lab import dns, netns, peers, process, zones
+from lab import dns, hopseal, netns, peers, process, zones
 
 ADDRESS = "192.0.2.50"
 HOST = "mx1.good.example"
 PORTS = {"NONE": 2501, "MAY": 2502, "MUST_NOPEERMATCH": 2503, "MUST": 2504, "no entry": 2505}
+
+# The entries of a policy table: every level, and each attribute that Postfix 3.7 has. {ca} and
+# {stranger} are files of certificates, {cert} and {key} digests.
+POLICIES = [
+    "none",
+    "may",
+    "may protocols=!TLSv1.3 ciphers=high",
+    "encrypt",
+    "encrypt protocols=TLSv1.2",
+    "encrypt protocols=>=TLSv1.3",
+    "encrypt ciphers=high exclude=aNULL:MD5",
+    "encrypt servername=hostname",
+    "encrypt connection_reuse=no",
+    "verify",
+    "verify match=nexthop",
+    "verify match=somebody-else.example",
+    "verify match=.good.example",
+    "verify servername=other.example",
+    "verify tafile={ca}",
+    "verify tafile={stranger}",
+    "secure",
+    "secure match=hostname:somebody-else.example",
+    "secure match=.elsewhere.example",
+    "secure tafile={ca} match=dot-nexthop",
+    "fingerprint match={cert}",
+    "fingerprint match={key}",
+    "fingerprint match=00:11:22|{cert}",
+    "fingerprint match=00:11:22",
+    "fingerprint",
+    "dane",
+    "dane-only",
+    "junk",
+    "verify nosuch=x",
+    "encrypt match=x",
+    "verify protocols=junk",
+    "verify ciphers=junk",
+]
+FIRST_POLICY_PORT = 2601
 
 MAIN = """compatibility_level = 3.6
 queue_directory = {dir}/queue
@@ -67,6 +109,13 @@ discard unix - - n - - discard
 flush unix n - n 1000? 0 flush
 """
 
+POLICY_MASTER = """policy unix - - n - - smtp
+ -o smtp_tls_policy_maps=texthash:{dir}/etc/policy
+converted unix - - n - - smtp
+ -o smtp_tls_policy_maps=texthash:{dir}/new/tls_policy -o smtp_tls_security_level={level}
+"""
+
+SESSION = re.compile(r"(\w+) TLS connection established to " + re.escape(HOST))
 MESSAGE = b"Subject: s\r\n\r\nx\r\n"
 STATUS = re.compile(r" (\w+): to=<([^>]*)>.* dsn=([\d.]+), status=(\w+) \((.*?)\)?$", re.MULTILINE)
 
@@ -103,6 +152,10 @@ class Client:
         process.wait_until(has_been_tried_again, queue_id, 15)
         return tuple(self._fates(queue_id)[1][1:])
 
+    def sessions(self):
+        """What Postfix said of each TLS session so far: Untrusted, Trusted, Verified, Anonymous."""
+        return SESSION.findall(self.log.read_text(errors="replace"))
+
     def _submit(self, to, message):
         with smtplib.SMTP(ADDRESS, 25, timeout=10) as client:
             client.helo("x.example")
@@ -115,6 +168,29 @@ class Client:
         """(recipient, outcome, status, reason) in the order of the log."""
         found = STATUS.finditer(self.log.read_text(errors="replace"))
         return [(f[2], WORDS[f[4]], f[3], f[5]) for f in found if f[1] == queue_id]
+
+
+def port_of(entry):
+    """The port that stands for an entry of POLICIES."""
+    return FIRST_POLICY_PORT + POLICIES.index(entry)
+
+
+def policy_table(ca, folder):
+    """smtp_tls_policy_maps: the entry of each port. The files of CAs are copied into a folder."""
+    words = {"cert": _digest(ca.cert("valid", HOST), "x509"), "key": _digest(ca.cert("valid", HOST), "pkey")}
+    for name, path in [("ca", ca.root), ("stranger", ca.stranger)]:
+        words[name] = pathlib.Path(folder) / f"{name}.pem"
+        words[name].write_text(path.read_text())
+        words[name].chmod(0o644)
+    return "".join(f"[{HOST}]:{port_of(e)} {e.format(**words)}\n" for e in POLICIES)
+
+
+def _digest(cert, what):
+    """SHA-256 of a certificate, or of its public key: AA:BB:..."""
+    how = ["-in", cert.leaf] if what == "x509" else ["-in", cert.key, "-pubout"]
+    argv = ["openssl", what, *how, "-outform", "DER"]
+    der = subprocess.run(argv, check=True, capture_output=True).stdout
+    return hashlib.sha256(der).digest().hex(":").upper()
 
 
 def domain_of(policy):
@@ -136,14 +212,22 @@ def postfix_client(folder, ca):
     shutil.chown(top / "data", "postfix")
     main_cf = MAIN.format(dir=top, address=ADDRESS, myself=zones.MYSELF, ca=ca.root)
     (top / "etc/main.cf").write_text(main_cf)
-    (top / "etc/master.cf").write_text(MASTER)
     (top / "etc/resolv.conf").write_text(f"nameserver {dns.SERVER}\noptions ndots:1\n")
     transport, per_site = "", ""
     for policy, port in PORTS.items():
         transport += f"{domain_of(policy)} smtp:[{HOST}]:{port}\n"
         per_site += f"[{HOST}]:{port} {policy}\n" if policy != "no entry" else ""
+        transport += f"converted.{domain_of(policy)} converted:[{HOST}]:{port}\n"
+    for entry in POLICIES:
+        transport += f"p{port_of(entry)}.example policy:[{HOST}]:{port_of(entry)}\n"
     (top / "etc/transport").write_text(transport)
     (top / "etc/per_site").write_text(per_site)
+    (top / "etc/policy").write_text(policy_table(ca, top / "etc"))
+    argv = [hopseal.program(), "convert", "-c", top / "etc", "--output", top / "new"]
+    subprocess.run(argv, capture_output=True, check=True)
+    new = (top / "new/main.cf").read_text()
+    level = re.search(r"^smtp_tls_security_level = (\w+)$", new, flags=re.M)[1]
+    (top / "etc/master.cf").write_text(MASTER + POLICY_MASTER.format(dir=top, level=level))
     command = ["/usr/sbin/postfix", "-c", str(top / "etc")]
     script = 'set -e; mount --make-rprivate /; mount --bind "$1" /etc/resolv.conf; shift; exec "$@"'
     argv = ["unshare", "-m", "sh", "-c", script, "sh", str(top / "etc/resolv.conf")]
