@@ -14,6 +14,8 @@ int cmd_convert(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_send(int argc, char **argv);
+int cmd_sendmail(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
 int cmd_table(int argc, char **argv);
 int cmd_test(int argc, char **argv);

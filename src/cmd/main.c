@@ -13,6 +13,8 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "send", cmd_send, "deliver a message now, under the TLS policy of its destinations" },
+	{ "serve", cmd_serve, "the daemon: take mail, keep it, deliver it" },
+	{ "sendmail", cmd_sendmail, "put a message into the queue" },
 	{ "explain", cmd_explain, "say why a destination gets its TLS level, without connecting" },
 	{ "check", cmd_check, "validate the configuration and its tables" },
 	{ "convert", cmd_convert, "turn per-site tables into policy tables, with proof" },

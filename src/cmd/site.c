@@ -9,17 +9,24 @@
 static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_per_site,
 					     CONF_smtp_tls_policy_maps };
 
-void cmd_say_table_finding(void *arg, const struct table_finding *f)
+struct str cmd_table_finding_text(struct arena *a, const struct table_finding *f)
 {
 	const char *severity = f->is_error ? "error" : f->is_news ? "note" : "warning";
 
-	(void)arg;
 	if (f->file.n > 0 && f->line > 0)
-		cmd_say(STR_FMT ":%u: %s: " STR_FMT, STR_ARG(f->file), f->line, severity,
-			STR_ARG(f->text));
-	else
-		cmd_say(STR_FMT ": " STR_FMT ": %s: " STR_FMT, STR_ARG(f->param),
-			STR_ARG(f->source), severity, STR_ARG(f->text));
+		return arena_fmt(a, STR_FMT ":%u: %s: " STR_FMT, STR_ARG(f->file), f->line,
+				 severity, STR_ARG(f->text));
+	return arena_fmt(a, STR_FMT ": " STR_FMT ": %s: " STR_FMT, STR_ARG(f->param),
+			 STR_ARG(f->source), severity, STR_ARG(f->text));
+}
+
+void cmd_say_table_finding(void *arg, const struct table_finding *f)
+{
+	struct arena *a = arena_new();
+
+	(void)arg;
+	cmd_say("%s", cmd_table_finding_text(a, f).p);
+	arena_free(a);
 }
 
 /* Tables that stand as elements in lists of names: now, so that what is wrong with them is told
@@ -130,7 +137,8 @@ bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o, struct 
 	*s = (struct cmd_site){ .conf = o->conf, .is_offline = o->is_offline };
 	s->arena = arena_new();
 	s->deliver.conf = s->conf;
-	s->deliver.loop = net_loop_new();
+	s->has_loop = !o->loop;
+	s->deliver.loop = o->loop ? o->loop : net_loop_new();
 	if (site_open_lookups(s, o, e) && site_open_steppers(s, o, e))
 		return true;
 	cmd_site_close(s);
@@ -155,7 +163,7 @@ void cmd_site_close(struct cmd_site *s)
 	ask_free(s->deliver.ask);
 	dns_free(s->dns);
 	tables_free(s->tables);
-	if (s->deliver.loop)
+	if (s->has_loop)
 		net_loop_free(s->deliver.loop);
 	arena_free(s->arena);
 	conf_unref(s->conf);

@@ -12,11 +12,12 @@ struct cmd_site {
 	struct conf *conf;
 	struct tables *tables;
 	struct dns *dns;
-	bool is_offline;
+	bool is_offline, has_loop; /* has_loop: of its own */
 };
 
 struct cmd_site_options {
 	struct conf *conf;         /* taken: the site unrefs it, on failure too */
+	struct net_loop *loop;     /* borrowed; NULL: the site has one of its own */
 	bool is_offline;           /* answers come from `facts` alone */
 	struct fact_set facts;     /* borrowed */
 	const struct address *own; /* offline: this machine's addresses, none by default */
@@ -35,6 +36,8 @@ void cmd_site_close(struct cmd_site *s);
 MUST_USE struct tables *
 cmd_tables_open(const struct conf *conf, const struct table_options *options);
 
+/* "FILE:LINE: warning: what it does" */
+struct str cmd_table_finding_text(struct arena *a, const struct table_finding *f);
 /* table_options.found: one line on standard error for what is wrong. */
 void cmd_say_table_finding(void *arg, const struct table_finding *f);
 

@@ -1,0 +1,357 @@
+/* hopseal serve: the daemon. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/serve_worker.h"
+#include "os/log.h"
+#include "os/os.h"
+#include "os/privileges.h"
+#include "os/service.h"
+
+enum { SERVE_WORKERS_MAX = 64 };
+
+static const struct str serve_help = STR_INIT(
+	"usage: hopseal serve [-c DIR] [-o NAME=VALUE]... [-v]\n"
+	"\n"
+	"Takes mail, keeps it in the queue and delivers it, in the foreground, until SIGTERM or\n"
+	"SIGINT. SIGHUP reads the configuration anew.\n"
+	"\n"
+	"  -c DIR            read DIR/main.cf ($MAIL_CONFIG, else /etc/hopseal)\n"
+	"  -o NAME=VALUE     a parameter that overrides main.cf; may be repeated\n"
+	"  -v                print configuration warnings too\n"
+	"  -h, --help\n"
+	"\n"
+	"Exit status: 0 stopped as told, 64 usage, 71 the system refused, 74 the queue could not "
+	"be\n"
+	"read, 75 another daemon has the queue, 78 bad configuration.\n");
+
+struct serve {
+	struct cmd_sources *sources;
+	bool is_verbose;
+	struct conf *conf;
+	struct os_log *log;
+	struct store *store;
+	struct queue_team *team;
+	struct serve_worker *worker[SERVE_WORKERS_MAX];
+	unsigned n_workers;
+	struct net_loop *loop;
+	struct net_signal *signals[3];
+	struct net_timer *watchdog;
+	uint64_t watchdog_ms;
+};
+
+static void
+serve_log(const struct serve *s, enum log_event_id id, const struct log_value *v, size_t n)
+{
+	struct log_event e = { .id = id, .values = v, .n_values = n };
+
+	os_log_event(s->log, &e);
+}
+
+/* ---- signals ---- */
+
+static void serve_stop(struct serve *s, const char *reason)
+{
+	struct log_value v = { .field = FIELD_reason, .text = str_of(reason) };
+
+	serve_log(s, EVENT_stopping, &v, 1);
+	os_service_tell(STR("STOPPING=1"));
+	net_loop_stop(s->loop);
+}
+
+static void on_end(void *arg, int signum)
+{
+	serve_stop(arg, signum == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+/* Makes all that a worker would make, and throws it away. */
+static bool serve_try_out(struct conf *conf, struct error *e)
+{
+	struct cmd_site site;
+	struct cmd_site_options o = { .conf = conf_ref(conf) };
+	struct arena *a = arena_new();
+	bool is_good = queue_settings_new(a, conf, e) != NULL;
+
+	if (!cmd_site_open(&site, &o, e)) {
+		arena_free(a);
+		return false;
+	}
+	is_good = is_good && cmd_site_open_tls(&site, e);
+	cmd_site_close(&site);
+	arena_free(a);
+	return is_good;
+}
+
+static void serve_refuse_reload(const struct serve *s, struct str reason)
+{
+	struct log_value v = { .field = FIELD_reason, .text = reason };
+
+	serve_log(s, EVENT_reload_refused, &v, 1);
+}
+
+/* The first thing that is wrong, with its place. */
+static struct str first_error(struct arena *a, const struct conf_findings *found)
+{
+	for (size_t i = 0; i < found->n; i++) {
+		const struct conf_finding *f = &found->v[i];
+		if (f->severity == CONF_ERROR)
+			return arena_fmt(a, STR_FMT ":%u: " STR_FMT, STR_ARG(f->file), f->line,
+					 STR_ARG(f->text));
+	}
+	return STR("it cannot be read");
+}
+
+static void serve_take(struct serve *s, struct conf *conf)
+{
+	struct log_value v = { .field = FIELD_configuration, .text = conf_fingerprint(conf) };
+
+	conf_unref(s->conf);
+	s->conf = conf;
+	for (unsigned i = 0; i < s->n_workers; i++)
+		serve_worker_reload(s->worker[i], conf);
+	serve_log(s, EVENT_reloaded, &v, 1);
+}
+
+static void on_reload(void *arg, int signum)
+{
+	struct serve *s = arg;
+	struct arena *a = arena_new();
+	struct conf_findings found = { 0 };
+	struct error e = { 0 };
+
+	(void)signum;
+	os_service_tell(STR("RELOADING=1"));
+	if (!os_log_reopen(s->log, &e))
+		serve_refuse_reload(s, error_text(&e));
+	struct conf *conf = cmd_configure_quietly(s->sources, a, &found, &e);
+	if (!conf)
+		serve_refuse_reload(s, e.kind ? error_text(&e) : first_error(a, &found));
+	else if (!serve_try_out(conf, &e)) {
+		serve_refuse_reload(s, error_text(&e));
+		conf_unref(conf);
+	} else {
+		serve_take(s, conf);
+	}
+	os_service_tell(STR("READY=1"));
+	arena_free(a);
+}
+
+static void on_watchdog(void *arg)
+{
+	struct serve *s = arg;
+
+	os_service_tell(STR("WATCHDOG=1"));
+	net_timer_set(s->watchdog, net_loop_now(s->loop) + s->watchdog_ms / 3);
+}
+
+/* ---- the beginning ---- */
+
+static bool serve_open_log(struct serve *s, struct error *e)
+{
+	struct str format = conf_str(s->conf, CONF_hopseal_log_format);
+	struct os_log_options o = {
+		.path = conf_str(s->conf, CONF_maillog_file),
+		.name = conf_str(s->conf, CONF_syslog_name),
+		.facility = conf_str(s->conf, CONF_syslog_facility),
+		.form = str_eq(format, STR("json")) ? OS_LOG_JSON : OS_LOG_TEXT,
+	};
+
+	if (o.form == OS_LOG_TEXT && !str_eq(format, STR("text")))
+		return error_set(e, ERROR_CONFIG, "hopseal_log_format = " STR_FMT ": text or json",
+				 STR_ARG(format));
+	s->log = os_log_new(&o, e);
+	return s->log != NULL;
+}
+
+static bool serve_become(struct serve *s, const char *directory, struct error *e)
+{
+	struct os_user user;
+
+	return os_user_find(conf_str(s->conf, CONF_hopseal_user), &user, e) &&
+	       os_user_folder(directory, user, e) && os_become(user, e);
+}
+
+static bool serve_open_store(struct serve *s, struct error *e)
+{
+	struct arena *a = arena_new();
+	const char *directory = arena_str(a, conf_str(s->conf, CONF_hopseal_queue_directory)).p;
+	struct store_options o = {
+		.directory = directory,
+		.inline_limit = (size_t)conf_int(s->conf, CONF_hopseal_content_inline_limit),
+	};
+
+	if (!os_is_root() || serve_become(s, directory, e))
+		s->store = store_open(&o, e);
+	arena_free(a);
+	return s->store != NULL;
+}
+
+static unsigned workers_wanted(const struct conf *conf)
+{
+	int64_t n = conf_int(conf, CONF_hopseal_workers);
+
+	if (n == 0)
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 1 ? 1 : n > SERVE_WORKERS_MAX ? SERVE_WORKERS_MAX : (unsigned)n;
+}
+
+static bool serve_make_workers(struct serve *s, struct error *e)
+{
+	unsigned n = workers_wanted(s->conf);
+
+	s->team = queue_team_new(n);
+	for (unsigned i = 0; i < n; i++) {
+		struct serve_worker_options o = {
+			.member = i,
+			.team = s->team,
+			.store = s->store,
+			.log = s->log,
+			.conf = s->conf,
+		};
+		s->worker[i] = serve_worker_new(&o, e);
+		if (!s->worker[i])
+			return false;
+		s->n_workers++;
+	}
+	return true;
+}
+
+static bool serve_start_workers(struct serve *s, struct error *e)
+{
+	for (unsigned i = 0; i < s->n_workers; i++)
+		if (!serve_worker_start(s->worker[i], e))
+			return false;
+	return true;
+}
+
+/* Signals are for the main thread alone. */
+static void block_signals(void)
+{
+	static const int which[] = { SIGINT, SIGTERM, SIGHUP };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(which); i++)
+		sigaddset(&set, which[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void take_signals(struct serve *s)
+{
+	sigset_t none;
+
+	s->signals[0] = net_signal_new(s->loop, SIGINT, on_end, s);
+	s->signals[1] = net_signal_new(s->loop, SIGTERM, on_end, s);
+	s->signals[2] = net_signal_new(s->loop, SIGHUP, on_reload, s);
+	sigemptyset(&none);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The timer keeps the loop running, with a watchdog to feed or without. */
+static void serve_run(struct serve *s)
+{
+	struct log_value v[] = {
+		{ .field = FIELD_version, .text = STR(HOPSEAL_VERSION) },
+		{ .field = FIELD_configuration, .text = conf_fingerprint(s->conf) },
+	};
+
+	take_signals(s);
+	s->watchdog_ms = os_service_watchdog_ms();
+	if (s->watchdog_ms == 0)
+		s->watchdog_ms = 60 * 60 * 1000;
+	s->watchdog = net_timer_new(s->loop, on_watchdog, s);
+	on_watchdog(s);
+	serve_log(s, EVENT_starting, v, ARRAY_LEN(v));
+	os_service_tell(STR("READY=1"));
+	net_loop_run(s->loop);
+}
+
+static void serve_end_workers(struct serve *s)
+{
+	uint64_t limit = conf_time_s(s->conf, CONF_hopseal_stop_time) * 1000;
+
+	for (unsigned i = 0; i < s->n_workers; i++)
+		serve_worker_stop(s->worker[i], limit);
+	for (unsigned i = 0; i < s->n_workers; i++)
+		serve_worker_join(s->worker[i]);
+	serve_log(s, EVENT_stopped, NULL, 0);
+}
+
+static void serve_close(struct serve *s)
+{
+	for (unsigned i = 0; i < s->n_workers; i++)
+		serve_worker_free(s->worker[i]);
+	queue_team_free(s->team);
+	store_close(s->store);
+	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
+		net_signal_free(s->signals[i]);
+	net_timer_free(s->watchdog);
+	if (s->loop)
+		net_loop_free(s->loop);
+	os_log_free(s->log);
+	conf_unref(s->conf);
+}
+
+static int serve_main(struct serve *s)
+{
+	struct error e = { 0 };
+	bool is_good;
+
+	block_signals();
+	(void)os_raise_files_limit();
+	s->loop = net_loop_new();
+	is_good = serve_open_log(s, &e) && serve_open_store(s, &e) && serve_make_workers(s, &e) &&
+		  serve_start_workers(s, &e);
+	if (is_good)
+		serve_run(s);
+	if (s->n_workers > 0 && s->worker[0])
+		serve_end_workers(s);
+	serve_close(s);
+	return is_good ? EX_OK : cmd_fail(&e);
+}
+
+/* ---- the command ---- */
+
+static int serve_parse(struct serve *s, int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":c:o:vh", options, NULL)) != -1) {
+		if (cmd_is_bad_option(c))
+			return cmd_bad_option("serve", c, argv);
+		if (c == 'h')
+			return cmd_print(serve_help) ? -1 : EX_IOERR;
+		if (c == 'v')
+			s->is_verbose = true;
+		else
+			CHECK(cmd_sources_option(s->sources, c, optarg));
+	}
+	if (optind < argc)
+		return cmd_usage("serve", "%s: too many arguments", argv[optind]);
+	return 0;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct cmd_sources sources = { 0 };
+	struct serve s = { .sources = &sources };
+	int status = serve_parse(&s, argc, argv);
+
+	if (status == 0) {
+		s.conf = cmd_configure(&sources, s.is_verbose ? CONF_WARNING : CONF_ERROR, &status);
+		if (s.conf)
+			status = serve_main(&s);
+	}
+	cmd_sources_fini(&sources);
+	return status < 0 ? EX_OK : status;
+}

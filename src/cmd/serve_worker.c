@@ -1,0 +1,233 @@
+#include "cmd/serve_worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/log.h"
+
+/* A configuration on this worker's loop. It goes a moment after its last use, for that may have
+ * been inside a call of its own lookups. */
+struct worker_site {
+	struct queue_site queue;
+	struct cmd_site site;
+	struct serve_worker *worker;
+	struct arena *arena;
+	struct net_timer *end;
+};
+
+enum worker_note_kind { WORKER_RELOAD, WORKER_STOP };
+
+struct worker_note {
+	struct net_note note;
+	enum worker_note_kind kind;
+	struct conf *conf;
+	uint64_t limit_ms;
+};
+
+struct serve_worker {
+	struct serve_worker_options options;
+	struct net_loop *loop;
+	struct net_chan *notes;
+	struct queue *queue;
+	struct log_counters counters;
+	pthread_t thread;
+	bool has_thread;
+};
+
+static void worker_log(const struct serve_worker *w, enum log_event_id id, struct str reason)
+{
+	struct log_value v = { .field = FIELD_reason, .text = reason };
+	struct log_event e = { .id = id, .values = &v, .n_values = 1 };
+
+	os_log_event(w->options.log, &e);
+}
+
+/* ---- a configuration ---- */
+
+static void worker_finding(void *arg, const struct table_finding *f)
+{
+	struct arena *a = arena_new();
+
+	worker_log(arg, f->is_error ? EVENT_trouble : EVENT_notice, cmd_table_finding_text(a, f));
+	arena_free(a);
+}
+
+static void site_end(void *arg)
+{
+	struct worker_site *s = arg;
+
+	net_timer_free(s->end);
+	cmd_site_close(&s->site);
+	arena_free(s->arena);
+	free(s);
+}
+
+static void site_gone(struct queue_site *q)
+{
+	struct worker_site *s = (struct worker_site *)(void *)q;
+
+	net_timer_set(s->end, 0);
+}
+
+static struct queue_site *site_new(struct serve_worker *w, struct conf *conf, struct error *e)
+{
+	struct worker_site *s = base_alloc(sizeof(*s));
+	struct cmd_site_options o = {
+		.conf = conf_ref(conf),
+		.loop = w->loop,
+		.found = worker_finding,
+		.arg = w,
+	};
+
+	s->worker = w;
+	s->arena = arena_new();
+	s->queue.refs = 1;
+	s->queue.gone = site_gone;
+	s->queue.deliver = &s->site.deliver;
+	s->end = net_timer_new(w->loop, site_end, s);
+	s->queue.settings = queue_settings_new(s->arena, conf, e);
+	bool is_open = cmd_site_open(&s->site, &o, e);
+	if (is_open && s->queue.settings && cmd_site_open_tls(&s->site, e))
+		return &s->queue;
+	if (is_open)
+		cmd_site_close(&s->site);
+	net_timer_free(s->end);
+	arena_free(s->arena);
+	free(s);
+	return NULL;
+}
+
+/* ---- notes of the main thread ---- */
+
+static void worker_stopped(void *arg)
+{
+	struct serve_worker *w = arg;
+
+	net_loop_stop(w->loop);
+}
+
+static void worker_take_site(struct serve_worker *w, struct conf *conf)
+{
+	struct error e;
+	struct queue_site *site = site_new(w, conf, &e);
+
+	if (site)
+		queue_set_site(w->queue, site);
+	else
+		worker_log(w, EVENT_reload_refused, error_text(&e));
+	conf_unref(conf);
+}
+
+static void worker_received(void *arg, struct net_note *note)
+{
+	struct serve_worker *w = arg;
+	struct worker_note *n = (struct worker_note *)(void *)note;
+
+	switch (n->kind) {
+	case WORKER_RELOAD:
+		worker_take_site(w, n->conf);
+		break;
+	case WORKER_STOP:
+		queue_stop(w->queue, n->limit_ms, worker_stopped, w);
+		break;
+	}
+	free(n);
+}
+
+static void worker_tell(struct serve_worker *w, enum worker_note_kind kind, struct conf *conf,
+			uint64_t limit_ms)
+{
+	struct worker_note *n = base_alloc(sizeof(*n));
+
+	n->kind = kind;
+	n->conf = conf ? conf_ref(conf) : NULL;
+	n->limit_ms = limit_ms;
+	net_chan_post(w->notes, &n->note);
+}
+
+void serve_worker_reload(struct serve_worker *w, struct conf *conf)
+{
+	worker_tell(w, WORKER_RELOAD, conf, 0);
+}
+
+void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms)
+{
+	worker_tell(w, WORKER_STOP, NULL, limit_ms);
+}
+
+/* ---- the thread ---- */
+
+static void *worker_run(void *arg)
+{
+	struct serve_worker *w = arg;
+	struct error e;
+
+	if (!queue_start(w->queue, &e))
+		worker_log(w, EVENT_trouble, error_text(&e));
+	net_loop_run(w->loop);
+	return NULL;
+}
+
+bool serve_worker_start(struct serve_worker *w, struct error *e)
+{
+	int code = pthread_create(&w->thread, NULL, worker_run, w);
+
+	w->has_thread = code == 0;
+	return code == 0 || error_set(e, ERROR_SYSTEM, "a thread: %s", strerror(code));
+}
+
+void serve_worker_join(struct serve_worker *w)
+{
+	if (w->has_thread)
+		CHECK(pthread_join(w->thread, NULL) == 0);
+	w->has_thread = false;
+}
+
+struct serve_worker *serve_worker_new(const struct serve_worker_options *o, struct error *e)
+{
+	struct serve_worker *w = base_alloc(sizeof(*w));
+	struct queue_options q = {
+		.team = o->team,
+		.member = o->member,
+		.store = o->store,
+		.log = o->log,
+		.counters = &w->counters,
+	};
+
+	w->options = *o;
+	w->loop = net_loop_new();
+	w->notes = net_chan_new(w->loop, worker_received, w);
+	net_chan_hold(w->notes);
+	q.loop = w->loop;
+	q.site = site_new(w, o->conf, e);
+	if (q.site)
+		w->queue = queue_new(&q, e);
+	if (w->queue)
+		return w;
+	serve_worker_free(w);
+	return NULL;
+}
+
+void serve_worker_free(struct serve_worker *w)
+{
+	struct net_note *note;
+
+	CHECK(!w->has_thread);
+	queue_free(w->queue);
+	while ((note = net_chan_take(w->notes))) {
+		conf_unref(((struct worker_note *)(void *)note)->conf);
+		free(note);
+	}
+	net_chan_release(w->notes);
+	net_chan_free(w->notes);
+	net_loop_run(w->loop); /* what ends a moment later */
+	net_loop_free(w->loop);
+	free(w);
+}
+
+const struct log_counters *serve_worker_counters(const struct serve_worker *w)
+{
+	return &w->counters;
+}

@@ -1,0 +1,34 @@
+/* One worker of the daemon: a thread with its loop, its part of the queue and its configuration. */
+
+#ifndef HOPSEAL_CMD_SERVE_WORKER_H
+#define HOPSEAL_CMD_SERVE_WORKER_H
+
+#include "cmd/site.h"
+#include "queue/queue.h"
+
+struct serve_worker;
+
+struct serve_worker_options {
+	unsigned member;
+	struct queue_team *team;
+	struct store *store;
+	struct os_log *log;
+	struct conf *conf; /* a reference of its own is taken */
+};
+
+/* Makes everything; no thread yet. NULL: *e. */
+MUST_USE struct serve_worker *
+serve_worker_new(const struct serve_worker_options *o, struct error *e);
+void serve_worker_free(struct serve_worker *w); /* after serve_worker_join, or without a start */
+
+/* When all workers were made. */
+MUST_USE bool serve_worker_start(struct serve_worker *w, struct error *e);
+void serve_worker_join(struct serve_worker *w);
+
+/* From the main thread, by note. The configuration has been tried out already. */
+void serve_worker_reload(struct serve_worker *w, struct conf *conf);
+void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms);
+
+const struct log_counters *serve_worker_counters(const struct serve_worker *w);
+
+#endif

@@ -1,0 +1,61 @@
+#include "os/privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool os_user_find(struct str name, struct os_user *out, struct error *e)
+{
+	char text[256], room[16384];
+	struct passwd entry, *found = NULL;
+
+	if (name.n < sizeof(text)) {
+		memcpy(text, name.p, name.n);
+		text[name.n] = '\0';
+		(void)!getpwnam_r(text, &entry, room, sizeof(room), &found);
+	}
+	if (!found)
+		return error_set(e, ERROR_CONFIG, "there is no user " STR_FMT, STR_ARG(name));
+	*out = (struct os_user){ found->pw_uid, found->pw_gid };
+	return true;
+}
+
+bool os_is_root(void)
+{
+	return geteuid() == 0;
+}
+
+bool os_user_folder(const char *path, struct os_user user, struct error *e)
+{
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return error_set(e, ERROR_IO, "%s: %s", path, strerror(errno));
+	if (chown(path, user.uid, user.gid) != 0)
+		return error_set(e, ERROR_IO, "%s: %s", path, strerror(errno));
+	return true;
+}
+
+bool os_become(struct os_user user, struct error *e)
+{
+	if (setgroups(0, NULL) != 0 || setresgid(user.gid, user.gid, user.gid) != 0 ||
+	    setresuid(user.uid, user.uid, user.uid) != 0)
+		return error_set(e, ERROR_SYSTEM, "cannot become user %u: %s", user.uid,
+				 strerror(errno));
+	CHECK(user.uid == 0 || setuid(0) != 0);
+	return true;
+}
+
+uint64_t os_raise_files_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0)
+		return 0;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l);
+	(void)getrlimit(RLIMIT_NOFILE, &l);
+	return l.rlim_cur;
+}

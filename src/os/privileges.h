@@ -1,0 +1,26 @@
+/* From root to the user who does the work. */
+
+#ifndef HOPSEAL_OS_PRIVILEGES_H
+#define HOPSEAL_OS_PRIVILEGES_H
+
+#include "base/error.h"
+
+struct os_user {
+	unsigned uid, gid;
+};
+
+/* False: there is none of that name. */
+MUST_USE bool os_user_find(struct str name, struct os_user *out, struct error *e);
+bool os_is_root(void);
+
+/* The folder, made when it is missing, for this user alone. Only root may call it. */
+MUST_USE bool os_user_folder(const char *path, struct os_user user, struct error *e);
+
+/* For good: no way back, no other groups. Threads that come later have the new user, too, so
+ * there must be none yet. */
+MUST_USE bool os_become(struct os_user user, struct error *e);
+
+/* Raises the limit of open files as far as the system allows; the limit that counts then. */
+uint64_t os_raise_files_limit(void);
+
+#endif
