@@ -120,8 +120,9 @@ void check_tables_init(struct check_tables *t, const struct conf *conf, const st
 	};
 	reader.arg = t->routes;
 	cmd_routes_read(conf, tables_find(tables, conf_name(CONF_transport_maps)), &reader);
-	read_entries(t->arena, &t->per_site,
-		     tables_find(tables, conf_name(CONF_smtp_tls_per_site)));
+	if (!conf_str(conf, CONF_smtp_tls_policy_maps).n) /* else nobody asks it */
+		read_entries(t->arena, &t->per_site,
+			     tables_find(tables, conf_name(CONF_smtp_tls_per_site)));
 	read_entries(t->arena, &t->maps, tables_find(tables, conf_name(CONF_smtp_tls_policy_maps)));
 }
 

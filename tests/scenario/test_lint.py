@@ -160,6 +160,14 @@ def test_settings(hopseal, severity, code, settings, parameter):
     assert result.code == (78 if severity == "error" else 0)
 
 
+def test_entries_of_a_table_that_nobody_asks_are_no_findings(hopseal):
+    hopseal.configure(
+        {"policy": "a.example may\n"}, smtp_tls_per_site="inline:{ *.x=nothing }", **POLICY
+    )
+    assert {f["parameter"] for f in hopseal.check().json["findings"]} == {"smtp_tls_per_site"}
+    assert {code for _, _, code in findings(hopseal.check())} == {"deprecated", "ignored"}
+
+
 def test_an_empty_per_site_table_is_no_finding(hopseal):
     assert hopseal.configure(smtp_tls_per_site="").run("check").out == ""
 
