@@ -77,6 +77,27 @@ static void fuzz_expansion(const struct key_templates *t, struct str key, struct
 	buf_fini(&out);
 }
 
+/* What is not refused has all parts of the key in its values, and none in its text. */
+static void fuzz_params(const struct key_templates *t, struct str key)
+{
+	size_t ends[KEY_PARAMS_MAX], at, begin = 0;
+	struct arena *a = arena_new();
+	struct key_params p;
+	struct buf out;
+
+	buf_init(&out, 64 * 1024);
+	if (key_params_init(&p, a, t->query)) {
+		CHECK(p.n <= KEY_PARAMS_MAX && (p.n > 0) == t->has_key);
+		CHECK(!key_template_bare(t->query, &at));
+		CHECK(p.sql.n <= t->query.n);
+		if (key_template_fits(t, key) && key_params_expand(&p, key, &out, ends))
+			for (size_t i = 0; i < p.n; begin = ends[i++])
+				CHECK(ends[i] >= begin && ends[i] <= buf_len(&out));
+	}
+	buf_fini(&out);
+	arena_free(a);
+}
+
 static void fuzz_templates(struct str text)
 {
 	struct str query, result, key, value;
@@ -86,10 +107,12 @@ static void fuzz_templates(struct str text)
 	if (!str_cut(text, '\n', &query, &text) || !str_cut(text, '\n', &result, &text) ||
 	    !str_cut(text, '\n', &key, &value))
 		return;
-	if (key_templates_init(&t, query, result, &why))
-		fuzz_expansion(&t, key, value);
-	else
+	if (!key_templates_init(&t, query, result, &why)) {
 		CHECK(why.text[0] != '\0');
+		return;
+	}
+	fuzz_expansion(&t, key, value);
+	fuzz_params(&t, key);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -97,6 +97,7 @@ MUST_USE struct sql_statement *sql_keep(struct sql *db, struct str text, struct 
 MUST_USE struct sql_statement *sql_prepare(struct sql *db, struct str text, struct error *e);
 void sql_free(struct sql_statement *st); /* NULL is fine; not for kept ones */
 
+int sql_parameters(const struct sql_statement *st); /* how many it has */
 /* Parameters, from 1. Spans are borrowed until the statement is reset. What is not bound is NULL.
  * Binding between two rows is a bug. A value of no octets is an empty text, not NULL. */
 void sql_bind_int(struct sql_statement *st, int at, int64_t value);

@@ -88,6 +88,11 @@ void sql_drop_kept(struct sql *db)
 
 /* ---- binding ---- */
 
+int sql_parameters(const struct sql_statement *st)
+{
+	return sqlite3_bind_parameter_count(st->handle);
+}
+
 static void bound(struct sql_statement *st, int code)
 {
 	CHECK(code != SQLITE_RANGE && code != SQLITE_MISUSE);

@@ -11,7 +11,7 @@ static bool take_piece(struct str *rest, struct str *text, char *letter)
 	if (rest->n == 0)
 		return false;
 	if (rest->p[0] == '%' && rest->n > 1 && rest->p[1] != '%') {
-		*letter = rest->p[1];
+		*letter = rest->p[1] != '\0' ? rest->p[1] : '?'; /* as wrong as that */
 		*rest = str_from(*rest, 2);
 		return true;
 	}
@@ -72,8 +72,7 @@ static bool check_text(struct key_templates *t, struct str text, bool is_query, 
 			return error_set(why, ERROR_CONFIG, "it ends in a single \"%%\"");
 		if (!need(t, letter, is_query))
 			return error_set(why, ERROR_CONFIG,
-					 "\"%%" STR_FMT "\" means nothing; \"%%%%\" is one \"%%\"",
-					 STR_ARG(str_span(rest.p - 1, 1)));
+					 "\"%%%c\" means nothing; \"%%%%\" is one \"%%\"", letter);
 		t->has_key |= is_query && letter != '\0';
 	}
 	return true;
@@ -227,6 +226,110 @@ bool key_results_add(struct key_results *r, struct str value, struct error *why)
 	if (buf_len(r->out) > 0 && !buf_add_char(r->out, ','))
 		return too_long(why);
 	return expand(t->result, &key, &of_value, NULL, r->out) || too_long(why);
+}
+
+/* ---- parameters ---- */
+
+static bool has_part(struct str text)
+{
+	struct str plain;
+	char letter;
+
+	while (take_piece(&text, &plain, &letter))
+		if (letter != '\0')
+			return true;
+	return false;
+}
+
+/* Takes the rest of a '...' off the front; its first quote is gone already. *inside has quotes
+ * doubled still. */
+static bool take_literal(struct str *rest, struct str *inside)
+{
+	for (size_t i = 0; i < rest->n; i++) {
+		if (rest->p[i] != '\'')
+			continue;
+		if (i + 1 < rest->n && rest->p[i + 1] == '\'') {
+			i++;
+			continue;
+		}
+		*inside = str_first(*rest, i);
+		*rest = str_from(*rest, i + 1);
+		return true;
+	}
+	return false;
+}
+
+static struct str single_quotes(struct arena *a, struct str doubled)
+{
+	char *p = arena_alloc(a, doubled.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < doubled.n; i++) {
+		p[n++] = doubled.p[i];
+		i += doubled.p[i] == '\'';
+	}
+	return str_span(p, n);
+}
+
+/* "%%" is a "%" in what stays text. */
+static struct str plain_text(struct arena *a, struct str text)
+{
+	char *p = arena_alloc(a, text.n + 1);
+	struct str plain;
+	size_t n = 0;
+	char letter;
+
+	while (take_piece(&text, &plain, &letter))
+		for (size_t i = 0; i < plain.n; i++)
+			p[n++] = plain.p[i];
+	return str_span(p, n);
+}
+
+static bool add_literal(struct key_params *p, struct arena *a, struct str inside)
+{
+	if (!has_part(inside)) {
+		p->sql = arena_fmt(a, STR_FMT "'" STR_FMT "'", STR_ARG(p->sql),
+				   STR_ARG(plain_text(a, inside)));
+		return true;
+	}
+	if (p->n == KEY_PARAMS_MAX)
+		return false;
+	p->values[p->n++] = single_quotes(a, inside);
+	p->sql = arena_fmt(a, STR_FMT "?", STR_ARG(p->sql));
+	return true;
+}
+
+bool key_params_init(struct key_params *p, struct arena *a, struct str query)
+{
+	bool is_open = true;
+
+	*p = (struct key_params){ .sql = STR("") };
+	while (is_open) {
+		struct str text = query, inside, rest;
+		is_open = str_cut(query, '\'', &text, &rest);
+		if (has_part(text))
+			return false;
+		p->sql = arena_fmt(a, STR_FMT STR_FMT, STR_ARG(p->sql),
+				   STR_ARG(plain_text(a, text)));
+		if (!is_open)
+			break;
+		if (!take_literal(&rest, &inside) || !add_literal(p, a, inside))
+			return false;
+		query = rest;
+	}
+	return true;
+}
+
+bool key_params_expand(const struct key_params *p, struct str key, struct buf *out, size_t *ends)
+{
+	struct parts parts = parts_of(key);
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (!expand(p->values[i], &parts, &parts, NULL, out))
+			return false;
+		ends[i] = buf_len(out);
+	}
+	return true;
 }
 
 bool key_template_bare(struct str query, size_t *at)

@@ -13,6 +13,7 @@
 #ifndef HOPSEAL_TABLE_KEY_TEMPLATE_H
 #define HOPSEAL_TABLE_KEY_TEMPLATE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 
@@ -56,6 +57,27 @@ struct key_results {
 
 /* One value; "" and STR_NONE do not count. False with *why: the limit was passed. */
 MUST_USE bool key_results_add(struct key_results *r, struct str value, struct error *why);
+
+/* ---- SQL ---- */
+
+/* A query as a statement with parameters, which need not be quoted nor parsed again: each '...' in
+ * it that has a part of the key becomes a "?", whose value is what is between the quotes. */
+#define KEY_PARAMS_MAX 16
+
+struct key_params {
+	struct str sql;
+	struct str values[KEY_PARAMS_MAX]; /* templates */
+	size_t n;
+};
+
+/* False: a part of the key stands elsewhere, or in too many places. Knows SQL's '' and nothing more
+ * of it: a statement with another number of parameters than .n is not the same query. */
+MUST_USE bool key_params_init(struct key_params *p, struct arena *a, struct str query);
+
+/* Appends the values of all parameters; ends[i] is where the i-th ends in `out`. The key fits (see
+ * key_template_fits). False: the limit of `out`. */
+MUST_USE bool
+key_params_expand(const struct key_params *p, struct str key, struct buf *out, size_t *ends);
 
 /* The first place where the query has a part of the key outside of '...', where nobody quotes it;
  * false: there is none. Knows SQL's '' and nothing more of it. */

@@ -193,6 +193,8 @@ TEST(key_templates_that_are_wrong)
 		  STR_INIT("the query: \"%x\" means nothing; \"%%\" is one \"%\"") },
 		{ STR_INIT("%0"), STR_INIT("%s"),
 		  STR_INIT("the query: \"%0\" means nothing; \"%%\" is one \"%\"") },
+		{ STR_INIT("%\0x"), STR_INIT("%s"),
+		  STR_INIT("the query: \"%?\" means nothing; \"%%\" is one \"%\"") },
 		{ STR_INIT("a%"), STR_INIT("%s"),
 		  STR_INIT("the query: it ends in a single \"%\"") },
 		{ STR_INIT("%s"), STR_INIT("%%%"),
@@ -244,6 +246,56 @@ TEST(key_template_bare)
 	}
 }
 
+TEST(key_params)
+{
+	static const struct {
+		const char *rule;
+		struct str query, sql,
+			values; /* with key u@d.e: "value|value|"; sql.p NULL: refused */
+	} cases[] = {
+		{ "one", STR_INIT("k = '%s' AND x"), STR_INIT("k = ? AND x"), STR_INIT("u@d.e|") },
+		{ "text around the part", STR_INIT("k LIKE '%u%%'"), STR_INIT("k LIKE ?"),
+		  STR_INIT("u%|") },
+		{ "several", STR_INIT("'%u' 'it''s %1.%2' || 'x'"), STR_INIT("? ? || 'x'"),
+		  STR_INIT("u|it's e.d|") },
+		{ "no part in it", STR_INIT("a = 'it''s 5%%' + 5 %% 2"),
+		  STR_INIT("a = 'it''s 5%' + 5 % 2"), STR_INIT("") },
+		{ "empty texts", STR_INIT("'' '%s' ''"), STR_INIT("'' ? ''"), STR_INIT("u@d.e|") },
+		{ "outside of quotes", STR_INIT("k = %s"), { NULL, 0 }, { NULL, 0 } },
+		{ "after a quote that belongs elsewhere",
+		  STR_INIT("\"it's\" = '%s'"),
+		  { NULL, 0 },
+		  { NULL, 0 } },
+		{ "not closed", STR_INIT("k = '%s"), { NULL, 0 }, { NULL, 0 } },
+		{ "too many",
+		  STR_INIT("'%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' "
+			   "'%s' '%s' '%s' '%s'"),
+		  { NULL, 0 },
+		  { NULL, 0 } },
+	};
+
+	FOR_EACH(c, cases) {
+		struct arena *a = arena_new();
+		struct str query = test_exact(c->query), values = STR("");
+		struct key_params p;
+		size_t ends[KEY_PARAMS_MAX], begin = 0;
+		struct buf out;
+		ok(key_params_init(&p, a, query) == (c->sql.p != NULL), c->rule);
+		buf_init(&out, 1000);
+		ok(c->sql.p == NULL || key_params_expand(&p, STR("u@d.e"), &out, ends), c->rule);
+		for (size_t i = 0; c->sql.p != NULL && i < p.n; begin = ends[i++])
+			values = arena_fmt(a, STR_FMT STR_FMT "|", STR_ARG(values),
+					   STR_ARG(str_span(buf_str(&out).p + begin,
+							    ends[i] - begin)));
+		if (c->sql.p != NULL)
+			ok_str(p.sql, c->sql, c->rule);
+		ok_str(values, c->values, c->rule);
+		buf_fini(&out);
+		free((char *)query.p);
+		arena_free(a);
+	}
+}
+
 TEST_MAIN(RUN(key_template_query), RUN(key_template_needs_of_the_result_skip_the_query),
 	  RUN(key_results), RUN(key_results_limits), RUN(key_templates_that_are_wrong),
-	  RUN(key_templates_has_key), RUN(key_template_bare))
+	  RUN(key_templates_has_key), RUN(key_template_bare), RUN(key_params))

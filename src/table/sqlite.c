@@ -19,7 +19,11 @@ struct sqlite_table {
 	struct source_sql source;
 	struct str path; /* ends in NUL */
 
-	struct sql *db; /* NULL: why_not says why */
+	struct key_params params; /* if has_params: a statement is made once, not for each key */
+	bool has_params;
+
+	struct sql *db;             /* NULL: why_not says why */
+	struct sql_statement *kept; /* of params, if SQLite takes it so */
 	struct os_file_id id;
 	struct error why_not;
 	uint64_t next_check_ms;
@@ -53,13 +57,20 @@ static void sqlite_drop(struct sqlite_table *t)
 {
 	sql_close(t->db);
 	t->db = NULL;
+	t->kept = NULL;
 }
 
-/* The statement for a key; the caller frees it. */
-static struct sql_statement *
-sqlite_prepare(struct sqlite_table *t, struct str query, struct error *why)
+/* A '...' may stand where SQL takes no parameter, or be none at all, inside a comment or a name.
+ * Then the text of the query is made for each key. */
+static void sqlite_keep(struct sqlite_table *t)
 {
-	return sql_prepare(t->db, query, why);
+	struct error why;
+
+	if (!t->has_params)
+		return;
+	t->kept = sql_keep(t->db, t->params.sql, &why);
+	if (t->kept != NULL && (size_t)sql_parameters(t->kept) != t->params.n)
+		t->kept = NULL;
 }
 
 /* A key that has every part that a query may name. */
@@ -89,7 +100,7 @@ static void sqlite_probe(struct sqlite_table *t)
 	buf_reset(&t->query);
 	if (key_template_query(&t->source.templates, PROBE, NULL, &t->query) != KEY_EXPANDED)
 		return;
-	struct sql_statement *st = sqlite_prepare(t, buf_str(&t->query), &why);
+	struct sql_statement *st = sql_prepare(t->db, buf_str(&t->query), &why);
 	if (st != NULL)
 		sqlite_say_columns(t, sql_columns(st));
 	else if (sql_fault(t->db) == SQL_FAULT_TEXT)
@@ -159,6 +170,7 @@ static void sqlite_look(struct sqlite_table *t)
 						      .code = STR("reloaded"),
 						      .text = STR("a new version answers now") });
 	sqlite_probe(t);
+	sqlite_keep(t);
 }
 
 static void sqlite_refresh(void *table, uint64_t now_ms)
@@ -201,15 +213,39 @@ sqlite_rows(struct sqlite_table *t, struct sql_statement *st, struct str key, st
 	return step == SQL_DONE;
 }
 
-/* The rows of the expanded query in t->value. */
+static bool sqlite_ask_kept(struct sqlite_table *t, struct str key, struct error *why)
+{
+	size_t ends[KEY_PARAMS_MAX], begin = 0;
+
+	buf_reset(&t->query);
+	if (!key_params_expand(&t->params, key, &t->query, ends))
+		return error_set(why, ERROR_LIMIT, "the query is too long");
+	for (size_t i = 0; i < t->params.n; begin = ends[i++])
+		sql_bind_text(t->kept, (int)i + 1,
+			      str_span(buf_str(&t->query).p + begin, ends[i] - begin));
+	bool is_done = sqlite_rows(t, t->kept, key, why);
+	sql_reset(t->kept);
+	return is_done;
+}
+
+static bool sqlite_ask_text(struct sqlite_table *t, struct str key, struct error *why)
+{
+	buf_reset(&t->query);
+	if (key_template_query(&t->source.templates, key, &sqlite_key_quote, &t->query) !=
+	    KEY_EXPANDED)
+		return error_set(why, ERROR_LIMIT, "the query is too long");
+	struct sql_statement *st = sql_prepare(t->db, buf_str(&t->query), why);
+	bool is_done = st != NULL && sqlite_rows(t, st, key, why);
+	sql_free(st);
+	return is_done;
+}
+
+/* What the rows make, in t->value. */
 static bool sqlite_ask(struct sqlite_table *t, struct str key, struct error *why)
 {
 	buf_reset(&t->value);
 	t->deadline_ms = os_now_ms() + TABLE_SQLITE_MS_MAX;
-	struct sql_statement *st = sqlite_prepare(t, buf_str(&t->query), why);
-	bool is_done = st != NULL && sqlite_rows(t, st, key, why);
-	sql_free(st);
-	return is_done;
+	return t->kept != NULL ? sqlite_ask_kept(t, key, why) : sqlite_ask_text(t, key, why);
 }
 
 /* What SQLite failed with; a value too many or too long is no failure of it. */
@@ -277,20 +313,10 @@ static bool sqlite_lookup(void *table, struct table_lookup *l)
 	enum answer_status admitted = source_sql_admit(&t->source, l, &key);
 	if (admitted == ANSWER_FAILED)
 		sqlite_fail(t, l, l->answer.failure);
-	if (admitted != ANSWER_FOUND)
+	if (admitted != ANSWER_FOUND || !key_template_fits(&t->source.templates, key))
 		return true;
-	sqlite_refresh(t, l->now_ms); /* before there is a query in t->query */
-	buf_reset(&t->query);
-	switch (key_template_query(&t->source.templates, key, &sqlite_key_quote, &t->query)) {
-	case KEY_SKIPPED:
-		break;
-	case KEY_FAILED:
-		sqlite_fail(t, l, STR("the query is too long"));
-		break;
-	case KEY_EXPANDED:
-		sqlite_answer(t, l, key);
-		break;
-	}
+	sqlite_refresh(t, l->now_ms);
+	sqlite_answer(t, l, key);
 	return true;
 }
 
@@ -326,6 +352,7 @@ static void *sqlite_open(const struct table_context *c, uint64_t now_ms, struct 
 		return NULL;
 	}
 	t->path = arena_str(t->source.arena, t->path);
+	t->has_params = key_params_init(&t->params, t->source.arena, t->source.templates.query);
 	t->next_check_ms = now_ms + CHECK_EVERY_MS;
 	sqlite_look(t);
 	return t;
