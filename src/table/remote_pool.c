@@ -22,7 +22,8 @@ enum {
 
 struct remote_thread {
 	struct remote_pool *pool;
-	struct remote_thread *next_idle;
+	struct remote_thread *next_idle; /* or the next of those that ended */
+	pthread_t id;
 	pthread_cond_t woken;
 	struct remote_job *job; /* handed over while idle */
 	/* its own: */
@@ -40,6 +41,7 @@ struct remote_pool {
 	struct net_chan *chan;
 	struct remote_job *first, **last; /* the queue */
 	struct remote_thread *idle;       /* the one that worked last comes first */
+	struct remote_thread *done;       /* ended, and not joined yet */
 	size_t n_threads;
 	bool is_closed;       /* no new jobs, and nothing is posted */
 	bool is_left;         /* by the loop's side */
@@ -317,6 +319,36 @@ static void pool_leave(struct remote_pool *p)
 	free(p);
 }
 
+/* The end of a thread. Who uses the pool waits for it, so that what libraries keep for each thread
+ * is gone with the table. Under the mutex. */
+static void thread_end(struct remote_thread *t)
+{
+	struct remote_pool *p = t->pool;
+
+	pthread_cond_destroy(&t->woken);
+	if (p->is_left) {
+		pthread_detach(t->id);
+		free(t);
+	} else {
+		t->next_idle = p->done;
+		p->done = t;
+	}
+	if (--p->n_threads == 0)
+		pthread_cond_signal(&p->ended);
+	pool_leave(p);
+}
+
+/* Those that ended need nothing of the pool any more. Under the mutex. */
+static void pool_join(struct remote_pool *p)
+{
+	while (p->done != NULL) {
+		struct remote_thread *t = p->done;
+		p->done = t->next_idle;
+		pthread_join(t->id, NULL);
+		free(t);
+	}
+}
+
 /* Without a connection it does not wait: a new thread is as good. */
 static void *thread_main(void *arg)
 {
@@ -337,11 +369,7 @@ static void *thread_main(void *arg)
 			break;
 		pthread_mutex_unlock(&p->mutex);
 	}
-	pthread_cond_destroy(&t->woken);
-	free(t);
-	if (--p->n_threads == 0)
-		pthread_cond_signal(&p->ended);
-	pool_leave(p);
+	thread_end(t);
 	return NULL;
 }
 
@@ -359,17 +387,12 @@ static void cond_init(pthread_cond_t *c)
 static int thread_start(struct remote_thread *t)
 {
 	sigset_t all, before;
-	pthread_attr_t attr;
-	pthread_t id;
 	int error;
 
 	sigfillset(&all);
-	CHECK(pthread_attr_init(&attr) == 0);
-	CHECK(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&id, &attr, thread_main, t);
+	error = pthread_create(&t->id, NULL, thread_main, t);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
 	return error;
 }
 
@@ -378,6 +401,7 @@ static bool pool_start_thread(struct remote_pool *p, struct remote_job *j, struc
 	struct remote_thread *t = base_alloc(sizeof(*t));
 	int error;
 
+	pool_join(p);
 	t->pool = p;
 	t->job = j;
 	cond_init(&t->woken);
@@ -475,6 +499,7 @@ void remote_pool_close(struct remote_pool *p)
 		error = ETIMEDOUT; /* never: the counter has room */
 	while (p->n_threads > 0 && error != ETIMEDOUT)
 		error = pthread_cond_timedwait(&p->ended, &p->mutex, &at);
+	pool_join(p);
 	p->is_left = true;
 	pool_leave(p);
 }
