@@ -1,6 +1,6 @@
-"""Postfix delivers under entries of smtp_tls_policy_maps, and under the table that `hopseal convert`
-makes of its smtp_tls_per_site: outcome, what the receiver saw, and the kind of session that Postfix
-logs are those of Hopseal, and those of before."""
+"""Postfix delivers under entries of smtp_tls_policy_maps, under the whole matrix of smtp_tls_per_site,
+and under the table that `hopseal convert` makes of it: outcome, what the receiver saw, and the kind
+of session that Postfix logs are those of Hopseal, and those of before."""
 
 import subprocess
 
@@ -40,10 +40,10 @@ def policy(hopseal, ca):
     return hopseal.configure({"policy": table}, smtp_tls_policy_maps="texthash:TABLES/policy")
 
 
-def hopseal_sends(policy, sink, port, **config):
-    """The same of Hopseal, and the level it decided."""
+def hopseal_sends(policy, sink, port, host=pc.HOST, **config):
+    """The same of Hopseal, and what it reached."""
     with sink(port=port, **config) as s:
-        done = policy.send("bob@x.example", options=("-o", f"relayhost=[{pc.HOST}]:{port}"))
+        done = policy.send("bob@x.example", options=("-o", f"relayhost=[{host}]:{port}"))
         seen = [(x.verbs(), x.tls_version, x.sni) for x in s.wait_ended().sessions]
     judged = [t["judgement"]["reached"] for t in done.tries if t["kind"] == "session"]
     return done, seen, [r for r, (_, version, _) in zip(judged, seen) if version]
@@ -57,14 +57,32 @@ def test_policy_table(policy, postfix_sends, sink, ca, entry, receiver):
     fate, seen, logged = postfix_sends(f"bob@p{port}.example", port, cert=cert)
     done, our_seen, reached = hopseal_sends(policy, sink, port, cert=cert)
     assert (done.fate, our_seen) == (fate, seen), done
+    assert logged_as(done, reached) == logged, done
+
+
+def logged_as(done, reached):
+    """What was reached, as Postfix would log it."""
     level = done.tries[0]["decision"]["level"] if done.tries else None
     if level in ("may", "encrypt"):
         # Postfix does not look at names there; a chain that it trusts may well have the right one
-        reached = ["trusted" if r == "verified" else r for r in reached]
-    elif done.fate == ("deferred", "4.7.5"):
+        return ["trusted" if r == "verified" else r for r in reached]
+    if done.fate == ("deferred", "4.7.5"):
         # Postfix says Untrusted whatever is missing; Hopseal says what there was
-        reached = ["encrypted" if r == "trusted" else r for r in reached]
-    assert reached == logged, done
+        return ["encrypted" if r == "trusted" else r for r in reached]
+    return reached
+
+
+@pytest.mark.parametrize("receiver", ["no-starttls", "wrong-name"])
+@pytest.mark.parametrize("keywords", pc.MATRIX, ids=" and ".join)
+def test_whole_per_site_matrix(hopseal, postfix_sends, sink, ca, keywords, receiver):
+    """The receivers tell the four levels apart. The converted table has to say the same."""
+    host, port = pc.matrix_host(keywords[1]), pc.MATRIX[keywords]
+    cert = None if receiver == "no-starttls" else ca.cert(receiver, host)
+    fate, seen, logged = postfix_sends(f"bob@m{port}.example", port, cert=cert)
+    assert postfix_sends(f"bob@converted.m{port}.example", port, cert=cert) == (fate, seen, logged)
+    hopseal.configure({"per_site": pc.matrix_table()}, smtp_tls_per_site="texthash:TABLES/per_site")
+    done, our_seen, reached = hopseal_sends(hopseal, sink, port, host, cert=cert)
+    assert (done.fate, our_seen, logged_as(done, reached)) == (fate, seen, logged), done
 
 
 @pytest.mark.parametrize("receiver", RECEIVERS)

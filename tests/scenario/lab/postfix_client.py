@@ -62,6 +62,10 @@ POLICIES = [
 ]
 FIRST_POLICY_PORT = 2601
 
+# Keywords of the next-hop and of its server in smtp_tls_per_site, all pairs: a port for each.
+KEYWORDS = ["no entry", "MAY", "NONE", "MUST_NOPEERMATCH", "MUST"]
+MATRIX = {(n, h): 2701 + 5 * i + k for i, n in enumerate(KEYWORDS) for k, h in enumerate(KEYWORDS)}
+
 MAIN = """compatibility_level = 3.6
 queue_directory = {dir}/queue
 data_directory = {dir}/data
@@ -115,7 +119,7 @@ converted unix - - n - - smtp
  -o smtp_tls_policy_maps=texthash:{dir}/new/tls_policy -o smtp_tls_security_level={level}
 """
 
-SESSION = re.compile(r"(\w+) TLS connection established to " + re.escape(HOST))
+SESSION = re.compile(r"(\w+) TLS connection established to \S+\.example\[")
 MESSAGE = b"Subject: s\r\n\r\nx\r\n"
 STATUS = re.compile(r" (\w+): to=<([^>]*)>.* dsn=([\d.]+), status=(\w+) \((.*?)\)?$", re.MULTILINE)
 
@@ -175,9 +179,22 @@ def port_of(entry):
     return FIRST_POLICY_PORT + POLICIES.index(entry)
 
 
+def matrix_host(keyword):
+    """The server whose name has that keyword."""
+    return keyword.lower().replace("_", "-").replace(" ", "-") + ".matrix.example"
+
+
+def matrix_table():
+    """smtp_tls_per_site for MATRIX."""
+    rows = {matrix_host(k): k for k in KEYWORDS}
+    rows |= {f"[{matrix_host(h)}]:{port}": n for (n, h), port in MATRIX.items()}
+    return "".join(f"{key} {k}\n" for key, k in rows.items() if k != "no entry")
+
+
 def policy_table(ca, folder):
     """smtp_tls_policy_maps: the entry of each port. The files of CAs are copied into a folder."""
-    words = {"cert": _digest(ca.cert("valid", HOST), "x509"), "key": _digest(ca.cert("valid", HOST), "pkey")}
+    cert = ca.cert("valid", HOST)
+    words = {"cert": _digest(cert, "x509"), "key": _digest(cert, "pkey")}
     for name, path in [("ca", ca.root), ("stranger", ca.stranger)]:
         words[name] = pathlib.Path(folder) / f"{name}.pem"
         words[name].write_text(path.read_text())
@@ -218,10 +235,13 @@ def postfix_client(folder, ca):
         transport += f"{domain_of(policy)} smtp:[{HOST}]:{port}\n"
         per_site += f"[{HOST}]:{port} {policy}\n" if policy != "no entry" else ""
         transport += f"converted.{domain_of(policy)} converted:[{HOST}]:{port}\n"
+    for (_, host), port in MATRIX.items():
+        transport += f"m{port}.example smtp:[{matrix_host(host)}]:{port}\n"
+        transport += f"converted.m{port}.example converted:[{matrix_host(host)}]:{port}\n"
     for entry in POLICIES:
         transport += f"p{port_of(entry)}.example policy:[{HOST}]:{port_of(entry)}\n"
     (top / "etc/transport").write_text(transport)
-    (top / "etc/per_site").write_text(per_site)
+    (top / "etc/per_site").write_text(per_site + matrix_table())
     (top / "etc/policy").write_text(policy_table(ca, top / "etc"))
     argv = [hopseal.program(), "convert", "-c", top / "etc", "--output", top / "new"]
     subprocess.run(argv, capture_output=True, check=True)

@@ -58,6 +58,11 @@ ZONES = [
         + [f"mx{i} A 192.0.2.{i}" for i in range(10, 22)],
     ),
     Zone("deadfirst.example", ["@ MX 10 mx1", "@ MX 20 mx2", f"mx1 A {NOBODY}", f"mx2 A {MX2}"]),
+    # One name for each keyword of a per-site table; see postfix_client.
+    Zone(
+        "matrix.example",
+        [f"{x} A {MX1}" for x in ("no-entry", "may", "none", "must-nopeermatch", "must")],
+    ),
     # Destinations without (usable) MX hosts.
     Zone("null.example", ["@ MX 0 ."]),
     Zone("nomx.example", [f"@ A {MX1}"]),
