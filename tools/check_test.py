@@ -78,7 +78,9 @@ class ParamsTest(Check):
         super().setUp()
         self.write("lib/conf/params.def", 'PARAM(a, STR, "", 0, 0, USED, TLS,\n      "A.")\n'
                    'PARAM(b, STR,\n      "x "\n      "y",\n      0, 0, OLD, TLS,\n      "B.")\n'
-                   'PARAM(c, STR, "", 0, 0, LATER, TLS,\n      "C.")\n')
+                   'PARAM(c, STR, "", 0, 0, LATER, TLS,\n      "C.")\n'
+                   'PARAM(d, STR, "", 0, 0, USED, TLS,\n      "D.")\n')
+        self.write("lib/conf/lmtp.def", "/* in place of */\nPAIR(a, d)\n")
 
     def test_all_are_read(self):
         self.write("src/cmd/x.c", "f(CONF_a, CONF_b);\n")

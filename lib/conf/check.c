@@ -155,34 +155,29 @@ static void report_not_honoured(struct checker *k, const struct conf_slot *s, bo
 		     STR_ARG(s->name), effect_text(is_loud ? s->effect : CONF_EFFECT_NONE));
 }
 
-static void report_refused(struct checker *k, const struct conf_slot *s)
-{
-	struct conf_finding what = {
-		.severity = CONF_ERROR,
-		.code = STR("not-supported"),
-		.param = s->name,
-		.remedy = STR("remove the line, or leave this mail to Postfix"),
-	};
-
-	conf_collect(k->out, conf_place_of(s), &what,
-		     STR_FMT
-		     " is not supported yet, and mail sent without it could have weaker TLS "
-		     "than it asks for",
-		     STR_ARG(s->name));
-}
+#define REPLACED_TLS(client)                                                                       \
+	{ CONF_##client##_use_tls, "set " #client "_tls_security_level = may in its place" },      \
+		{ CONF_##client##_enforce_tls,                                                     \
+		  "set " #client                                                                   \
+		  "_tls_security_level = verify in its place (encrypt where " #client              \
+		  "_tls_enforce_peername is no)" },                                                \
+		{ CONF_##client##_tls_enforce_peername,                                            \
+		  "set " #client                                                                   \
+		  "_tls_security_level = verify (for yes) or encrypt (for no) in its place" },     \
+	{                                                                                          \
+		CONF_##client##_tls_per_site,                                                      \
+			"move its entries to " #client                                             \
+			"_tls_policy_maps: NONE is none, MAY is may, MUST_NOPEERMATCH is "         \
+			"encrypt, MUST is verify"                                                  \
+	}
 
 static const struct {
 	enum conf_id id;
 	const char *remedy;
 } replacements[] = {
 	{ CONF_disable_dns_lookups, "set smtp_dns_support_level = disabled in its place" },
-	{ CONF_smtp_use_tls, "set smtp_tls_security_level = may in its place" },
-	{ CONF_smtp_enforce_tls, "set smtp_tls_security_level = verify in its place (encrypt where "
-				 "smtp_tls_enforce_peername is no)" },
-	{ CONF_smtp_tls_enforce_peername,
-	  "set smtp_tls_security_level = verify (for yes) or encrypt (for no) in its place" },
-	{ CONF_smtp_tls_per_site, "move its entries to smtp_tls_policy_maps: NONE is none, MAY is "
-				  "may, MUST_NOPEERMATCH is encrypt, MUST is verify" },
+	REPLACED_TLS(smtp),
+	REPLACED_TLS(lmtp),
 };
 
 static struct str replacement_of(enum conf_id id)
@@ -194,15 +189,27 @@ static struct str replacement_of(enum conf_id id)
 	return STR("");
 }
 
-/* The three that smtp_tls_security_level took the place of. */
-static bool is_replaced(const struct checker *k, enum conf_id id)
+static bool
+is_of_trio(enum conf_id id, enum conf_id use, enum conf_id enforce, enum conf_id peername)
 {
-	return (id == CONF_smtp_use_tls || id == CONF_smtp_enforce_tls ||
-		id == CONF_smtp_tls_enforce_peername) &&
-	       is_filled(k, CONF_smtp_tls_security_level);
+	return id == use || id == enforce || id == peername;
 }
 
-static void report_replaced(struct checker *k, const struct conf_slot *s)
+/* The three that the security level took the place of. False: it is none of them, or counts. */
+static bool is_replaced(const struct checker *k, enum conf_id id, enum conf_id *level)
+{
+	if (is_of_trio(id, CONF_smtp_use_tls, CONF_smtp_enforce_tls,
+		       CONF_smtp_tls_enforce_peername))
+		*level = CONF_smtp_tls_security_level;
+	else if (is_of_trio(id, CONF_lmtp_use_tls, CONF_lmtp_enforce_tls,
+			    CONF_lmtp_tls_enforce_peername))
+		*level = CONF_lmtp_tls_security_level;
+	else
+		return false;
+	return is_filled(k, *level);
+}
+
+static void report_replaced(struct checker *k, const struct conf_slot *s, enum conf_id level)
 {
 	struct conf_finding what = {
 		.severity = CONF_WARNING,
@@ -212,8 +219,8 @@ static void report_replaced(struct checker *k, const struct conf_slot *s)
 	};
 
 	conf_collect(k->out, conf_place_of(s), &what,
-		     STR_FMT " is ignored: smtp_tls_security_level is " STR_FMT, STR_ARG(s->name),
-		     STR_ARG(slot_at(k, CONF_smtp_tls_security_level)->expanded));
+		     STR_FMT " is ignored: " STR_FMT " is " STR_FMT, STR_ARG(s->name),
+		     STR_ARG(slot_at(k, level)->name), STR_ARG(slot_at(k, level)->expanded));
 }
 
 static void report_deprecated(struct checker *k, enum conf_id id)
@@ -232,20 +239,13 @@ static void report_deprecated(struct checker *k, enum conf_id id)
 
 static void report_old(struct checker *k, enum conf_id id)
 {
-	const struct conf_slot *s = slot_at(k, id);
+	bool is_table = id == CONF_smtp_tls_per_site || id == CONF_lmtp_tls_per_site;
+	enum conf_id level;
 
-	if (is_replaced(k, id))
-		report_replaced(k, s);
-	else if (id != CONF_smtp_tls_per_site || is_filled(k, id))
+	if (is_replaced(k, id, &level))
+		report_replaced(k, slot_at(k, id), level);
+	else if (!is_table || is_filled(k, id))
 		report_deprecated(k, id);
-}
-
-/* TLS to LMTP servers follows the smtp_ parameters: a level that need not be kept may differ. */
-static bool is_lmtp_level_mandatory(const struct checker *k)
-{
-	struct str level = slot_at(k, CONF_lmtp_tls_security_level)->expanded;
-
-	return level.n && !is_word_of(STR("none may"), level);
 }
 
 static void check_param(struct checker *k, enum conf_id id)
@@ -255,10 +255,6 @@ static void check_param(struct checker *k, enum conf_id id)
 
 	if (!s->is_set)
 		return;
-	if (id == CONF_lmtp_tls_security_level && is_lmtp_level_mandatory(k)) {
-		report_refused(k, s);
-		return;
-	}
 	switch (p->state) {
 	case CONF_STATE_USED:
 		break;
@@ -268,10 +264,6 @@ static void check_param(struct checker *k, enum conf_id id)
 	case CONF_STATE_LATER:
 		report_not_honoured(k, s,
 				    s->effect != CONF_EFFECT_NONE && is_changed(k, s, p->preset));
-		break;
-	case CONF_STATE_REFUSED:
-		if (is_changed(k, s, p->preset))
-			report_refused(k, s);
 		break;
 	}
 }
@@ -351,9 +343,9 @@ static void check_other(struct checker *k, const struct conf_slot *s, struct str
 
 /* Pairs. */
 
-static void check_both_tables(struct checker *k)
+static void check_both_tables(struct checker *k, enum conf_id per_site, enum conf_id policy_maps)
 {
-	const struct conf_slot *s = slot_at(k, CONF_smtp_tls_per_site);
+	const struct conf_slot *s = slot_at(k, per_site);
 	struct conf_finding what = {
 		.severity = CONF_WARNING,
 		.code = STR("ignored"),
@@ -361,15 +353,16 @@ static void check_both_tables(struct checker *k)
 		.remedy = STR("remove one of the two parameters"),
 	};
 
-	if (is_filled(k, CONF_smtp_tls_per_site) && is_filled(k, CONF_smtp_tls_policy_maps))
+	if (is_filled(k, per_site) && is_filled(k, policy_maps))
 		conf_collect(k->out, conf_place_of(s), &what,
-			     "smtp_tls_per_site is ignored while smtp_tls_policy_maps is set");
+			     STR_FMT " is ignored while " STR_FMT " is set", STR_ARG(s->name),
+			     STR_ARG(slot_at(k, policy_maps)->name));
 }
 
 /* The outcome is that of a resolver without DNSSEC, or none at all; never quietly less. */
-static void check_dane(struct checker *k)
+static void check_dane(struct checker *k, enum conf_id level)
 {
-	const struct conf_slot *s = slot_at(k, CONF_smtp_tls_security_level);
+	const struct conf_slot *s = slot_at(k, level);
 	const struct conf_slot *dns = slot_at(k, CONF_smtp_dns_support_level);
 	bool is_only = str_ieq_ascii(s->expanded, STR("dane-only"));
 	bool has_dnssec = str_ieq_ascii(dns->expanded, STR("dnssec"));
@@ -408,6 +401,8 @@ void conf_check(struct conf_collector *c, const struct conf_names *t)
 		check_param(&k, (enum conf_id)i);
 	for (size_t i = CONF_COUNT; i < t->n; i++)
 		check_other(&k, &t->slot[i], preset_of(i));
-	check_both_tables(&k);
-	check_dane(&k);
+	check_both_tables(&k, CONF_smtp_tls_per_site, CONF_smtp_tls_policy_maps);
+	check_both_tables(&k, CONF_lmtp_tls_per_site, CONF_lmtp_tls_policy_maps);
+	check_dane(&k, CONF_smtp_tls_security_level);
+	check_dane(&k, CONF_lmtp_tls_security_level);
 }

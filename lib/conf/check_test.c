@@ -46,12 +46,15 @@ static const struct {
 	  STR_INIT("warning not-honoured 1 smtp_sasl_auth_enable\n"
 		   "warning not-honoured 2 fallback_relay\n") },
 	{ "a policy table", STR_INIT("smtp_tls_policy_maps = hash:/x\n"), STR_INIT("") },
-	{ "LMTP takes the level of SMTP", STR_INIT("lmtp_tls_security_level = Encrypt\n"),
-	  STR_INIT("error not-supported 1 lmtp_tls_security_level\n") },
-	{ "a level of LMTP that asks for nothing", STR_INIT("lmtp_tls_security_level = may\n"),
-	  STR_INIT("warning not-honoured 1 lmtp_tls_security_level\n") },
-	{ "LMTP's own tables", STR_INIT("lmtp_tls_policy_maps = hash:/x\nlmtp_enforce_tls = no\n"),
-	  STR_INIT("error not-supported 1 lmtp_tls_policy_maps\n") },
+	{ "LMTP has a level of its own",
+	  STR_INIT("lmtp_tls_security_level = Encrypt\nlmtp_use_tls = yes\nsmtp_use_tls = no\n"),
+	  STR_INIT("warning ignored 2 lmtp_use_tls\nwarning deprecated 3 smtp_use_tls\n") },
+	{ "LMTP's own tables",
+	  STR_INIT("lmtp_tls_policy_maps = hash:/x\nlmtp_tls_per_site = hash:/y\n"),
+	  STR_INIT("warning deprecated 2 lmtp_tls_per_site\n"
+		   "warning ignored 2 lmtp_tls_per_site\n") },
+	{ "DANE for LMTP", STR_INIT("lmtp_tls_security_level = dane\n"),
+	  STR_INIT("warning dane-without-dnssec 1 lmtp_tls_security_level\n") },
 	{ "no table, no policy", STR_INIT("smtp_tls_policy_maps =\n"), STR_INIT("") },
 	{ "two tables", STR_INIT("smtp_tls_policy_maps = hash:/x\nsmtp_tls_per_site = hash:/y\n"),
 	  STR_INIT("warning deprecated 2 smtp_tls_per_site\nwarning ignored 2 "

@@ -14,12 +14,19 @@ struct conf_setting {
 	int64_t number;  /* of BOOL, INT and TIME */
 };
 
+/* Who reads: the SMTP client, and everybody else, or the LMTP client. */
 struct conf {
+	struct conf_snapshot *snapshot;
+	bool is_lmtp;
+};
+
+struct conf_snapshot {
 	unsigned refs;
 	struct arena *arena;
 	struct conf_names names; /* every slot is CONF_DONE or CONF_FAILED */
 	struct conf_setting setting[CONF_COUNT];
 	char fingerprint[17];
+	struct conf smtp, lmtp;
 };
 
 /* Typed values. */
@@ -79,7 +86,7 @@ static bool read_number(struct conf_loader *l, enum conf_id id, struct str text,
 	return false;
 }
 
-static void type_all(struct conf_loader *l, struct conf *c)
+static void type_all(struct conf_loader *l, struct conf_snapshot *c)
 {
 	for (unsigned i = 0; i < CONF_COUNT; i++) {
 		const struct conf_slot *s = &l->names->slot[i];
@@ -99,7 +106,7 @@ static uint64_t hash_octets(uint64_t h, struct str s)
 	return h * 0x100000001b3u; /* a NUL, so that "ab" "c" is not "a" "bc" */
 }
 
-static void make_fingerprint(struct conf *c)
+static void make_fingerprint(struct conf_snapshot *c)
 {
 	uint64_t h = 0xcbf29ce484222325u;
 
@@ -108,8 +115,8 @@ static void make_fingerprint(struct conf *c)
 	(void)snprintf(c->fingerprint, sizeof(c->fingerprint), "%016llx", (unsigned long long)h);
 }
 
-static void load(struct conf_loader *l, struct conf *c, const struct conf_source *sources, size_t n,
-		 const struct conf_machine *machine)
+static void load(struct conf_loader *l, struct conf_snapshot *c, const struct conf_source *sources,
+		 size_t n, const struct conf_machine *machine)
 {
 	conf_read(l, sources, n, machine);
 	conf_settle(l);
@@ -122,39 +129,56 @@ struct conf *conf_new(const struct conf_source *sources, size_t n,
 		      const struct conf_machine *machine, struct arena *findings_arena,
 		      struct conf_findings *findings)
 {
-	struct conf *c = base_alloc(sizeof(*c));
+	struct conf_snapshot *c = base_alloc(sizeof(*c));
 	struct conf_loader l = { .arena = arena_new(), .names = &c->names };
 
 	c->refs = 1;
 	c->arena = l.arena;
+	c->smtp = (struct conf){ .snapshot = c };
+	c->lmtp = (struct conf){ .snapshot = c, .is_lmtp = true };
 	conf_collector_init(&l.findings, findings_arena);
 	load(&l, c, sources, n, machine);
 	*findings = conf_collected(&l.findings);
 	if (l.findings.has_error) {
-		conf_unref(c);
+		conf_unref(&c->smtp);
 		return NULL;
 	}
-	return c;
+	return &c->smtp;
 }
 
 struct conf *conf_ref(struct conf *c)
 {
-	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&c->snapshot->refs, 1, __ATOMIC_RELAXED);
 	return c;
 }
 
 void conf_unref(struct conf *c)
 {
-	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) > 0)
+	if (!c || __atomic_sub_fetch(&c->snapshot->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	arena_free(c->arena);
-	free(c);
+	arena_free(c->snapshot->arena);
+	free(c->snapshot);
+}
+
+const struct conf *conf_lmtp(const struct conf *c)
+{
+	return &c->snapshot->lmtp;
+}
+
+static enum conf_id id_in(const struct conf *c, enum conf_id id)
+{
+	return c->is_lmtp ? conf_lmtp_id(id) : id;
+}
+
+struct str conf_name_in(const struct conf *c, enum conf_id id)
+{
+	return conf_name(id_in(c, id));
 }
 
 static const struct conf_setting *typed(const struct conf *c, enum conf_id id, enum conf_type type)
 {
 	CHECK((size_t)id < CONF_COUNT && conf_params[id].type == type);
-	return &c->setting[id];
+	return &c->snapshot->setting[id_in(c, id)];
 }
 
 struct str conf_str(const struct conf *c, enum conf_id id)
@@ -180,13 +204,13 @@ uint64_t conf_time_s(const struct conf *c, enum conf_id id)
 struct str conf_text(const struct conf *c, enum conf_id id)
 {
 	CHECK((size_t)id < CONF_COUNT);
-	return c->setting[id].text;
+	return c->snapshot->setting[id_in(c, id)].text;
 }
 
 static const struct conf_slot *slot_of(const struct conf *c, enum conf_id id)
 {
 	CHECK((size_t)id < CONF_COUNT);
-	return &c->names.slot[id];
+	return &c->snapshot->names.slot[id_in(c, id)];
 }
 
 bool conf_is_set(const struct conf *c, enum conf_id id)
@@ -207,7 +231,9 @@ unsigned conf_line(const struct conf *c, enum conf_id id)
 bool conf_expand(const struct conf *c, struct arena *a, struct str text, struct str *out,
 		 struct error *e)
 {
-	struct conf_expander x = { .names = &c->names, .arena = a, .blame = CONF_NO_SLOT };
+	struct conf_expander x = { .names = &c->snapshot->names,
+				   .arena = a,
+				   .blame = CONF_NO_SLOT };
 	struct buf b;
 
 	buf_init(&b, CONF_VALUE_MAX);
@@ -220,5 +246,5 @@ bool conf_expand(const struct conf *c, struct arena *a, struct str text, struct 
 
 struct str conf_fingerprint(const struct conf *c)
 {
-	return str_of(c->fingerprint);
+	return str_of(c->snapshot->fingerprint);
 }

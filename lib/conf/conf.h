@@ -74,6 +74,12 @@ unsigned conf_line(const struct conf *c, enum conf_id id);
 
 struct str conf_name(enum conf_id id);
 
+/* The snapshot as an LMTP client reads it: asked for smtp_X it answers for lmtp_X where that is a
+ * parameter of its own. Lives as long as the snapshot. */
+const struct conf *conf_lmtp(const struct conf *c);
+/* The name of what is read here: "lmtp_tls_per_site" for CONF_smtp_tls_per_site. */
+struct str conf_name_in(const struct conf *c, enum conf_id id);
+
 /* Expands $name forms in any text under this configuration (the same rules as main.cf values). */
 MUST_USE bool conf_expand(const struct conf *c, struct arena *a, struct str text, struct str *out,
 			  struct error *e);

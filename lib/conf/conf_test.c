@@ -1,5 +1,6 @@
 #include "conf/conf.h"
 
+#include "conf/table.h"
 #include "conf/test_load.h"
 
 TEST(defaults)
@@ -173,6 +174,46 @@ TEST(a_reference_keeps_it)
 	conf_unref(NULL);
 }
 
+static const struct {
+	enum conf_id id;
+	const char *name, *text, *of_lmtp;
+	unsigned line;
+} views[] = {
+	{ CONF_smtp_tls_security_level, "lmtp_tls_security_level", "encrypt", "verify", 2 },
+	{ CONF_smtp_tls_policy_maps, "lmtp_tls_policy_maps", "static:may", "", 0 },
+	{ CONF_smtp_helo_name, "lmtp_lhlo_name", "h.x", "l.x", 3 },
+	{ CONF_smtp_tls_secure_cert_match, "lmtp_tls_secure_cert_match", "nexthop, dot-nexthop",
+	  "nexthop", 0 },
+	{ CONF_myhostname, "myhostname", "h.x", "h.x", 5 },
+};
+
+TEST(lmtp_reads_its_own)
+{
+	struct test_load t = test_load(STR("smtp_tls_security_level = encrypt\n"
+					   "lmtp_tls_security_level = verify\n"
+					   "lmtp_lhlo_name = l.x\n"
+					   "smtp_tls_policy_maps = static:may\n"
+					   "myhostname = h.x\n"));
+	const struct conf *lmtp = conf_lmtp(t.conf);
+
+	FOR_EACH(c, views) {
+		ok_str(conf_str(t.conf, c->id), str_of(c->text), c->name);
+		ok_str(conf_str(lmtp, c->id), str_of(c->of_lmtp), c->name);
+		ok_str(conf_name_in(lmtp, c->id), str_of(c->name), "its name");
+		ok_str(conf_name_in(t.conf, c->id), conf_name(c->id), "SMTP's name");
+		ok(conf_line(lmtp, c->id) == c->line, "its line");
+	}
+	ok(conf_lmtp(lmtp) == lmtp, "the view of the view");
+	test_unload(&t);
+}
+
+TEST(a_pair_has_one_type)
+{
+	for (unsigned i = 0; i < CONF_COUNT; i++)
+		ok(conf_params[i].type == conf_params[conf_lmtp_id((enum conf_id)i)].type,
+		   conf_params[i].name.p);
+}
+
 /* Every row of the list can be had as its type, set or not. */
 TEST(every_parameter_has_a_name)
 {
@@ -196,5 +237,6 @@ TEST(every_prefix_of_a_file_is_read)
 
 TEST_MAIN(RUN(defaults), RUN(compatibility_level_chooses_defaults), RUN(the_name_of_the_machine),
 	  RUN(the_command_line_wins), RUN(a_bad_override_is_an_error_without_a_line),
-	  RUN(fingerprint_follows_the_values), RUN(a_reference_keeps_it),
-	  RUN(every_parameter_has_a_name), RUN(every_prefix_of_a_file_is_read))
+	  RUN(fingerprint_follows_the_values), RUN(a_reference_keeps_it), RUN(lmtp_reads_its_own),
+	  RUN(a_pair_has_one_type), RUN(every_parameter_has_a_name),
+	  RUN(every_prefix_of_a_file_is_read))

@@ -16,6 +16,19 @@ const struct conf_known conf_known_names[] = {
 
 const size_t conf_known_count = ARRAY_LEN(conf_known_names);
 
+/* 0 is a parameter of no client: it stands for none. */
+#define PAIR(smtp, lmtp) [CONF_##smtp] = CONF_##lmtp,
+static const enum conf_id lmtp_ids[CONF_COUNT] = {
+#include "conf/lmtp.def"
+};
+#undef PAIR
+
+enum conf_id conf_lmtp_id(enum conf_id id)
+{
+	CHECK((size_t)id < CONF_COUNT);
+	return lmtp_ids[id] ? lmtp_ids[id] : id;
+}
+
 static const struct str service_suffixes[] = {
 	STR_INIT("_delivery_slot_cost"),
 	STR_INIT("_delivery_slot_discount"),

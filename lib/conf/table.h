@@ -8,7 +8,7 @@
 
 enum conf_type { CONF_TYPE_STR, CONF_TYPE_BOOL, CONF_TYPE_INT, CONF_TYPE_TIME };
 
-enum conf_state { CONF_STATE_USED, CONF_STATE_OLD, CONF_STATE_LATER, CONF_STATE_REFUSED };
+enum conf_state { CONF_STATE_USED, CONF_STATE_OLD, CONF_STATE_LATER };
 
 enum conf_effect {
 	CONF_EFFECT_NONE,
@@ -42,5 +42,8 @@ bool conf_is_service_name(struct str name);
 
 /* The unit of a number without one: the last octet of the default, or "s". */
 char conf_time_unit(enum conf_id id);
+
+/* What stands in the place of a parameter for LMTP, or the parameter itself. */
+enum conf_id conf_lmtp_id(enum conf_id id);
 
 #endif

@@ -98,7 +98,8 @@ static bool apply_servername(struct policy_work *w)
 	if (has_own || w->cfg->is_servername_valid)
 		return true;
 	fail_at_param(w, CONF_smtp_tls_servername, STR("invalid-hostname"),
-		      arena_fmt(w->a, "smtp_tls_servername = " STR_FMT " is no valid host name",
+		      arena_fmt(w->a, STR_FMT " = " STR_FMT " is no valid host name",
+				STR_ARG(conf_name_in(w->cfg->conf, CONF_smtp_tls_servername)),
 				STR_ARG(w->d.servername)),
 		      configuration_problem);
 	return false;
@@ -195,16 +196,19 @@ static enum policy_source apply_authentication(struct policy_work *w)
 
 static void apply_wrappermode(struct policy_work *w)
 {
+	struct str name = conf_name_in(w->cfg->conf, CONF_smtp_tls_wrappermode);
+
 	if (!conf_bool(w->cfg->conf, CONF_smtp_tls_wrappermode) || w->d.level >= TLS_LEVEL_ENCRYPT)
 		return;
 	policy_trace_param(policy_trace_add(&w->trace, TRACE_WARNING,
 					    STR("wrappermode-needs-encrypt"),
-					    STR("smtp_tls_wrappermode = yes needs level encrypt or "
-						"more: this host is not used")),
+					    STR("% = yes needs level encrypt or more: this host is "
+						"not used"),
+					    name),
 			   w->cfg->conf, CONF_smtp_tls_wrappermode);
 	w->d.refusal = (struct policy_error){
 		STATUS(4, 7, 5),
-		STR("smtp_tls_wrappermode needs a TLS level of encrypt or more"),
+		arena_fmt(w->a, STR_FMT " needs a TLS level of encrypt or more", STR_ARG(name)),
 	};
 }
 

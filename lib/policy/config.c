@@ -7,14 +7,20 @@
 
 #include "mail/domain.h"
 
+static struct str name_of(const struct policy_config *c, enum conf_id id)
+{
+	return conf_name_in(c->conf, id);
+}
+
 static void set_global(struct arena *a, struct policy_config *c, enum tls_level level,
 		       enum conf_id id, struct str value)
 {
 	c->global = level;
 	c->global_id = id;
 	c->global_value = value;
-	c->global_text = arena_fmt(a, STR_FMT " = " STR_FMT "%s", STR_ARG(conf_name(id)),
-				   STR_ARG(value), conf_is_set(c->conf, id) ? "" : " by default");
+	c->global_text =
+		arena_fmt(a, STR_FMT " = " STR_FMT "%s", STR_ARG(conf_name_in(c->conf, id)),
+			  STR_ARG(value), conf_is_set(c->conf, id) ? "" : " by default");
 }
 
 /* smtp_tls_security_level has the whole say when it is not empty; else the three older ones. */
@@ -25,8 +31,8 @@ static bool find_global(struct arena *a, struct policy_config *c, struct error *
 
 	if (text.n) {
 		if (!policy_level_parse(text, &level))
-			return error_set(e, ERROR_CONFIG,
-					 "smtp_tls_security_level = " STR_FMT " is no TLS level",
+			return error_set(e, ERROR_CONFIG, STR_FMT " = " STR_FMT " is no TLS level",
+					 STR_ARG(name_of(c, CONF_smtp_tls_security_level)),
 					 STR_ARG(text));
 		set_global(a, c, level, CONF_smtp_tls_security_level, text);
 	} else if (conf_bool(c->conf, CONF_smtp_enforce_tls)) {
@@ -34,15 +40,19 @@ static bool find_global(struct arena *a, struct policy_config *c, struct error *
 
 		set_global(a, c, is_name_checked ? TLS_LEVEL_VERIFY : TLS_LEVEL_ENCRYPT,
 			   CONF_smtp_enforce_tls, STR("yes"));
-		c->global_text = arena_fmt(a, STR_FMT ", smtp_tls_enforce_peername = %s",
-					   STR_ARG(c->global_text), is_name_checked ? "yes" : "no");
+		c->global_text = arena_fmt(a, STR_FMT ", " STR_FMT " = %s", STR_ARG(c->global_text),
+					   STR_ARG(name_of(c, CONF_smtp_tls_enforce_peername)),
+					   is_name_checked ? "yes" : "no");
 	} else if (conf_bool(c->conf, CONF_smtp_use_tls)) {
 		set_global(a, c, TLS_LEVEL_MAY, CONF_smtp_use_tls, STR("yes"));
 	} else {
 		set_global(a, c, TLS_LEVEL_NONE, CONF_smtp_tls_security_level, text);
-		c->global_text =
-			STR("smtp_tls_security_level is empty, and neither smtp_enforce_tls "
-			    "nor smtp_use_tls is set");
+		c->global_text = arena_fmt(a,
+					   STR_FMT " is empty, and neither " STR_FMT " nor " STR_FMT
+						   " is set",
+					   STR_ARG(name_of(c, CONF_smtp_tls_security_level)),
+					   STR_ARG(name_of(c, CONF_smtp_enforce_tls)),
+					   STR_ARG(name_of(c, CONF_smtp_use_tls)));
 	}
 	return true;
 }
@@ -104,9 +114,9 @@ static void work_out_settings(struct arena *a, struct policy_config *c)
 struct str policy_config_tables(const struct policy_config *cfg)
 {
 	if (conf_str(cfg->conf, CONF_smtp_tls_policy_maps).n)
-		return conf_name(CONF_smtp_tls_policy_maps);
+		return cfg->table_maps;
 	if (conf_str(cfg->conf, CONF_smtp_tls_per_site).n)
-		return conf_name(CONF_smtp_tls_per_site);
+		return cfg->table_per_site;
 	return STR("");
 }
 
@@ -117,6 +127,8 @@ policy_config_new(struct arena *a, const struct conf *conf, struct error *e)
 	struct str servername = conf_str(conf, CONF_smtp_tls_servername);
 
 	c->conf = conf;
+	c->table_maps = name_of(c, CONF_smtp_tls_policy_maps);
+	c->table_per_site = name_of(c, CONF_smtp_tls_per_site);
 	if (!find_global(a, c, e))
 		return NULL;
 	c->global_text = arena_fmt(a, "the global level is " STR_FMT ": " STR_FMT,

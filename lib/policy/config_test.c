@@ -65,4 +65,31 @@ TEST(fatal_at_start)
 	}
 }
 
-TEST_MAIN(RUN(global_level), RUN(fatal_at_start))
+/* The same engine under LMTP's names and values. */
+TEST(lmtp_is_decided_by_its_own_parameters)
+{
+	struct fixture f = fixture_new("smtp_tls_security_level = encrypt\n"
+				       "smtp_tls_policy_maps = texthash:/x\n"
+				       "lmtp_use_tls = yes\n"
+				       "lmtp_tls_per_site = texthash:/y\n");
+	struct policy_subject s = {
+		.nexthop = STR("a.example"), .host = STR("h.example"), .port = 24, .is_lmtp = true
+	};
+	struct policy_step step;
+
+	f.cfg = policy_config_new(f.a, conf_lmtp(f.conf), &f.e);
+	ok(f.cfg, f.e.text);
+	ok_str(policy_config_tables(f.cfg), STR("lmtp_tls_per_site"), "its tables");
+	while ((step = fixture_step(&f, &s)).kind == POLICY_ASK) {
+		struct answer none = { .status = ANSWER_NONE };
+		ok_str(step.u.ask.table, STR("lmtp_tls_per_site"), "asked");
+		fact_list_add(f.facts, &step.u.ask, &none);
+	}
+	ok(step.u.decided.level == TLS_LEVEL_MAY, "its level");
+	ok_str(trace_text(f.a, &step.u.decided.trace[0]),
+	       STR("the global level is may: lmtp_use_tls = yes"), "its name");
+	ok_str(step.u.decided.trace[0].key, STR("lmtp_use_tls"), "the key");
+	fixture_free(&f);
+}
+
+TEST_MAIN(RUN(global_level), RUN(fatal_at_start), RUN(lmtp_is_decided_by_its_own_parameters))

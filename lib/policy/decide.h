@@ -21,6 +21,7 @@ struct requiretls_list {
 
 struct policy_config {
 	const struct conf *conf;
+	struct str table_maps, table_per_site; /* the names of smtp_tls_policy_maps and _per_site */
 	enum tls_level global;
 	enum conf_id global_id; /* the parameter that set it */
 	struct str global_value;

@@ -3,8 +3,6 @@
 #include "policy/decide.h"
 #include "policy/per_site.h"
 
-static const struct str table = STR_INIT("smtp_tls_per_site");
-
 static const struct {
 	struct str name;
 	enum tls_level level;
@@ -77,7 +75,7 @@ static void fail_keyword(struct policy_work *w, const struct lookup *l)
 
 static bool find(struct policy_work *w, struct lookup *l)
 {
-	w->ask = (struct question){ .kind = QUESTION_TABLE, .table = table, .name = l->q.key };
+	w->ask = (struct question){ .kind = QUESTION_TABLE, .table = l->q.table, .name = l->q.key };
 	l->q.answer = fact_find(w->facts, &w->ask);
 	return l->q.answer != NULL;
 }
@@ -168,11 +166,11 @@ enum policy_source policy_per_site(struct policy_work *w)
 {
 	struct lookup nexthop = { .q = { .code = STR("per-site-nexthop"),
 					 .what = STR("next-hop"),
-					 .table = table,
+					 .table = w->cfg->table_per_site,
 					 .key = w->subject->nexthop } };
 	struct lookup host = { .q = { .code = STR("per-site-host"),
 				      .what = STR("host"),
-				      .table = table,
+				      .table = w->cfg->table_per_site,
 				      .key = w->subject->host } };
 	bool is_same = str_ieq_ascii(nexthop.q.key, host.q.key), is_good;
 

@@ -8,7 +8,6 @@
 #define PARENTS_SHOWN 8     /* steps of a walk without an entry, in the trace */
 #define ATTRIBUTES_SHOWN 24 /* in the trace */
 
-static const struct str table = STR_INIT("smtp_tls_policy_maps");
 static const struct str configuration_problem = STR_INIT("client TLS configuration problem");
 
 /* A key and what the tables said; NULL: not asked yet. */
@@ -42,7 +41,9 @@ static bool has_parents(const struct policy_work *w)
 
 static const struct answer *ask(struct policy_work *w, struct str key)
 {
-	w->ask = (struct question){ .kind = QUESTION_TABLE, .table = table, .name = key };
+	w->ask = (struct question){ .kind = QUESTION_TABLE,
+				    .table = w->cfg->table_maps,
+				    .name = key };
 	return fact_find(w->facts, &w->ask);
 }
 
@@ -67,7 +68,7 @@ static void trace_answer(struct policy_work *w, struct str key, const struct ans
 	struct policy_lookup l = {
 		.code = is_nexthop ? STR("policy-maps-nexthop") : STR("policy-maps-parent"),
 		.what = is_nexthop ? STR("next-hop") : STR("parent"),
-		.table = table,
+		.table = w->cfg->table_maps,
 		.key = key,
 		.answer = answer,
 	};
@@ -180,7 +181,8 @@ enum policy_source policy_maps(struct policy_work *w)
 	policy_trace_global(w);
 	if (conf_str(w->cfg->conf, CONF_smtp_tls_per_site).n)
 		policy_trace_add(&w->trace, TRACE_WARNING, STR("per-site-ignored"),
-				 STR("smtp_tls_per_site is ignored beside smtp_tls_policy_maps"));
+				 STR("% is ignored beside %"), w->cfg->table_per_site,
+				 w->cfg->table_maps);
 	trace_walk(w, &l);
 	if (l.answer->status == ANSWER_FAILED ||
 	    (l.answer->status == ANSWER_FOUND && !str_trim(l.answer->value).n))

@@ -50,7 +50,7 @@ struct trace_step *policy_trace_words(struct policy_trace *t, enum trace_kind ki
 
 void policy_trace_param(struct trace_step *s, const struct conf *conf, enum conf_id id)
 {
-	s->key = conf_name(id);
+	s->key = conf_name_in(conf, id);
 	s->file = conf_file(conf, id);
 	s->line = conf_line(conf, id);
 }

@@ -149,6 +149,16 @@ static void check_add_ca_path(struct check *c, struct str text)
 	check_add(c, &f);
 }
 
+static void check_lmtp_tls(struct check *c)
+{
+	struct error e = { 0 };
+	struct tls_client *tls = deliver_tls_new(conf_lmtp(c->conf), &e);
+
+	if (!tls)
+		check_add_error(c, "tls", &e);
+	tls_client_free(tls);
+}
+
 /* What delivery would have, or at least a client that tells good ciphers from bad. */
 static struct tls_client *check_open_tls(struct check *c, const struct check_to *to)
 {
@@ -159,6 +169,7 @@ static struct tls_client *check_open_tls(struct check *c, const struct check_to 
 
 	if (!tls && is_good)
 		check_add_error(c, "tls", &e);
+	check_lmtp_tls(c);
 	if (tls && tls_client_warning(tls).n)
 		check_add_ca_path(c, tls_client_warning(tls));
 	else if (tls)
@@ -231,7 +242,7 @@ static void check_all(struct check *c)
 	check_tables_lint(&to, &tables, c->conf, cfg);
 	check_routing(c);
 	check_resolver(c, &tables);
-	if (!cfg)
+	if (!cfg || !policy_config_new(c->arena, conf_lmtp(c->conf), &e))
 		check_add_error(c, "tls-policy", &e);
 	check_requiretls(c, CONF_smtp_requiretls_policy);
 	check_requiretls(c, CONF_lmtp_requiretls_policy);

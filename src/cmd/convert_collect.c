@@ -52,9 +52,9 @@ static struct str value_for(struct convert *c, struct str nexthop, struct str ho
 	struct answer n = look(c, nexthop), h;
 
 	if (str_ieq_ascii(nexthop, host))
-		return policy_convert(c->before.site.deliver.policy, &n, NULL);
+		return policy_convert(c->before.site.deliver.smtp.policy, &n, NULL);
 	h = look(c, host);
-	return policy_convert(c->before.site.deliver.policy, &n, &h);
+	return policy_convert(c->before.site.deliver.smtp.policy, &n, &h);
 }
 
 static void add_entry(struct convert *c, struct str key, struct str value, struct str why)
@@ -71,7 +71,7 @@ static void add_entry(struct convert *c, struct str key, struct str value, struc
  * an entry that repeats it only where a use brings it along. */
 static void add_or_raise(struct convert *c, struct str key, struct str value, struct str why)
 {
-	const struct policy_config *cfg = c->before.site.deliver.policy;
+	const struct policy_config *cfg = c->before.site.deliver.smtp.policy;
 	bool is_plain = map_has(&c->plain, key);
 	uint32_t at;
 
@@ -127,7 +127,8 @@ static bool collect_unlisted(struct convert *c, struct str source, struct table_
 	struct answer answer;
 
 	if (str_eq(type, STR("static")) && !table_set_lookup(set, &q, &answer)) {
-		struct str value = policy_convert(c->before.site.deliver.policy, &answer, &answer);
+		struct str value =
+			policy_convert(c->before.site.deliver.smtp.policy, &answer, &answer);
 		c->tail = arena_fmt(c->arena, "static:" STR_FMT, STR_ARG(value));
 		return true;
 	}

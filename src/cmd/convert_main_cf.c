@@ -138,7 +138,7 @@ static bool add_new_lines(struct editor *e)
 	const struct convert *c = e->c;
 	struct str tail = c->tail, old = old_transport(e);
 	bool needs_level = conf_str(c->before.site.conf, CONF_smtp_tls_security_level).n == 0;
-	struct str level = policy_global_level(c->before.site.deliver.policy);
+	struct str level = policy_global_level(c->before.site.deliver.smtp.policy);
 	bool fits = true;
 
 	if (c->has_per_site)

@@ -135,7 +135,7 @@ static bool add_note(struct buf *out, const struct convert_note *n)
 static bool add_summary(struct buf *out, const struct convert *c)
 {
 	const struct conf *conf = c->before.site.conf;
-	struct str level = policy_global_level(c->before.site.deliver.policy);
+	struct str level = policy_global_level(c->before.site.deliver.smtp.policy);
 	bool fits = true;
 
 	if (c->has_per_site)
@@ -280,7 +280,7 @@ bool convert_json(struct buf *out, const struct convert *c, const struct convert
 	json_put_str(&j, "directory", str_of(cmd_config_dir(&c->sources)));
 	json_key(&j, "output");
 	json_str_or_null(&j, status == 0 ? str_of(c->output) : STR_NONE);
-	json_put_str(&j, "security_level", policy_global_level(c->before.site.deliver.policy));
+	json_put_str(&j, "security_level", policy_global_level(c->before.site.deliver.smtp.policy));
 	put_or_null(&j, "tail", c->tail);
 	put_entries(&j, c);
 	put_routes(&j, c);

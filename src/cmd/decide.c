@@ -172,7 +172,9 @@ static size_t step_policy(void *arg, struct fact_set facts, const struct questio
 bool cmd_decide(struct cmd_decider *d, struct arena *a, const struct policy_subject *s,
 		struct policy_decision *out, struct error *e)
 {
-	struct decide_policy p = { d->site.deliver.policy, a, s, { .kind = POLICY_ASK } };
+	const struct deliver_client *client =
+		deliver_client_of(&d->site.deliver, s->is_lmtp ? ROUTE_LMTP : ROUTE_SMTP);
+	struct decide_policy p = { client->policy, a, s, { .kind = POLICY_ASK } };
 	struct decide_run r = { .decider = d, .arena = a, .error = e };
 
 	r.stepper = (struct ask_stepper){ .step = step_policy, .arg = &p };

@@ -99,16 +99,17 @@ static void lab_init(struct lab *lab)
 	lab->site.conf = lab->conf;
 	lab->site.loop = net_loop_new();
 	lab->site.ask = ask_new(lab->site.loop, lab->tables, NULL);
-	lab->site.policy = policy_config_new(lab->arena, lab->conf, &e);
+	lab->site.smtp.conf = lab->conf;
+	lab->site.smtp.policy = policy_config_new(lab->arena, lab->conf, &e);
 	lab->site.route = route_config_new(lab->arena, lab->conf, &route, &e);
-	ok(lab->site.policy && lab->site.route, e.text);
-	lab->site.decisions = policy_cache_new(lab->site.policy);
+	ok(lab->site.smtp.policy && lab->site.route, e.text);
+	lab->site.smtp.decisions = policy_cache_new(lab->site.smtp.policy);
 	lab->nexthop = closed_port(lab->arena, lab->site.loop);
 }
 
 static void lab_fini(struct lab *lab)
 {
-	policy_cache_free(lab->site.decisions);
+	policy_cache_free(lab->site.smtp.decisions);
 	ask_free(lab->site.ask);
 	tables_free(lab->tables);
 	net_loop_free(lab->site.loop);

@@ -104,7 +104,8 @@ static size_t step_policy(void *arg, struct fact_set facts, const struct questio
 {
 	struct explain *x = arg;
 
-	x->policy = policy_step(x->arena, x->site.deliver.policy, &x->subject, facts);
+	x->policy = policy_step(x->arena, deliver_client_of(&x->site.deliver, x->protocol)->policy,
+				&x->subject, facts);
 	*asks = &x->policy.u.ask;
 	return x->policy.kind == POLICY_ASK ? 1 : 0;
 }

@@ -28,19 +28,28 @@ static uint16_t port_of(struct str nexthop)
 	return nexthop_parse(nexthop, 25, true, &n) == NEXTHOP_OK ? n.port : 25;
 }
 
+static struct policy_subject
+subject_of(const struct diff *x, enum route_protocol protocol, struct str nexthop, struct str host)
+{
+	struct str key = route_table_key(protocol, nexthop);
+
+	return (struct policy_subject){
+		.nexthop = key,
+		.host = host,
+		.port = port_of(key),
+		.has_tls_required_no = x->options->has_tls_required_no,
+		.has_requiretls = x->options->has_requiretls,
+		.is_lmtp = protocol == ROUTE_LMTP,
+	};
+}
+
 static void
-decide_half(struct diff *x, int side, struct diff_half *h, struct str nexthop, struct str host)
+decide_half(struct diff *x, int side, struct diff_half *h, const struct policy_subject *s)
 {
 	struct policy_decision *d = ARENA_NEW(x->arena, struct policy_decision);
 	struct error e = { 0 };
 
-	h->subject = (struct policy_subject){
-		.nexthop = nexthop,
-		.host = host,
-		.port = port_of(nexthop),
-		.has_tls_required_no = x->options->has_tls_required_no,
-		.has_requiretls = x->options->has_requiretls,
-	};
+	h->subject = *s;
 	if (cmd_decide(&x->site[side], x->arena, &h->subject, d, &e))
 		h->decision = d;
 	else
@@ -61,6 +70,7 @@ decide_address(struct diff *x, int side, struct diff_half *h, const struct cmd_d
 {
 	const struct str *each;
 	struct error e = { 0 };
+	struct policy_subject s;
 	struct route r;
 
 	h->subject.nexthop = to->nexthop;
@@ -76,9 +86,17 @@ decide_address(struct diff *x, int side, struct diff_half *h, const struct cmd_d
 		return;
 	}
 	(void)route_nexthops(x->arena, r.nexthop, &each);
-	decide_half(x, side, h, route_table_key(r.protocol, each[0]),
-		    host_for(x, each[0], to->host));
+	s = subject_of(x, r.protocol, each[0], host_for(x, each[0], to->host));
+	decide_half(x, side, h, &s);
 	h->reason = r.nexthop; /* all of them, to see whether the route is the same */
+}
+
+/* As the client that would deliver reads it. */
+static const struct conf *conf_of(const struct diff *x, int side, const struct diff_half *h)
+{
+	const struct conf *conf = x->site[side].site.conf;
+
+	return h->subject.is_lmtp ? conf_lmtp(conf) : conf;
 }
 
 static void compare_halves(struct diff *x, struct diff_pair *p, bool is_address)
@@ -96,8 +114,8 @@ static void compare_halves(struct diff *x, struct diff_pair *p, bool is_address)
 		return;
 	}
 	const struct policy_side sides[] = {
-		{ x->site[0].site.conf, a->decision, a->subject.nexthop },
-		{ x->site[1].site.conf, b->decision, b->subject.nexthop },
+		{ conf_of(x, 0, a), a->decision, a->subject.nexthop },
+		{ conf_of(x, 1, b), b->decision, b->subject.nexthop },
 	};
 	c = policy_compare(&sides[0], &sides[1]);
 	/* other machines get the mail: more or less is no question then */
@@ -112,16 +130,16 @@ struct diff_pair diff_decide(struct diff *x, size_t i)
 	const struct cmd_destination *to = &x->list.v[i];
 	struct diff_pair p = { .aspects = 0 };
 	bool is_address = str_contains(to->nexthop, '@');
+	const struct policy_subject subject =
+		subject_of(x, x->options->is_lmtp ? ROUTE_LMTP : ROUTE_SMTP, to->nexthop,
+			   host_for(x, to->nexthop, to->host));
 
 	arena_reset(x->arena);
 	for (int side = 0; side < 2; side++) {
 		if (is_address)
 			decide_address(x, side, &p.half[side], to);
 		else
-			decide_half(x, side, &p.half[side],
-				    route_table_key(x->options->is_lmtp ? ROUTE_LMTP : ROUTE_SMTP,
-						    to->nexthop),
-				    host_for(x, to->nexthop, to->host));
+			decide_half(x, side, &p.half[side], &subject);
 	}
 	compare_halves(x, &p, is_address);
 	return p;

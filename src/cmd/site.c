@@ -7,7 +7,8 @@
 
 /* The parameters whose values are lists of tables that are looked up by name. */
 static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_per_site,
-					     CONF_smtp_tls_policy_maps };
+					     CONF_smtp_tls_policy_maps, CONF_lmtp_tls_per_site,
+					     CONF_lmtp_tls_policy_maps };
 
 struct str cmd_table_finding_text(struct arena *a, const struct table_finding *f)
 {
@@ -104,6 +105,16 @@ static struct str site_origin(struct arena *a, const struct conf *conf)
 	return line;
 }
 
+static bool site_open_client(struct cmd_site *s, struct deliver_client *c, const struct conf *conf,
+			     struct error *e)
+{
+	c->conf = conf;
+	c->policy = policy_config_new(s->arena, conf, e);
+	if (c->policy)
+		c->decisions = policy_cache_new(c->policy);
+	return c->policy != NULL;
+}
+
 static bool
 site_open_steppers(struct cmd_site *s, const struct cmd_site_options *o, struct error *e)
 {
@@ -117,11 +128,8 @@ site_open_steppers(struct cmd_site *s, const struct cmd_site_options *o, struct 
 	s->deliver.route = route_config_new(s->arena, s->conf, &machine, e);
 	if (!s->deliver.route)
 		return false;
-	s->deliver.policy = policy_config_new(s->arena, s->conf, e);
-	if (!s->deliver.policy)
-		return false;
-	s->deliver.decisions = policy_cache_new(s->deliver.policy);
-	return true;
+	return site_open_client(s, &s->deliver.smtp, s->conf, e) &&
+	       site_open_client(s, &s->deliver.lmtp, conf_lmtp(s->conf), e);
 }
 
 /* A file that main.cf names and that is missing or broken is a fault of main.cf. */
@@ -145,21 +153,33 @@ bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o, struct 
 	return site_blame_configuration(e);
 }
 
-bool cmd_site_open_tls(struct cmd_site *s, struct error *e)
+static bool site_open_client_tls(struct deliver_client *c, struct error *e)
 {
-	s->deliver.tls = deliver_tls_new(s->conf, e);
-	if (!s->deliver.tls)
+	c->tls = deliver_tls_new(c->conf, e);
+	if (!c->tls)
 		return site_blame_configuration(e);
-	struct str warning = tls_client_warning(s->deliver.tls);
+	struct str warning = tls_client_warning(c->tls);
 	if (warning.n > 0)
 		cmd_say("warning: " STR_FMT, STR_ARG(warning));
 	return true;
 }
 
+bool cmd_site_open_tls(struct cmd_site *s, struct error *e)
+{
+	return site_open_client_tls(&s->deliver.smtp, e) &&
+	       site_open_client_tls(&s->deliver.lmtp, e);
+}
+
+static void site_close_client(struct deliver_client *c)
+{
+	tls_client_free(c->tls);
+	policy_cache_free(c->decisions);
+}
+
 void cmd_site_close(struct cmd_site *s)
 {
-	tls_client_free(s->deliver.tls);
-	policy_cache_free(s->deliver.decisions);
+	site_close_client(&s->deliver.smtp);
+	site_close_client(&s->deliver.lmtp);
 	ask_free(s->deliver.ask);
 	dns_free(s->dns);
 	tables_free(s->tables);

@@ -157,10 +157,12 @@ static void decide_host(struct decider *d, struct str nexthop, struct str host, 
 		.has_requiretls = d->c->has_requiretls,
 		.is_lmtp = d->protocol == ROUTE_LMTP,
 	};
+	const struct policy_config *policy =
+		subject.is_lmtp ? d->setup->lmtp_policy : d->setup->policy;
 	struct policy_step step;
 
 	do {
-		step = policy_step(d->arena, d->setup->policy, &subject, fact_list_set(d->facts));
+		step = policy_step(d->arena, policy, &subject, fact_list_set(d->facts));
 		if (step.kind == POLICY_ASK && !decider_ask(d, &step.u.ask, 1))
 			return;
 	} while (step.kind == POLICY_ASK);

@@ -33,7 +33,7 @@ struct test_setup {
 	struct str folder;  /* of its tables; "" for the live one */
 	struct str refusal; /* n > 0: why nothing may be decided under it */
 	struct conf *conf;
-	const struct policy_config *policy;
+	const struct policy_config *policy, *lmtp_policy;
 	const struct route_config *route; /* NULL until test_setup_route */
 	struct tables *tables;
 };

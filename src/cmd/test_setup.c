@@ -86,7 +86,9 @@ static void setup_open(struct test_setup *s, void (*found)(void *arg, const stru
 	struct error e = { 0 };
 
 	s->policy = policy_config_new(s->arena, s->conf, &e);
-	if (!s->policy)
+	if (s->policy)
+		s->lmtp_policy = policy_config_new(s->arena, conf_lmtp(s->conf), &e);
+	if (!s->lmtp_policy)
 		setup_refuse(s, error_text(&e));
 	else
 		s->tables = open_tables(s->conf, found);

@@ -6,26 +6,27 @@ struct deliver_cached_use {
 	struct deliver_cached_use *next;
 };
 
-static bool deliver_tables_version(const struct deliver_site *site, uint64_t *version)
+static bool deliver_tables_version(const struct deliver_cached *c, uint64_t *version)
 {
-	struct str tables = policy_config_tables(site->policy);
+	struct str tables = policy_config_tables(c->client->policy);
 
 	*version = 0;
-	return tables.n == 0 || ask_tables_version(site->ask, tables, version);
+	return tables.n == 0 || ask_tables_version(c->ask, tables, version);
 }
 
 static bool deliver_is_cache_good(const struct deliver_cached *c)
 {
 	uint64_t now;
 
-	return c->can_tell && deliver_tables_version(c->site, &now) && now == c->version;
+	return c->can_tell && deliver_tables_version(c, &now) && now == c->version;
 }
 
-void deliver_cached_begin(struct deliver_cached *c, const struct deliver_site *site,
-			  struct arena *a, struct fact_list *facts)
+void deliver_cached_begin(struct deliver_cached *c, struct ask *ask,
+			  const struct deliver_client *client, struct arena *a,
+			  struct fact_list *facts)
 {
-	*c = (struct deliver_cached){ .site = site, .arena = a, .facts = facts };
-	c->can_tell = deliver_tables_version(site, &c->version);
+	*c = (struct deliver_cached){ .ask = ask, .client = client, .arena = a, .facts = facts };
+	c->can_tell = deliver_tables_version(c, &c->version);
 }
 
 void deliver_cached_end(struct deliver_cached *c)
@@ -48,7 +49,7 @@ deliver_cached_find(struct deliver_cached *c, const struct policy_subject *s)
 	struct policy_kept *k = NULL;
 
 	if (deliver_is_cache_good(c))
-		k = policy_cache_find(c->site->decisions, s, c->version);
+		k = policy_cache_find(c->client->decisions, s, c->version);
 	if (!k)
 		return NULL;
 	u = ARENA_NEW(c->arena, struct deliver_cached_use);
@@ -61,5 +62,5 @@ deliver_cached_find(struct deliver_cached *c, const struct policy_subject *s)
 void deliver_cached_add(struct deliver_cached *c, const struct policy_subject *s)
 {
 	if (deliver_is_cache_good(c))
-		policy_cache_add(c->site->decisions, s, fact_list_set(c->facts), c->version);
+		policy_cache_add(c->client->decisions, s, fact_list_set(c->facts), c->version);
 }

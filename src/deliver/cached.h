@@ -10,7 +10,8 @@
 
 /* Of one attempt. */
 struct deliver_cached {
-	const struct deliver_site *site;
+	struct ask *ask;
+	const struct deliver_client *client;
 	struct arena *arena;
 	struct fact_list *facts; /* of the attempt */
 	bool can_tell;           /* the tables have versions */
@@ -19,8 +20,9 @@ struct deliver_cached {
 };
 
 /* Borrows all of it. Before the first question. */
-void deliver_cached_begin(struct deliver_cached *c, const struct deliver_site *site,
-			  struct arena *a, struct fact_list *facts);
+void deliver_cached_begin(struct deliver_cached *c, struct ask *ask,
+			  const struct deliver_client *client, struct arena *a,
+			  struct fact_list *facts);
 void deliver_cached_end(struct deliver_cached *c); /* decisions handed out are gone */
 
 /* An earlier decision for this subject, or NULL; its facts become the attempt's. */

@@ -19,6 +19,7 @@ struct pending {
 
 struct deliver {
 	const struct deliver_site *site;
+	const struct deliver_client *client;
 	struct deliver_message message;
 	struct deliver_result result;
 	deliver_done *done;
@@ -436,7 +437,7 @@ static const struct session_calls session_calls = {
 
 static void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 {
-	struct session_options o = deliver_session_options(d->site->conf, d->result.protocol);
+	struct session_options o = deliver_session_options(d->client->conf, d->result.protocol);
 
 	if (is_plaintext_retry) {
 		struct deliver_try before = *d->try;
@@ -450,9 +451,9 @@ static void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 	o.loop = d->site->loop;
 	o.to = (struct net_endpoint){ t->candidate.address, t->candidate.port };
 	o.socket = t->candidate.socket;
-	if (deliver_source_address(d->site->conf, t->candidate.address.family, &source))
+	if (deliver_source_address(d->client->conf, t->candidate.address.family, &source))
 		o.source = &source;
-	o.tls = d->site->tls;
+	o.tls = d->client->tls;
 	o.demand = deliver_tls_demand(&t->decision);
 	o.smtp.starttls = t->decision.level == TLS_LEVEL_NONE || is_plaintext_retry
 				  ? SMTP_STARTTLS_NEVER
@@ -467,7 +468,7 @@ static size_t deliver_policy_step(void *arg, struct fact_set facts, const struct
 {
 	struct deliver *d = arg;
 
-	d->policy = policy_step(d->arena, d->site->policy, &d->try->subject, facts);
+	d->policy = policy_step(d->arena, d->client->policy, &d->try->subject, facts);
 	*asks = &d->policy.u.ask;
 	return d->policy.kind == POLICY_ASK ? 1 : 0;
 }
@@ -600,6 +601,12 @@ static void deliver_next_nexthop(struct deliver *d)
 
 /* ---- from outside ---- */
 
+const struct deliver_client *
+deliver_client_of(const struct deliver_site *site, enum route_protocol protocol)
+{
+	return protocol == ROUTE_LMTP ? &site->lmtp : &site->smtp;
+}
+
 struct deliver *deliver_start(const struct deliver_site *site,
 			      const struct deliver_message *message, const struct deliver_job *job,
 			      deliver_done *done, void *arg)
@@ -608,13 +615,14 @@ struct deliver *deliver_start(const struct deliver_site *site,
 
 	CHECK(job->n_rcpts > 0);
 	d->site = site;
+	d->client = deliver_client_of(site, job->protocol);
 	d->message = *message;
 	d->done = done;
 	d->arg = arg;
 	d->seed = job->seed;
 	d->arena = arena_new();
 	d->facts = fact_list_new(d->arena);
-	deliver_cached_begin(&d->cached, site, d->arena, d->facts);
+	deliver_cached_begin(&d->cached, site->ask, d->client, d->arena, d->facts);
 	d->result.transport = job->transport;
 	d->result.nexthop = job->nexthop;
 	d->result.protocol = job->protocol;

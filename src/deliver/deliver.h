@@ -16,16 +16,26 @@
 
 struct policy_cache; /* policy/cache.h */
 
+/* What SMTP or LMTP deliveries go by: the configuration as this client reads it (conf_lmtp), and
+ * what is made of it. */
+struct deliver_client {
+	const struct conf *conf;
+	const struct policy_config *policy;
+	struct policy_cache *decisions;
+	struct tls_client *tls;
+};
+
 /* What every attempt under one configuration shares. Borrowed by attempts; outlives them. */
 struct deliver_site {
 	struct net_loop *loop;
 	struct ask *ask;
 	const struct conf *conf;
-	const struct policy_config *policy;
-	struct policy_cache *decisions;
 	const struct route_config *route;
-	struct tls_client *tls;
+	struct deliver_client smtp, lmtp;
 };
+
+const struct deliver_client *
+deliver_client_of(const struct deliver_site *site, enum route_protocol protocol);
 
 struct deliver_message {
 	struct str sender;       /* "" is the null reverse-path */

@@ -5,21 +5,8 @@ static uint64_t time_ms(const struct conf *conf, enum conf_id id)
 	return conf_time_s(conf, id) * 1000;
 }
 
-static struct smtp_client_timeouts timeouts(const struct conf *c, enum route_protocol protocol)
+static struct smtp_client_timeouts timeouts(const struct conf *c)
 {
-	if (protocol == ROUTE_LMTP)
-		return (struct smtp_client_timeouts){
-			.greeting_ms = time_ms(c, CONF_lmtp_lhlo_timeout),
-			.helo_ms = time_ms(c, CONF_lmtp_lhlo_timeout),
-			.starttls_ms = time_ms(c, CONF_lmtp_starttls_timeout),
-			.mail_ms = time_ms(c, CONF_lmtp_mail_timeout),
-			.rcpt_ms = time_ms(c, CONF_lmtp_rcpt_timeout),
-			.data_init_ms = time_ms(c, CONF_lmtp_data_init_timeout),
-			.data_xfer_ms = time_ms(c, CONF_lmtp_data_xfer_timeout),
-			.data_done_ms = time_ms(c, CONF_lmtp_data_done_timeout),
-			.rset_ms = time_ms(c, CONF_lmtp_rset_timeout),
-			.quit_ms = time_ms(c, CONF_lmtp_quit_timeout),
-		};
 	return (struct smtp_client_timeouts){
 		.greeting_ms = time_ms(c, CONF_smtp_helo_timeout),
 		.helo_ms = time_ms(c, CONF_smtp_helo_timeout),
@@ -45,41 +32,33 @@ static unsigned discarded(struct str keywords)
 	return bits;
 }
 
-static struct smtp_client_options smtp_options(const struct conf *c, enum route_protocol protocol)
+static struct smtp_client_options smtp_options(const struct conf *c)
 {
-	bool is_lmtp = protocol == ROUTE_LMTP;
-	struct str keywords = conf_str(c, is_lmtp ? CONF_lmtp_discard_lhlo_keywords
-						  : CONF_smtp_discard_ehlo_keywords);
-	int64_t line =
-		conf_int(c, is_lmtp ? CONF_lmtp_line_length_limit : CONF_smtp_line_length_limit);
-
 	return (struct smtp_client_options){
-		.dialect = is_lmtp ? SMTP_DIALECT_LMTP : SMTP_DIALECT_SMTP,
-		.helo_name = conf_str(c, is_lmtp ? CONF_lmtp_lhlo_name : CONF_smtp_helo_name),
+		.helo_name = conf_str(c, CONF_smtp_helo_name),
 		.is_tls_already = conf_bool(c, CONF_smtp_tls_wrappermode),
 		.helo_only = conf_bool(c, CONF_smtp_never_send_ehlo),
 		.ehlo_only_if_esmtp = !conf_bool(c, CONF_smtp_always_send_ehlo),
 		.greeting_5xx_defers = conf_bool(c, CONF_smtp_skip_5xx_greeting),
 		.quits_without_waiting = conf_bool(c, CONF_smtp_skip_quit_response),
-		.discarded = discarded(keywords),
-		.line_length_limit = (size_t)line,
+		.discarded = discarded(conf_str(c, CONF_smtp_discard_ehlo_keywords)),
+		.line_length_limit = (size_t)conf_int(c, CONF_smtp_line_length_limit),
 		.no_downgrade = conf_bool(c, CONF_disable_mime_output_conversion),
-		.timeouts = timeouts(c, protocol),
+		.timeouts = timeouts(c),
 	};
 }
 
 struct session_options deliver_session_options(const struct conf *c, enum route_protocol protocol)
 {
-	bool is_lmtp = protocol == ROUTE_LMTP;
-
-	return (struct session_options){
+	struct session_options o = {
 		.total_ms = SMTP_SESSION_MS_MAX,
-		.smtp = smtp_options(c, protocol),
-		.connect_ms =
-			time_ms(c, is_lmtp ? CONF_lmtp_connect_timeout : CONF_smtp_connect_timeout),
-		.tls_ms = time_ms(c, is_lmtp ? CONF_lmtp_starttls_timeout
-					     : CONF_smtp_starttls_timeout),
+		.smtp = smtp_options(c),
+		.connect_ms = time_ms(c, CONF_smtp_connect_timeout),
+		.tls_ms = time_ms(c, CONF_smtp_starttls_timeout),
 	};
+
+	o.smtp.dialect = protocol == ROUTE_LMTP ? SMTP_DIALECT_LMTP : SMTP_DIALECT_SMTP;
+	return o;
 }
 
 struct tls_client *deliver_tls_new(const struct conf *c, struct error *e)

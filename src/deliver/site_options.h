@@ -7,7 +7,8 @@
 #include "policy/policy.h"
 #include "route/route.h"
 
-/* Everything but what the decision and the candidate say. */
+/* Everything but what the decision and the candidate say. `conf` is as the client of the protocol
+ * reads it, here and below. */
 struct session_options
 deliver_session_options(const struct conf *conf, enum route_protocol protocol);
 

@@ -233,7 +233,7 @@ def test_the_default(hopseal, sink, nexthop, fate):
 def test_lmtp_has_its_own_policy(hopseal, sink, ca):
     s = sink(lmtp=True, cert=ca.cert("valid", HOST), **GOOD)
     hopseal.configure(
-        {}, smtp_tls_security_level="may", transport_maps=f"static:lmtp:inet:[{HOST}]:25"
+        {}, lmtp_tls_security_level="may", transport_maps=f"static:lmtp:inet:[{HOST}]:25"
     )
     assert hopseal.send("bob@good.example", options=ASKED).fate == DELIVERED
     assert wants_tls(s)

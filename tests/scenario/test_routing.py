@@ -219,6 +219,47 @@ def test_lmtp_over_a_unix_socket(hopseal, sink, tmp_path):
     assert result.code == DELIVERED and len(s.messages) == 1, result
 
 
+LMTP = "lmtp:inet:[mx1.good.example]:2424"
+LMTP_POLICIES = [
+    # (parameters, level, status, what the certificate has to be)
+    ({}, "none", DELIVERED, None),
+    ({"smtp_tls_security_level": "encrypt"}, "none", DELIVERED, None),
+    ({"lmtp_tls_security_level": "encrypt"}, "encrypt", DELIVERED, "wrong-name"),
+    ({"lmtp_tls_security_level": "verify"}, "verify", DELIVERED, "valid"),
+    ({"lmtp_tls_security_level": "verify"}, "verify", DEFERRED, "wrong-name"),
+    (
+        {"smtp_tls_policy_maps": "static:none", "lmtp_tls_policy_maps": "static:verify"},
+        "verify",
+        DEFERRED,
+        "expired",
+    ),
+    (
+        {"smtp_tls_per_site": "static:NONE", "lmtp_tls_per_site": "static:MUST"},
+        "verify",
+        DELIVERED,
+        "valid",
+    ),
+    (
+        {"lmtp_enforce_tls": "yes", "lmtp_tls_enforce_peername": "no"},
+        "encrypt",
+        DELIVERED,
+        "expired",
+    ),
+]
+
+
+@pytest.mark.parametrize("main_cf, level, code, cert", LMTP_POLICIES)
+def test_lmtp_has_a_policy_of_its_own(hopseal, sink, ca, main_cf, level, code, cert):
+    cert = ca.cert(cert, "mx1.good.example") if cert else None
+    s = sink(port=2424, lmtp=True, cert=cert)
+    hopseal.configure({}, transport_maps=f"static:{LMTP}", **main_cf)
+    result = hopseal.send("a@nomx.example")
+    assert result.code == code, result
+    assert result.tries[0]["decision"]["level"] == level
+    assert [m.tls for m in s.messages] == ([cert is not None] if code == DELIVERED else [])
+    assert hopseal.explain("a@nomx.example").decision == result.tries[0]["decision"]
+
+
 def test_lmtp_next_hop_is_the_table_key_without_inet(hopseal, sink, ca):
     s = sink(port=2424, lmtp=True, cert=ca.cert("valid", "mx1.good.example"))
     table = {"transport": "nomx.example lmtp:inet:[mx1.good.example]:2424\n"}
@@ -226,7 +267,7 @@ def test_lmtp_next_hop_is_the_table_key_without_inet(hopseal, sink, ca):
     hopseal.configure(
         table,
         transport_maps="texthash:TABLES/transport",
-        smtp_tls_per_site="texthash:TABLES/per_site",
+        lmtp_tls_per_site="texthash:TABLES/per_site",
     )
     result = hopseal.send("a@nomx.example")
     assert result.code == DELIVERED and s.messages[0].tls, result

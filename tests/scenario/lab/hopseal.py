@@ -101,6 +101,7 @@ class Hopseal:
             "myhostname": "gateway.example",
             "inet_interfaces": zones.MYSELF,
             "smtp_tls_CAfile": str(ca.root),
+            "lmtp_tls_CAfile": str(ca.root),
             "hopseal_dns_stub_servers": f"{dns.SERVER}@53",
             "hopseal_dns_trust_anchor_file": str(tree.anchor),
             "smtp_connect_timeout": "3s",
