@@ -98,7 +98,8 @@ static void serve_refuse_reload(const struct serve *s, struct str reason)
 }
 
 /* The first thing that is wrong, with its place. */
-static struct str first_error(struct arena *a, const struct conf_findings *found)
+static struct str
+first_error(struct arena *a, const struct conf_findings *found, const struct error *e)
 {
 	for (size_t i = 0; i < found->n; i++) {
 		const struct conf_finding *f = &found->v[i];
@@ -106,7 +107,7 @@ static struct str first_error(struct arena *a, const struct conf_findings *found
 			return arena_fmt(a, STR_FMT ":%u: " STR_FMT, STR_ARG(f->file), f->line,
 					 STR_ARG(f->text));
 	}
-	return STR("it cannot be read");
+	return error_text(e);
 }
 
 static void serve_take(struct serve *s, struct conf *conf)
@@ -133,7 +134,7 @@ static void on_reload(void *arg, int signum)
 		serve_refuse_reload(s, error_text(&e));
 	struct conf *conf = cmd_configure_quietly(s->sources, a, &found, &e);
 	if (!conf)
-		serve_refuse_reload(s, e.kind ? error_text(&e) : first_error(a, &found));
+		serve_refuse_reload(s, first_error(a, &found, &e));
 	else if (!serve_try_out(conf, &e)) {
 		serve_refuse_reload(s, error_text(&e));
 		conf_unref(conf);

@@ -254,7 +254,7 @@ static void notice_routed(void *arg, const struct route *r, const struct error *
 	x->rcpt.destination =
 		!e && r->kind == ROUTE_DELIVER ? queue_destination(x->arena, r) : STR("");
 	x->rcpt.address = !e ? arena_str(x->arena, r->recipient) : x->to;
-	x->rcpt.notify = STR("NEVER");
+	x->rcpt.notify = STR(""); /* of its failure a postmaster may hear */
 	x->rcpt.orcpt = STR("");
 	if (!notice_write(x, &why)) {
 		queue_log_trouble(x->queue, &why);

@@ -1,0 +1,106 @@
+"""`hopseal serve` with a queue of its own."""
+
+import contextlib
+import pathlib
+import re
+import signal
+import subprocess
+
+from lab.hopseal import MESSAGE, program
+from lab.process import wait_until
+
+LINE = re.compile(r"^\w{3} [ \d]\d [\d:]{8} \S+ hopseal/(\w+)\[\d+\]: (.*)$")
+DELIVERY = re.compile(
+    r"^(?P<id>\w+): to=<(?P<to>.*?)>, relay=(?P<relay>.*?), (?:conn_use=(?P<use>\d+), )?"
+    r"delay=[\d.]+, delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, (?:tls=(?P<tls>\S+), )?"
+    r"dsn=(?P<dsn>[\d.]+), status=(?P<status>\w+) \((?P<reason>.*)\)$"
+)
+
+
+class Gateway:
+    """A configuration with a queue; the daemon runs inside `with gateway.running():`."""
+
+    def __init__(self, hopseal, folder):
+        self.hopseal = hopseal
+        self.dir = pathlib.Path(folder)
+        self.log = self.dir / "log"
+        hopseal.base.update(
+            {
+                "hopseal_queue_directory": str(self.dir / "queue"),
+                "maillog_file": str(self.log),
+                "hopseal_user": "root",
+                "hopseal_workers": "2",
+                "minimal_backoff_time": "1s",
+                "maximal_backoff_time": "2s",
+            }
+        )
+        hopseal.configure()
+        self.child = None
+
+    def start(self):
+        """Starts the daemon and waits until it says that it has."""
+        before = self.text().count("started, version")
+        argv = [program(), "serve", "-c", self.hopseal.dir]
+        self.child = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *map(str, argv)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wait_until(
+            lambda: self.text().count("started, version") > before,
+            "hopseal serve",
+            daemon=self.child,
+            log=self.log,
+        )
+
+    def stop(self, signum=signal.SIGTERM, seconds=30):
+        """Ends it; gives its exit status."""
+        self.child.send_signal(signum)
+        out, _ = self.child.communicate(timeout=seconds)
+        assert "Sanitizer" not in out and "runtime error:" not in out, out
+        return self.child.returncode
+
+    @contextlib.contextmanager
+    def running(self):
+        """The daemon for the length of the block; it must stop when told, and cleanly."""
+        self.start()
+        try:
+            yield self
+        finally:
+            if self.child.poll() is None:
+                status = self.stop()
+                assert status == 0, (status, self.text())
+
+    def text(self):
+        """The log so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def lines(self, name=None):
+        """The log's lines, as (program, text); of one program when it is named."""
+        found = [LINE.match(line) for line in self.text().splitlines()]
+        return [m.groups() for m in found if m and name in (None, m.group(1))]
+
+    def deliveries(self, to=None):
+        """Attempts at recipients, as the log has them."""
+        found = [DELIVERY.match(text) for _, text in self.lines()]
+        return [m.groupdict() for m in found if m and to in (None, m["to"])]
+
+    def wait_for(self, probe, what, seconds=20):
+        """Waits until probe() is true of the running daemon."""
+        wait_until(probe, what, seconds, daemon=self.child, log=self.log)
+
+    def wait_for_fate(self, to, status, seconds=20):
+        """Waits until a recipient is "sent", "bounced" or "deferred"; gives that attempt."""
+
+        def found():
+            return [d for d in self.deliveries(to) if d["status"] == status]
+
+        self.wait_for(found, f"{to} {status}", seconds)
+        return found()[-1]
+
+    def put(self, *rcpts, sender="alice@client.example", message=MESSAGE):
+        """Puts a message into the queue while the daemon is down."""
+        result = self.hopseal.run("sendmail", "-f", sender, *rcpts, stdin=message)
+        assert result.code == 0, result
