@@ -45,6 +45,9 @@ static const struct word_rule word_rules[] = {
 	  "none may encrypt fingerprint dane dane-only verify secure" },
 	{ CONF_lmtp_tls_security_level, false, true,
 	  "none may encrypt fingerprint dane dane-only verify secure" },
+	{ CONF_smtpd_tls_security_level, false, true, "none may encrypt" },
+	{ CONF_smtpd_forbid_bare_newline, false, false, "no yes note normalize reject" },
+	{ CONF_mynetworks_style, false, false, "class subnet host" },
 	{ CONF_smtp_tls_dane_insecure_mx_policy, false, false, "may encrypt dane" },
 };
 

@@ -12,7 +12,7 @@ static const struct {
 		   "smtp_tls_security_level = may\nsmtp_tls_CApath = /etc/ssl/certs\n"
 		   "smtp_tls_session_cache_database = btree:${data_directory}/smtp_scache\n"
 		   "mydestination = $myhostname, localhost\nrelayhost =\ninet_protocols = all\n"),
-	  STR_INIT("note not-honoured 1 smtpd_banner\nnote not-honoured 2 biff\n"
+	  STR_INIT("note not-honoured 2 biff\n"
 		   "note not-honoured 7 smtp_tls_session_cache_database\n") },
 	{ "a name nobody knows", STR_INIT("no_such_thing_at_all = 1\n"),
 	  STR_INIT("warning unknown-parameter 1 no_such_thing_at_all\n") },
@@ -21,8 +21,8 @@ static const struct {
 	  STR_INIT("mine = x\nrelayhost = ${yours?{$mine}}\n"),
 	  STR_INIT("warning undefined-name 2 relayhost\n") },
 	{ "a name that a known parameter refers to",
-	  STR_INIT("mine = x\nsmtpd_banner = ${mine} $x\n"),
-	  STR_INIT("note not-honoured 2 smtpd_banner\n") },
+	  STR_INIT("mine = x\nsmtpd_reject_footer = ${mine} $x\n"),
+	  STR_INIT("note not-honoured 2 smtpd_reject_footer\n") },
 	{ "restriction classes are names",
 	  STR_INIT("smtpd_restriction_classes = one, two\n"
 		   "one = reject\ntwo = permit\nthree = defer\n"),

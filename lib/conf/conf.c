@@ -25,6 +25,9 @@ struct conf_snapshot {
 	struct arena *arena;
 	struct conf_names names; /* every slot is CONF_DONE or CONF_FAILED */
 	struct conf_setting setting[CONF_COUNT];
+	const struct conf_source *sources; /* copies, for conf_with */
+	size_t n_sources;
+	struct conf_machine machine;
 	char fingerprint[17];
 	struct conf smtp, lmtp;
 };
@@ -125,6 +128,20 @@ static void load(struct conf_loader *l, struct conf_snapshot *c, const struct co
 	make_fingerprint(c);
 }
 
+static void keep_sources(struct conf_snapshot *c, const struct conf_source *sources, size_t n,
+			 const struct conf_machine *machine)
+{
+	struct conf_source *v = ARENA_ARRAY(c->arena, n, struct conf_source);
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct conf_source){ arena_str(c->arena, sources[i].file),
+					     arena_str(c->arena, sources[i].text) };
+	c->sources = v;
+	c->n_sources = n;
+	c->machine.hostname = arena_str(c->arena, machine->hostname);
+	c->machine.config_directory = arena_str(c->arena, machine->config_directory);
+}
+
 struct conf *conf_new(const struct conf_source *sources, size_t n,
 		      const struct conf_machine *machine, struct arena *findings_arena,
 		      struct conf_findings *findings)
@@ -136,6 +153,7 @@ struct conf *conf_new(const struct conf_source *sources, size_t n,
 	c->arena = l.arena;
 	c->smtp = (struct conf){ .snapshot = c };
 	c->lmtp = (struct conf){ .snapshot = c, .is_lmtp = true };
+	keep_sources(c, sources, n, machine);
 	conf_collector_init(&l.findings, findings_arena);
 	load(&l, c, sources, n, machine);
 	*findings = conf_collected(&l.findings);
@@ -144,6 +162,18 @@ struct conf *conf_new(const struct conf_source *sources, size_t n,
 		return NULL;
 	}
 	return &c->smtp;
+}
+
+struct conf *conf_with(const struct conf *c, const struct conf_source *more, size_t n_more,
+		       struct arena *findings_arena, struct conf_findings *findings)
+{
+	const struct conf_snapshot *s = c->snapshot;
+	size_t n = s->n_sources + n_more;
+	struct conf_source *all = ARENA_ARRAY(findings_arena, n, struct conf_source);
+
+	for (size_t i = 0; i < n; i++)
+		all[i] = i < s->n_sources ? s->sources[i] : more[i - s->n_sources];
+	return conf_new(all, n, &s->machine, findings_arena, findings);
 }
 
 struct conf *conf_ref(struct conf *c)

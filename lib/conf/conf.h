@@ -57,6 +57,10 @@ struct conf; /* immutable; any number of threads may read */
 MUST_USE struct conf *conf_new(const struct conf_source *sources, size_t n,
 			       const struct conf_machine *machine, struct arena *findings_arena,
 			       struct conf_findings *findings);
+/* The same sources and machine with others behind them, whose values win: a listener's own
+ * settings. */
+MUST_USE struct conf *conf_with(const struct conf *c, const struct conf_source *more, size_t n_more,
+				struct arena *findings_arena, struct conf_findings *findings);
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c);
 

@@ -214,6 +214,23 @@ TEST(a_pair_has_one_type)
 		   conf_params[i].name.p);
 }
 
+TEST(more_sources_win)
+{
+	struct test_load t = test_load(STR("relayhost = [a]\nmyorigin = $relayhost\n"));
+	struct conf_source more = { STR("main.cf"), STR("relayhost = [b]\n") };
+	struct conf_source bad = { STR("main.cf"), STR("inet_protocols = x\n") };
+	struct conf_findings found;
+	struct conf *c = conf_with(t.conf, &more, 1, t.arena, &found);
+
+	ok(c != NULL, "made");
+	ok_str(conf_str(c, CONF_myorigin), STR("[b]"), "values that refer to it, too");
+	ok_str(conf_str(t.conf, CONF_relayhost), STR("[a]"), "the old one is as it was");
+	ok_str(conf_str(c, CONF_myhostname), STR("client.example.net"), "the same machine");
+	ok(!conf_with(c, &bad, 1, t.arena, &found) && found.n > 0, "refused as any");
+	conf_unref(c);
+	test_unload(&t);
+}
+
 /* Every row of the list can be had as its type, set or not. */
 TEST(every_parameter_has_a_name)
 {
@@ -238,5 +255,5 @@ TEST(every_prefix_of_a_file_is_read)
 TEST_MAIN(RUN(defaults), RUN(compatibility_level_chooses_defaults), RUN(the_name_of_the_machine),
 	  RUN(the_command_line_wins), RUN(a_bad_override_is_an_error_without_a_line),
 	  RUN(fingerprint_follows_the_values), RUN(a_reference_keeps_it), RUN(lmtp_reads_its_own),
-	  RUN(a_pair_has_one_type), RUN(every_parameter_has_a_name),
+	  RUN(a_pair_has_one_type), RUN(more_sources_win), RUN(every_parameter_has_a_name),
 	  RUN(every_prefix_of_a_file_is_read))

@@ -114,8 +114,8 @@ static void settle(void *context, size_t i, unsigned depth)
 	}
 }
 
-/* Names that nobody defines come out empty: fine in texts for later (smtpd_banner and the like),
- * a likely mistake in a value that is used here. */
+/* Names that nobody defines come out empty: fine in texts for later (smtpd_reject_footer and the
+ * like), a likely mistake in a value that is used here. */
 static void warn_undefined(struct conf_loader *l, const struct conf_slot *s, struct str name)
 {
 	struct conf_finding what = {

@@ -1,0 +1,176 @@
+/* A worker's listeners and sessions. */
+
+#include "listen/room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/os.h"
+
+#define LINGER_MS 500
+#define SCRATCH_MAX (4 * SMTP_CONTENT_PIECE_MAX + MESSAGE_HEAD_MAX(0) + MESSAGE_RECEIVED_MAX)
+
+static int64_t system_utc_ms(void)
+{
+	return os_utc_ns() / 1000000;
+}
+
+static uint64_t now_of(const struct listen *l)
+{
+	return net_loop_now(l->loop);
+}
+
+/* A client that is not served hears it in a line, if it can hear anything without TLS. */
+static void turn_away(struct listen_port *p, struct net_stream *s, struct str reply)
+{
+	static const struct net_stream_calls deaf;
+
+	net_stream_set_calls(s, &deaf, NULL);
+	if (!p->setting->is_wrapper)
+		net_stream_write(s, reply);
+	net_stream_finish(s, LINGER_MS);
+}
+
+static void on_accepted(void *arg, struct net_stream *stream)
+{
+	struct listen_port *p = arg;
+	struct listen *l = p->listen;
+
+	if (listen_clients_enter(l->clients, l->setup->connections_max))
+		listen_session_begin(p, stream);
+	else
+		turn_away(p, stream, STR("421 4.3.2 too many connections\r\n"));
+}
+
+static bool
+open_sockets(struct listen_port *p, size_t index, const struct listen_sockets *k, struct error *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->n; i++) {
+		if (k->v[i].setting != index || k->v[i].fd < 0)
+			continue;
+		p->listeners[n] = net_listener_open(p->listen->loop, k->v[i].fd, on_accepted, p, e);
+		if (!p->listeners[n++])
+			return false;
+	}
+	return true;
+}
+
+static bool open_services(struct listen_port *p, const struct listen_options *o, struct error *e)
+{
+	const struct listen_setting *s = p->setting;
+	struct table_options t = { .is_utf8 = conf_bool(s->conf, CONF_smtputf8_enable),
+				   .found = o->found,
+				   .arg = o->arg,
+				   .loop = o->loop,
+				   .conf = s->conf };
+
+	if (s->tls != LISTEN_TLS_NONE) {
+		p->tls = tls_server_new(&s->tls_options, e);
+		if (!p->tls)
+			return false;
+	}
+	if (s->has_auth) {
+		p->passwords = table_set_new(STR("hopseal_sasl_password_maps"), s->passwords, &t,
+					     now_of(p->listen));
+		if (!p->listen->sasl)
+			p->listen->sasl = sasl_new();
+	}
+	return true;
+}
+
+static bool
+open_port(struct listen_port *p, size_t i, const struct listen_options *o, struct error *e)
+{
+	if (open_services(p, o, e) && open_sockets(p, i, o->sockets, e))
+		return true;
+	return error_prefix(e, STR_FMT, STR_ARG(p->setting->text));
+}
+
+static char *copy(struct str s)
+{
+	char *p = base_alloc(s.n + 1);
+
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	return p;
+}
+
+struct listen *listen_new(const struct listen_options *o, struct error *e)
+{
+	struct listen *l = base_alloc(sizeof(*l));
+
+	l->loop = o->loop;
+	l->setup = listen_setup_ref(o->setup);
+	l->clients = o->clients;
+	l->calls = o->calls;
+	l->arg = o->arg;
+	l->utc_ms = o->utc_ms ? o->utc_ms : system_utc_ms;
+	l->origin = copy(o->origin);
+	list_init(&l->sessions);
+	buf_init(&l->scratch, SCRATCH_MAX);
+	l->ports = base_alloc((l->setup->n + 1) * sizeof(*l->ports));
+	for (size_t i = 0; i < l->setup->n; i++) {
+		l->ports[i].listen = l;
+		l->ports[i].setting = &l->setup->v[i];
+		if (!open_port(&l->ports[i], i, o, e)) {
+			listen_free(l);
+			return NULL;
+		}
+	}
+	return l;
+}
+
+static void close_sockets(struct listen *l)
+{
+	for (size_t i = 0; i < l->setup->n; i++)
+		for (size_t k = 0; k < ARRAY_LEN(l->ports[i].listeners); k++) {
+			net_listener_free(l->ports[i].listeners[k]);
+			l->ports[i].listeners[k] = NULL;
+		}
+}
+
+void listen_stop(struct listen *l)
+{
+	struct list *at = l->sessions.next, *next;
+
+	close_sockets(l);
+	l->is_stopping = true;
+	for (; at != &l->sessions; at = next) {
+		next = at->next;
+		listen_session_stop(LIST_OF(at, struct listen_session, link));
+	}
+}
+
+size_t listen_sessions(const struct listen *l)
+{
+	return l->n_sessions;
+}
+
+struct net_endpoint listen_endpoint(const struct listen *l, size_t i)
+{
+	CHECK(i < l->setup->n && l->ports[i].listeners[0]);
+	return net_listener_endpoint(l->ports[i].listeners[0]);
+}
+
+void listen_free(struct listen *l)
+{
+	if (!l)
+		return;
+	close_sockets(l);
+	l->is_stopping = false; /* nobody waits for the last session any more */
+	while (!list_is_empty(&l->sessions))
+		listen_session_free(LIST_OF(l->sessions.next, struct listen_session, link));
+	for (size_t i = 0; i < l->setup->n; i++) {
+		tls_server_free(l->ports[i].tls);
+		table_set_free(l->ports[i].passwords);
+	}
+	sasl_free(l->sasl);
+	listen_setup_unref(l->setup);
+	buf_fini(&l->scratch);
+	free(l->ports);
+	free(l->origin);
+	free(l);
+}
