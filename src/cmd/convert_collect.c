@@ -272,7 +272,7 @@ static void convert_routing(struct convert *c, const struct tables *tables)
 	cmd_routes_init(&r, c->before.site.conf,
 			tables_find(tables, conf_name(CONF_transport_maps)));
 	for (size_t i = 0; i < r.n; i++) {
-		struct str key = arena_str(c->arena, r.nexthops[i]);
+		struct str key = arena_str(c->arena, cmd_route_key(r.nexthops[i]));
 		struct str host = convert_fixed_host(key);
 		if (host.n > 0)
 			map_put(&c->served, arena_lower(c->arena, host), 0);

@@ -354,7 +354,7 @@ static bool prove_routing(struct prove *x)
 	cmd_routes_init(&r, x->c->before.site.conf,
 			tables_find(x->c->before.site.tables, conf_name(CONF_transport_maps)));
 	for (size_t i = 0; i < r.n && is_done; i++)
-		is_done = prove_nexthop(x, arena_str(x->c->arena, r.nexthops[i]));
+		is_done = prove_nexthop(x, arena_str(x->c->arena, cmd_route_key(r.nexthops[i])));
 	cmd_routes_fini(&r);
 	return is_done;
 }

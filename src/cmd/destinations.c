@@ -34,6 +34,16 @@ void cmd_destinations_add(struct cmd_destinations *d, struct str nexthop, struct
 	};
 }
 
+/* "inet:25" is a host and a port of SMTP's. */
+struct str cmd_route_key(struct str nexthop)
+{
+	struct nexthop n;
+
+	return nexthop_parse(nexthop, 25, true, &n) == NEXTHOP_OK
+		       ? nexthop
+		       : route_table_key(ROUTE_LMTP, nexthop);
+}
+
 bool cmd_key_is_host(struct str key, bool is_utf8_ok)
 {
 	return domain_is_hostname_utf8(key, is_utf8_ok) || domain_is_address_literal(key);
@@ -87,9 +97,11 @@ void cmd_destinations_add_site(struct cmd_destinations *d, const struct conf *co
 	add_tables(&l, tables, CONF_smtp_tls_per_site, add_per_site);
 	add_tables(&l, tables, CONF_smtp_tls_policy_maps, add_policy);
 	cmd_routes_init(&routes, conf, tables_find(tables, conf_name(CONF_transport_maps)));
-	for (size_t i = 0; i < routes.n; i++)
-		if (cmd_key_is_nexthop(routes.nexthops[i], l.is_utf8_ok))
-			cmd_destinations_add(d, routes.nexthops[i], STR(""));
+	for (size_t i = 0; i < routes.n; i++) {
+		struct str key = cmd_route_key(routes.nexthops[i]);
+		if (cmd_key_is_nexthop(key, l.is_utf8_ok))
+			cmd_destinations_add(d, key, STR(""));
+	}
 	d->has_unlisted |= routes.has_unlisted;
 	cmd_routes_fini(&routes);
 }

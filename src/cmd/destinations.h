@@ -39,6 +39,8 @@ void cmd_destinations_sort(struct cmd_destinations *d);
 
 /* The host to decide for. Borrows from both arguments. */
 struct str cmd_destination_host(const struct cmd_destination *d);
+/* A next-hop of the routing as table key: LMTP's may begin with "inet:". */
+struct str cmd_route_key(struct str nexthop);
 /* A key that the name of a server can equal: no brackets, no port. */
 bool cmd_key_is_host(struct str key, bool is_utf8_ok);
 /* A text that can be a next-hop. */

@@ -138,6 +138,12 @@ def test_brackets_are_exact(hopseal, convert):
     assert not any(n.startswith("[") for n, _ in changes(done))
 
 
+def test_lmtp(hopseal, convert):
+    transport = "inline:{ {a.example=lmtp:inet:[mx.a.example]:24}, {b.example=lmtp:unix:/x} }"
+    hopseal.per_site({"mx.a.example": "MUST"}, transport_maps=transport)
+    assert entries(convert())["[mx.a.example]:24"] == "verify"
+
+
 def test_address_literals(hopseal, convert):
     hopseal.per_site({"192.0.2.7": "MUST", "2001:db8::7": "NONE", "[192.0.2.8]": "MAY"})
     done = convert()
