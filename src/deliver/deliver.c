@@ -14,7 +14,8 @@
 /* What is known of a recipient while hosts are tried. */
 struct pending {
 	bool is_final;     /* delivered, bounced, or a deferral that no other host can better */
-	bool is_temporary; /* its outcome so far is a deferral */
+	bool is_temporary; /* its outcome so far is a deferral ... */
+	bool is_telling;   /* ... by a host that was met, or that the policy refused */
 };
 
 struct deliver {
@@ -81,6 +82,18 @@ static void deliver_settle(struct deliver *d, size_t i, const struct outcome *o,
 	r->try = d->try ? (size_t)(d->try - d->result.tries) : 0;
 	d->pending[i].is_final = is_final;
 	d->pending[i].is_temporary = o->kind == OUTCOME_DEFERRED;
+	d->pending[i].is_telling = o->kind == OUTCOME_DEFERRED;
+}
+
+/* Nobody was met: that says less about why mail waits than a host that was, or than a policy. */
+static void deliver_settle_unmet(struct deliver *d, const struct outcome *o)
+{
+	for (size_t i = 0; i < d->result.n_rcpts; i++) {
+		if (d->pending[i].is_final || d->pending[i].is_telling)
+			continue;
+		deliver_settle(d, i, o, false);
+		d->pending[i].is_telling = false;
+	}
 }
 
 /* The same word for all that are left. */
@@ -385,9 +398,10 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 		return;
 	case SESSION_NOT_CONNECTED:
 		t->kind = DELIVER_TRY_CONNECT;
-		deliver_host_trouble(d, OUTCOME_DEFERRED, end->outcome.status,
+		deliver_note_trouble(d, OUTCOME_DEFERRED, end->outcome.status,
 				     arena_fmt(d->arena, "connect to " STR_FMT ": " STR_FMT,
 					       STR_ARG(peer), STR_ARG(end->outcome.reason)));
+		deliver_settle_unmet(d, &t->trouble);
 		return;
 	case SESSION_TLS_FAILED:
 		t->judgement = policy_judge(d->arena, &t->decision, &t->peer);
@@ -568,7 +582,7 @@ static void deliver_route_done(void *arg, const struct error *e)
 			.status = STATUS(4, 3, 0),
 			.reason = arena_str(d->arena, error_text(e)),
 		};
-		deliver_settle_all(d, &o, false);
+		deliver_settle_unmet(d, &o);
 		deliver_next_nexthop(d);
 		return;
 	}
@@ -580,7 +594,9 @@ static void deliver_route_done(void *arg, const struct error *e)
 	d->n_sessions = 0;
 	if (h->hosts.is_last)
 		d->n_nexthops = d->nexthop;
-	if (h->hosts.n == 0)
+	if (h->hosts.n == 0 && h->hosts.failure.kind == OUTCOME_DEFERRED)
+		deliver_settle_unmet(d, &h->hosts.failure);
+	else if (h->hosts.n == 0)
 		/* a bounce is the last word only at the last destination */
 		deliver_settle_all(d, &h->hosts.failure,
 				   h->hosts.failure.kind == OUTCOME_BOUNCED &&

@@ -190,6 +190,13 @@ def test_all_hosts_refused_by_policy_defers(hopseal, sink, ca):
     assert result.rcpt()["status"] in ("4.7.4", "4.7.5")
 
 
+def test_a_refusal_by_policy_says_more_than_a_dead_host(hopseal, sink, ca):
+    sink(zones.MX1, cert=ca.cert("expired", "mx1.two.example"))
+    result = hopseal.per_site({"two.example": "MUST"}).send("bob@two.example")
+    assert [t["kind"] for t in result.tries] == ["session", "not-connected"]
+    assert result.rcpt()["status"] in ("4.7.4", "4.7.5") and result.rcpt()["try"] == 0, result
+
+
 def test_equal_preferences_are_mixed(hopseal):
     orders = set()
     hopseal.configure(smtp_mx_address_limit="0", smtp_connect_timeout="1s")
