@@ -79,6 +79,14 @@
 #define SOCKETMAP_REQUEST_MAX 10000 /* name and key; socketmap_max_query_size */
 #define TCP_TABLE_LINE_MAX 4096     /* a request or reply with its LF; tcp_table(5) */
 
+/* the daemon's operators */
+#define CONTROL_LINE_MAX (16 * 1024)         /* one request with its LF */
+#define CONTROL_SESSIONS_MAX 64              /* connections to the control socket at once */
+#define CONTROL_REPLY_MAX (64 * 1024 * 1024) /* all lines of one reply */
+#define CONTROL_DESTINATIONS_MAX 100000      /* of one worker, in one reply */
+#define METRICS_CONNECTIONS_MAX 16           /* HTTP connections at once */
+#define METRICS_TEXT_MAX (256 * 1024)        /* one page of metrics */
+
 /* TLS */
 #define TLS_ANCHORS_MAX 4096 /* certificates and keys of trust anchor files for one session */
 #define TLS_CHAIN_MAX 32     /* certificates of a peer that are kept */

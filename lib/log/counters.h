@@ -1,4 +1,4 @@
-/* Counters of one thread, read by others. */
+/* Counters and histograms of one thread, read by others. */
 
 #ifndef HOPSEAL_LOG_COUNTERS_H
 #define HOPSEAL_LOG_COUNTERS_H
@@ -14,8 +14,23 @@ enum log_counter {
 	COUNTER_COUNT
 };
 
+enum log_histogram {
+#define HISTOGRAM(name, ...) HISTOGRAM_##name,
+#include "log/histograms.def"
+#undef HISTOGRAM
+	HISTOGRAM_COUNT
+};
+
+#define HISTOGRAM_BUCKETS 12 /* the last one has no upper bound */
+
+struct log_measured {
+	_Atomic uint64_t bucket[HISTOGRAM_BUCKETS]; /* not cumulative */
+	_Atomic uint64_t sum_ms;
+};
+
 struct log_counters {
 	_Atomic uint64_t v[COUNTER_COUNT];
+	struct log_measured measured[HISTOGRAM_COUNT];
 };
 
 /* By the one thread that owns them. */
@@ -25,13 +40,26 @@ static inline void counter_add(struct log_counters *c, enum log_counter id, uint
 
 	atomic_store_explicit(&c->v[id], v + n, memory_order_relaxed);
 }
+void histogram_add(struct log_counters *c, enum log_histogram id, uint64_t ms);
 
+/* By any. */
 static inline uint64_t counter_read(const struct log_counters *c, enum log_counter id)
 {
 	return atomic_load_explicit(&c->v[id], memory_order_relaxed);
 }
 
+struct histogram_sum {
+	uint64_t bucket[HISTOGRAM_BUCKETS]; /* not cumulative */
+	uint64_t count, sum_ms;
+};
+/* Adds what one thread has measured. */
+void histogram_read(const struct log_counters *c, enum log_histogram id, struct histogram_sum *sum);
+
 struct str counter_name(enum log_counter id); /* "messages_accepted" */
 struct str counter_prose(enum log_counter id);
+struct str histogram_name(enum log_histogram id); /* "delivery_delay" */
+struct str histogram_prose(enum log_histogram id);
+/* The most ms of a bucket, itself included; `i` below HISTOGRAM_BUCKETS - 1. */
+uint64_t histogram_bound_ms(enum log_histogram id, size_t i);
 
 #endif

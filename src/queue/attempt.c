@@ -233,6 +233,23 @@ static struct str tls_text(const struct queue_attempt *a, const struct deliver_t
 			 STR_ARG(tls_security_name(t->judgement.reached)));
 }
 
+static void attempt_measure(const struct queue_attempt *a, const struct attempt_rcpt *r)
+{
+	int64_t delay_ms = a->record.at_ms - a->part->message->envelope.arrived_ms;
+
+	if (r->outcome.kind == OUTCOME_DELIVERED)
+		histogram_add(a->queue->options.counters, HISTOGRAM_delivery_delay,
+			      delay_ms > 0 ? (uint64_t)delay_ms : 0);
+}
+
+static void attempt_measure_tls(const struct queue_attempt *a, const struct deliver_result *result)
+{
+	for (size_t i = 0; i < result->n_tries; i++)
+		if (result->tries[i].times.tls_ms > 0)
+			histogram_add(a->queue->options.counters, HISTOGRAM_tls_handshake,
+				      result->tries[i].times.tls_ms);
+}
+
 static void attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r,
 			const struct deliver_try *t)
 {
@@ -258,6 +275,7 @@ static void attempt_log(const struct queue_attempt *a, const struct attempt_rcpt
 	};
 
 	queue_log(a->queue, EVENT_delivery, values, ARRAY_LEN(values));
+	attempt_measure(a, r);
 	queue_count(a->queue, counters[o->kind], 1);
 }
 
@@ -381,6 +399,7 @@ static void attempt_delivered(void *arg, const struct deliver_result *result)
 	for (size_t i = 0; i < result->n_rcpts; i++)
 		attempt_take(a, result, i);
 	attempt_suspend(a);
+	attempt_measure_tls(a, result);
 	attempt_settle(a, result);
 	for (size_t i = 0; i < result->n_rcpts; i++)
 		attempt_log(a, &a->rcpts[a->sent[i]], try_of(result, &result->rcpts[i]));
