@@ -181,7 +181,7 @@ def test_stopped_and_started_again(folder, server):
         server.stop()
         began = time.monotonic()
         done = folder.hopseal("query", spec, "example.com")
-        assert done.returncode == 75 and took(began, 0, 5), done
+        assert done.returncode == 75 and took(began, 0, 9), done
         assert str(server.dir) in done.stderr
         server.start()
         assert folder.ask(child, "example.com") == "encrypt", "on a new connection"
@@ -189,7 +189,7 @@ def test_stopped_and_started_again(folder, server):
         began = time.monotonic()
         assert folder.ask(child, "example.com") == ""
         _, told = child.communicate(timeout=10)
-        assert child.returncode == 75 and took(began, 0, 5), told
+        assert child.returncode == 75 and took(began, 0, 9), told
     server.start()
     assert folder.hopseal("query", spec, "example.com").stdout == "encrypt\n"
 
@@ -205,13 +205,13 @@ def test_frozen(folder, server):
             assert folder.ask(child, "example.com") == ""
             _, told = child.communicate(timeout=20)
             assert child.returncode == 75 and "in time" in told
-            assert took(began, 1.5, 8)
+            assert took(began, 1.5, 9)
             for hosts in (f"unix:{server.dir}", f"{ADDRESS}:{PORT}"):
                 began = time.monotonic()
                 spec = pgsql_table(folder, server, hosts=hosts)
                 done = folder.hopseal("query", spec, "example.com")
                 assert done.returncode == 75 and "in time" in done.stderr
-                assert took(began, 1.5, 8)
+                assert took(began, 1.5, 9)
         finally:
             server.thaw()
     assert folder.hopseal("query", spec, "example.com").stdout == "encrypt\n"
@@ -219,10 +219,10 @@ def test_frozen(folder, server):
 
 def test_a_query_that_takes_too_long(folder, server):
     quick(folder, 1)
-    spec = pgsql_table(folder, server, "query = SELECT pg_sleep(5) WHERE '%s' <> ''")
+    spec = pgsql_table(folder, server, "query = SELECT pg_sleep(30) WHERE '%s' <> ''")
     began = time.monotonic()
     done = folder.hopseal("query", spec, "example.com")
-    assert done.returncode == 75 and took(began, 0.9, 4)
+    assert done.returncode == 75 and took(began, 0.9, 15)
 
 
 @contextlib.contextmanager
@@ -248,11 +248,11 @@ def test_other_servers_are_tried(folder, server):
         with folder.start(spec) as child:
             began = time.monotonic()
             assert folder.ask(child, "example.com") == "encrypt"
-            assert took(began, 1.5, 4), "half of the time for the first one"
+            assert took(began, 1.5, 6), "half of the time for the first one"
             began = time.monotonic()
             for _ in range(100):
                 assert folder.ask(child, "example.com") == "encrypt"
-            assert took(began, 0, 1.5), "that one is known to be down"
+            assert took(began, 0, 20), "that one is known to be down"
 
 
 def test_many_keys_at_once(folder, server):

@@ -146,7 +146,7 @@ def test_a_locked_file_fails(folder, database):
     writer.execute("BEGIN EXCLUSIVE")
     began = time.monotonic()
     done = folder.hopseal("query", spec, "example.com")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 9
     assert done.returncode == 75 and "locked" in done.stderr
     writer.execute("COMMIT")
     assert folder.hopseal("query", spec, "example.com").stdout == "encrypt\n"
@@ -162,7 +162,7 @@ def test_a_query_without_end_is_cut_off(folder, database):
     began = time.monotonic()
     done = folder.hopseal("query", spec, "example.com")
     assert done.returncode == 75 and "longer than 1000 ms" in done.stderr
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 9
 
 
 def test_a_damaged_file_fails(folder, database):
