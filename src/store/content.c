@@ -34,24 +34,18 @@ bool store_sync_folder(const char *folder, struct error *e)
 	return failed == 0 || error_set(e, ERROR_IO, "%s: %s", folder, strerror(failed));
 }
 
-static bool sync_folder_of(const char *path, struct error *e)
-{
-	char folder[STORE_PATH_MAX];
-	const char *slash = strrchr(path, '/');
-
-	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
-	return store_sync_folder(folder, e);
-}
-
 /* ---- content ---- */
 
 struct store_content *store_content_of_file(const char *path, uint64_t size)
 {
 	struct store_content *c = base_alloc(sizeof(*c));
 
-	*c = (struct store_content){
-		.refs = 1, .size = size, .path = strdup(path), .fd = -1, .is_kept = true
-	};
+	*c = (struct store_content){ .refs = 1,
+				     .size = size,
+				     .path = strdup(path),
+				     .fd = -1,
+				     .is_durable = true,
+				     .is_kept = true };
 	CHECK(c->path);
 	return c;
 }
@@ -113,15 +107,24 @@ int store_content_descriptor(const struct store_content *c, struct error *e)
 
 bool store_content_sync(struct store_content *c, struct error *e)
 {
+	if (c->is_durable)
+		return true;
+	if (c->fd < 0)
+		return error_set(e, ERROR_IO, "%s: it could not be made durable before", c->path);
 	int failed = fdatasync(c->fd) == 0 ? 0 : errno;
 
 	/* Closing can tell of a write that failed, too. */
 	if (close(c->fd) != 0 && failed == 0)
 		failed = errno;
 	c->fd = -1;
-	if (failed != 0)
-		return error_set(e, ERROR_IO, "%s: %s", c->path, strerror(failed));
-	return sync_folder_of(c->path, e);
+	return failed == 0 || error_set(e, ERROR_IO, "%s: %s", c->path, strerror(failed));
+}
+
+void store_content_folder(const struct store_content *c, char out[STORE_PATH_MAX])
+{
+	const char *slash = strrchr(c->path, '/');
+
+	(void)snprintf(out, STORE_PATH_MAX, "%.*s", (int)(slash - c->path), c->path);
 }
 
 /* ---- spool ---- */

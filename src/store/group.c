@@ -2,11 +2,56 @@
  * transaction for all of them. */
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "store/room.h"
 
 /* ---- content files ---- */
+
+/* The folders of files made at about the same time are mostly one: it is synchronised when it
+ * changes, and counts for all files before it. NULL: all notes are done. */
+static struct note *sync_folder(struct note *first, struct store *s)
+{
+	char folder[STORE_PATH_MAX], other[STORE_PATH_MAX];
+	struct note *n = first, *next;
+	struct error e = { 0 };
+
+	store_content_folder(first->content, folder);
+	bool is_durable = store_sync_folder(folder, &e);
+	do {
+		next = note_next(n);
+		n->content->is_durable = is_durable;
+		if (is_durable)
+			note_queue_put(&s->to_write, n);
+		else
+			note_fail(n, STORE_IO, error_text(&e));
+		n = next;
+		if (n)
+			store_content_folder(n->content, other);
+	} while (n && strcmp(folder, other) == 0);
+	return n;
+}
+
+/* All files first; those that fail are out. */
+static struct note *sync_files(struct note *first)
+{
+	struct net_note *good = NULL, **last = &good;
+	struct note *next;
+
+	for (struct note *n = first; n; n = next) {
+		struct error e = { 0 };
+		next = note_next(n);
+		n->link.next = NULL;
+		if (store_content_sync(n->content, &e)) {
+			*last = &n->link;
+			last = &n->link.next;
+		} else {
+			note_fail(n, STORE_IO, error_text(&e));
+		}
+	}
+	return good ? note_of(good) : NULL;
+}
 
 /* Notes with a file wait here for theirs, and for nobody else's. */
 void *store_sync(void *arg)
@@ -14,12 +59,10 @@ void *store_sync(void *arg)
 	struct store *s = arg;
 	struct note *n;
 
-	while ((n = note_queue_take(&s->to_sync, 1)) != NULL) {
-		struct error e = { 0 };
-		if (n->content->fd < 0 || store_content_sync(n->content, &e))
-			note_queue_put(&s->to_write, n);
-		else
-			note_fail(n, STORE_IO, error_text(&e));
+	while ((n = note_queue_take(&s->to_sync, STORE_SYNC_MAX)) != NULL) {
+		n = sync_files(n);
+		while (n)
+			n = sync_folder(n, s);
 	}
 	return NULL;
 }

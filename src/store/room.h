@@ -19,6 +19,7 @@ enum {
 	STORE_CONTENT_FOLDERS = 256,
 	STORE_DIRECTORY_MAX = STORE_PATH_MAX - 64, /* what is put behind it fits */
 	STORE_GROUP_MAX = 256,                     /* notes of one transaction */
+	STORE_SYNC_MAX = 64,                       /* files made durable together */
 	STORE_PIECE_MAX = 500,                     /* rows that a note in pieces changes at once */
 	STORE_LOG_PAGES = 4000, /* of the log, before it is copied into the database */
 };
@@ -42,15 +43,18 @@ struct store_content {
 	unsigned refs;
 	uint64_t id, size;
 	struct buf memory;
-	char *path;   /* NULL: in memory */
-	int fd;       /* of a file that is not durable yet */
+	char *path; /* NULL: in memory */
+	int fd;     /* of a file that is not durable yet */
+	bool is_durable;
 	bool is_kept; /* committed: the file stays */
 };
 
 void store_content_path(const char *directory, uint64_t id, char out[STORE_PATH_MAX]);
 MUST_USE struct store_content *store_content_of_file(const char *path, uint64_t size);
 MUST_USE struct store_content *store_content_of_octets(struct str octets);
-/* Once, and never again after it failed: what the kernel dropped then it does not tell twice. */
+/* The file's octets; its folder is another matter. Once, and never again after it failed: what the
+ * kernel dropped then it does not tell twice. */
+void store_content_folder(const struct store_content *c, char out[STORE_PATH_MAX]);
 MUST_USE bool store_content_sync(struct store_content *c, struct error *e);
 MUST_USE bool store_sync_folder(const char *folder, struct error *e);
 MUST_USE struct store_spool *

@@ -159,6 +159,36 @@ TEST(a_group_fails_whole)
 	rig_free(r);
 }
 
+/* A caller may try again with the content that it has. */
+static enum store_fault try_again(struct rig *r, struct store_content *c, uint64_t id)
+{
+	struct store_message m = rig_message(r, id, 1000, &one, 1);
+
+	store_accept(r->client, &m, c, STORE_ACCEPT_QUEUED, rig_done, r);
+	return rig_wait(r);
+}
+
+TEST(a_file_is_synchronised_once)
+{
+	struct rig *r = rig_new(0);
+	uint64_t lost = store_client_id(r->client), kept = store_client_id(r->client);
+	struct store_content *bad = rig_content(r, lost, STR("large"));
+	struct store_content *good = rig_content(r, kept, STR("large"));
+
+	trap_set(&on_sync, 1, EIO);
+	ok(try_again(r, bad, lost) == STORE_IO, "the file's sync");
+	ok(try_again(r, bad, lost) == STORE_IO, "is never believed again");
+	trap_set(&on_sync, 2, EIO);
+	ok(try_again(r, good, kept) == STORE_IO, "the log's sync");
+	trap_set(&on_sync, 0, 0);
+	ok(try_again(r, good, kept) == STORE_DONE, "the file is durable still");
+	store_content_unref(bad);
+	store_content_unref(good);
+	ok_str(rig_text(r, kept), STR("large"), "and there");
+	ok(!rig_read(r, lost) && !rig_has_file(r, lost), "the other one is not");
+	rig_free(r);
+}
+
 TEST(a_content_file_that_cannot_be_synchronised)
 {
 	struct rig *r = rig_new(0);
@@ -258,5 +288,5 @@ TEST(a_damaged_database_says_so)
 
 TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable), RUN(a_disk_that_fails_once),
 	  RUN(a_group_fails_whole), RUN(a_content_file_that_cannot_be_synchronised),
-	  RUN(failures_while_the_log_is_copied),
+	  RUN(a_file_is_synchronised_once), RUN(failures_while_the_log_is_copied),
 	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(a_damaged_database_says_so))
