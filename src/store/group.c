@@ -217,18 +217,66 @@ static void copy_log(struct writer *w)
 		writer_close(w);
 }
 
+/* ---- a full disk ---- */
+
+static bool is_new_mail(const struct note *n)
+{
+	return n->kind == NOTE_ACCEPT || (n->kind == NOTE_NOTICE && n->u.notice.notice.message);
+}
+
+/* What is left of the group without new mail; NULL: nothing. */
+static struct note *refuse_new_mail(struct note *first, const char *why)
+{
+	struct net_note *left = NULL, **last = &left;
+	struct note *next;
+
+	for (struct note *n = first; n; n = next) {
+		next = note_next(n);
+		n->link.next = NULL;
+		if (is_new_mail(n)) {
+			note_fail(n, STORE_FULL, str_of(why));
+		} else {
+			*last = &n->link;
+			last = &n->link.next;
+		}
+	}
+	return left ? note_of(left) : NULL;
+}
+
+/* What settles mail goes on in the room that was kept back. */
+static void do_on_full_disk(struct store *s, struct note *first, const struct error *why)
+{
+	struct error e = { 0 };
+
+	store_reserve_release(s);
+	first = refuse_new_mail(first, why->text);
+	if (first)
+		finish(s, first, do_group(&s->writer, first, &e), &e);
+}
+
+static void do_notes(struct store *s, struct note *first)
+{
+	struct error e = { 0 };
+	enum store_fault fault = do_group(&s->writer, first, &e);
+
+	if (fault == STORE_REFUSED && note_next(first))
+		one_by_one(s, first);
+	else if (fault == STORE_FULL)
+		do_on_full_disk(s, first, &e);
+	else
+		finish(s, first, fault, &e);
+}
+
 void *store_write(void *arg)
 {
 	struct store *s = arg;
 	struct note *first;
 
 	while ((first = note_queue_take(&s->to_write, STORE_GROUP_MAX)) != NULL) {
-		struct error e = { 0 };
-		enum store_fault fault = do_group(&s->writer, first, &e);
-		if (fault == STORE_REFUSED && note_next(first))
-			one_by_one(s, first);
-		else
-			finish(s, first, fault, &e);
+		if (!store_reserve_keep(s))
+			first = refuse_new_mail(first, "the disk is full");
+		if (first)
+			do_notes(s, first);
 		copy_log(&s->writer);
 	}
 	return NULL;

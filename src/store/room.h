@@ -11,9 +11,10 @@
 #include "store/store.h"
 
 #define STORE_PATH_MAX 4096
-#define STORE_DATABASE "queue.db" /* in the queue directory, as are the two below */
+#define STORE_DATABASE "queue.db" /* in the queue directory, as are those below */
 #define STORE_CONTENT "content"
 #define STORE_LOCK "lock"
+#define STORE_RESERVE "reserve"
 
 enum {
 	STORE_CONTENT_FOLDERS = 256,
@@ -285,6 +286,8 @@ struct store {
 	char directory[STORE_DIRECTORY_MAX];
 	size_t inline_limit;
 	int lock_fd;
+	uint64_t reserve_octets;
+	bool has_reserve; /* the writer's */
 	struct writer writer;
 	struct note_queue to_write;
 	struct note_queue to_sync; /* content files first */
@@ -300,6 +303,10 @@ struct store {
 MUST_USE int store_directory_take(const char *directory, struct error *e);
 /* Removes files that no message has. */
 MUST_USE bool store_directory_sweep(const char *directory, struct sql *db, struct error *e);
+
+/* True when the reserve is there, or none is wanted. */
+MUST_USE bool store_reserve_keep(struct store *s);
+void store_reserve_release(struct store *s);
 
 /* On threads of their own, until the queue is closed. */
 void *store_write(void *store);

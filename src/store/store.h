@@ -126,6 +126,9 @@ MUST_USE struct store_content *store_spool_finish(struct store_spool *s, struct 
 struct store_options {
 	const char *directory; /* made when missing, mode 0700 */
 	size_t inline_limit;   /* octets of content kept in the database */
+	/* Kept back for a full disk, so that mail can leave it; until there is as much again, new mail
+	 * is STORE_FULL. 0: none. */
+	uint64_t reserve_octets;
 	/* For tests; 0: as it is. */
 	int64_t pages_max; /* of the database: beyond it the disk is full */
 };

@@ -138,6 +138,31 @@ TEST(a_group_is_one_transaction_and_in_order)
 	rig_free(r);
 }
 
+TEST(notes_are_done_in_the_order_given)
+{
+	struct rig *r = rig_new(1000);
+	const struct store_rcpt_record gone = { .index = 1, .verdict = STORE_GONE };
+	const struct str to[] = { one, two };
+	const struct store_move move = { 0, two };
+
+	for (int i = 0; i < 100; i++) {
+		uint64_t id = rig_accept_at(r, 1000, to, 2, STR("x"), STORE_ACCEPT_QUEUED);
+		const struct store_selection all = { .reach = STORE_OF_MESSAGE, .message = id };
+		store_record(r->client,
+			     &(struct store_record){ .message = id, .rcpts = &gone, .n_rcpts = 1 },
+			     rig_done, r);
+		store_change(r->client, STORE_HOLD, &all, 1000, rig_done, r);
+		store_move(r->client, id, &move, 1, 7000, rig_done, r);
+		store_change(r->client, STORE_RELEASE, &all, 9000, rig_done, r);
+		ok(rig_wait(r) == STORE_DONE, r->text);
+		const struct store_message *m = rig_read(r, id);
+		ok(m && m->n_rcpts == 1 && m->rcpts->state == STORE_QUEUED, "all were done");
+		ok(m->rcpts->due_ms == 9000, "the last one last");
+		ok_str(m->rcpts->destination, two, "moved while held");
+	}
+	rig_free(r);
+}
+
 TEST(one_that_cannot_be_fails_alone)
 {
 	struct rig *r = rig_new(1000);
@@ -520,7 +545,8 @@ TEST(space)
 
 TEST_MAIN(RUN(what_is_accepted_is_there), RUN(content_is_inline_or_a_file),
 	  RUN(files_are_for_their_owner), RUN(orphans_are_removed),
-	  RUN(a_group_is_one_transaction_and_in_order), RUN(one_that_cannot_be_fails_alone),
+	  RUN(a_group_is_one_transaction_and_in_order), RUN(notes_are_done_in_the_order_given),
+	  RUN(one_that_cannot_be_fails_alone),
 	  RUN(delivered_recipients_go_and_the_message_with_the_last),
 	  RUN(deferred_recipients_wait_with_their_reason), RUN(evidence_outlives_the_message),
 	  RUN(evidence_expires_in_pieces), RUN(a_notice_takes_the_place_of_those_it_names),

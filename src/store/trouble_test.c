@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #define SEEN __attribute__((visibility("default")))
@@ -12,6 +13,8 @@
 struct trap {
 	int left, error;
 };
+
+static bool is_room_taken(void);
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct trap on_write, on_sync;
@@ -34,7 +37,7 @@ static int trap_spring(struct trap *t)
 SEEN ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
 	pthread_mutex_lock(&mutex);
-	int error = trap_spring(&on_write);
+	int error = is_room_taken() ? ENOSPC : trap_spring(&on_write);
 	n_writes++;
 	is_dirty = true;
 	pthread_mutex_unlock(&mutex);
@@ -57,8 +60,6 @@ SEEN int fdatasync(int fd)
 	return -1;
 }
 
-static const struct str one = STR_INIT("smtp:one.example");
-
 static bool look(bool *what)
 {
 	pthread_mutex_lock(&mutex);
@@ -66,6 +67,24 @@ static bool look(bool *what)
 	pthread_mutex_unlock(&mutex);
 	return is;
 }
+
+/* A disk that is full but for what the reserve takes. */
+static char reserve[STORE_PATH_MAX];
+static bool is_full;
+
+static bool is_room_taken(void)
+{
+	return is_full && access(reserve, F_OK) == 0;
+}
+
+SEEN int statvfs(const char *restrict path, struct statvfs *restrict v)
+{
+	(void)path;
+	*v = (struct statvfs){ .f_bavail = look(&is_full) ? 1 : 1000000, .f_frsize = 4096 };
+	return 0;
+}
+
+static const struct str one = STR_INIT("smtp:one.example");
 
 static void accepted(void *arg, const struct store_result *result)
 {
@@ -259,6 +278,54 @@ TEST(a_full_database_has_room_again_when_mail_leaves)
 	rig_free(r);
 }
 
+static enum store_fault deliver(struct rig *r, uint64_t id)
+{
+	const struct store_rcpt_record rcpt = { .verdict = STORE_GONE };
+
+	store_record(r->client,
+		     &(struct store_record){ .message = id, .rcpts = &rcpt, .n_rcpts = 1 },
+		     rig_done, r);
+	return rig_wait(r);
+}
+
+static void set_full(bool full)
+{
+	pthread_mutex_lock(&mutex);
+	is_full = full;
+	pthread_mutex_unlock(&mutex);
+}
+
+TEST(mail_leaves_a_full_disk)
+{
+	struct rig *r = rig_new(1000);
+	uint64_t ids[4], id;
+
+	rig_close_store(r);
+	r->options.reserve_octets = 65536;
+	(void)snprintf(reserve, sizeof(reserve), "%s/reserve", r->directory);
+	rig_open_store(r);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		ids[i] = rig_accept(r, one, STR("x"));
+	ok(access(reserve, F_OK) == 0, "room is kept back");
+
+	set_full(true);
+	size_t before = r->n_done;
+	id = rig_accept_at(r, 1000, &one, 1, STR("y"), STORE_ACCEPT_QUEUED);
+	ok(deliver(r, ids[0]) == STORE_DONE, "a delivery is recorded");
+	ok(r->n_done == before + 2 && !rig_read(r, id) && !rig_read(r, ids[0]), "new mail is not");
+	ok(access(reserve, F_OK) != 0, "in the room kept back");
+	ok(try_one(r, STR("z"), &id) == STORE_FULL, "which is not for new mail");
+	ok(deliver(r, ids[1]) == STORE_DONE, "but for what leaves");
+	rig_reopen(r);
+	ok(try_one(r, STR("z"), &id) == STORE_FULL, "after a restart, too");
+	ok(deliver(r, ids[2]) == STORE_DONE, r->text);
+
+	set_full(false);
+	ok(try_one(r, STR("z"), &id) == STORE_DONE, "until there is room for both");
+	ok(access(reserve, F_OK) == 0, "kept back again");
+	rig_free(r);
+}
+
 TEST(a_damaged_database_says_so)
 {
 	static char text[3000];
@@ -289,4 +356,5 @@ TEST(a_damaged_database_says_so)
 TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable), RUN(a_disk_that_fails_once),
 	  RUN(a_group_fails_whole), RUN(a_content_file_that_cannot_be_synchronised),
 	  RUN(a_file_is_synchronised_once), RUN(failures_while_the_log_is_copied),
-	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(a_damaged_database_says_so))
+	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(mail_leaves_a_full_disk),
+	  RUN(a_damaged_database_says_so))
