@@ -187,6 +187,7 @@ static bool serve_open_store(struct serve *s, struct error *e)
 	struct store_options o = {
 		.directory = directory,
 		.inline_limit = (size_t)conf_int(s->conf, CONF_hopseal_content_inline_limit),
+		.reserve_octets = STORE_RESERVE_OCTETS,
 	};
 
 	if (!os_is_root() || serve_become(s, directory, e))

@@ -1,7 +1,8 @@
-/* Room kept back for a full disk. Mail that leaves needs room, too: for the log, and for what the log
- * is copied to. Without it nothing could be recorded as delivered, and all would be delivered again
- * and again. So a file of that size lies in the queue directory; on a full disk it is removed, what
- * settles mail goes on in its room, and new mail is refused until there is room for the file again. */
+/* Room kept back for a full disk. Mail that leaves needs room, too: for the log, and for what the
+ * log is copied to. Without it nothing could be recorded as delivered, and all would be delivered
+ * again and again. So a file of that size lies in the queue directory; on a full disk it is
+ * removed, what settles mail goes on in its room, and new mail is refused until there is room for
+ * the file again. */
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -123,12 +123,15 @@ MUST_USE struct store_content *store_spool_finish(struct store_spool *s, struct 
 
 /* ---- the store ---- */
 
+/* A full disk: mail must still be able to leave it, which takes room. Some is kept back for that,
+ * and until there is as much again beside it, new mail is STORE_FULL. Enough for the log and for
+ * what it is copied to: */
+#define STORE_RESERVE_OCTETS (40ull * 1024 * 1024)
+
 struct store_options {
-	const char *directory; /* made when missing, mode 0700 */
-	size_t inline_limit;   /* octets of content kept in the database */
-	/* Kept back for a full disk, so that mail can leave it; until there is as much again, new mail
-	 * is STORE_FULL. 0: none. */
-	uint64_t reserve_octets;
+	const char *directory;   /* made when missing, mode 0700 */
+	size_t inline_limit;     /* octets of content kept in the database */
+	uint64_t reserve_octets; /* kept back for a full disk; 0: none */
 	/* For tests; 0: as it is. */
 	int64_t pages_max; /* of the database: beyond it the disk is full */
 };
