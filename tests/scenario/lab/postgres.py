@@ -95,14 +95,18 @@ class Postgres:
                     found.append(int(path.split("/")[2]))
         return found
 
+    def _signal(self, number):
+        """To all of them; some may have ended since they were listed."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def freeze(self):
         """Answers nothing any more; the kernel goes on accepting connections for it."""
-        for pid in self.processes():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self):
-        for pid in self.processes():
-            os.kill(pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def execute(self, sql):
         """Runs statements in the database "mail"."""
