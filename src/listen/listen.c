@@ -132,12 +132,17 @@ static void close_sockets(struct listen *l)
 		}
 }
 
+void listen_retire(struct listen *l)
+{
+	close_sockets(l);
+	l->is_stopping = true;
+}
+
 void listen_stop(struct listen *l)
 {
 	struct list *at = l->sessions.next, *next;
 
-	close_sockets(l);
-	l->is_stopping = true;
+	listen_retire(l);
 	for (; at != &l->sessions; at = next) {
 		next = at->next;
 		listen_session_stop(LIST_OF(at, struct listen_session, link));

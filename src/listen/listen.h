@@ -112,8 +112,8 @@ struct listen_calls {
 	 * memory. MAIL is answered 452 then. May be NULL. */
 	bool (*is_short)(void *arg, uint64_t size_octets);
 	void (*log)(void *arg, const struct log_event *e); /* may be NULL */
-	/* After listen_stop: the last session is gone. Not the place for listen_free. May be
-	 * NULL. */
+	/* After listen_stop or listen_retire: the last session is gone. Not the place for
+	 * listen_free. May be NULL. */
 	void (*emptied)(void *arg);
 };
 
@@ -134,6 +134,8 @@ struct listen;
 
 /* Begins to listen. NULL: *e names the listener and what is wrong (a certificate ...). */
 MUST_USE struct listen *listen_new(const struct listen_options *o, struct error *e);
+/* No new connections, but the sessions go on to their end: another listen has come in its place. */
+void listen_retire(struct listen *l);
 /* No new connections; sessions end with 421 as soon as nothing is under way in them. */
 void listen_stop(struct listen *l);
 size_t listen_sessions(const struct listen *l);

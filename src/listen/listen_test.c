@@ -383,6 +383,37 @@ TEST(the_listener_goes_first)
 	post_close(&p);
 }
 
+TEST(another_takes_over)
+{
+	struct post p;
+	struct client c;
+	struct error e = { 0 };
+
+	post_open(&p, ANY);
+	struct net_endpoint at = listen_endpoint(p.listen, 0);
+	struct listen_sockets *sockets = listen_bind(p.setup, p.sockets, &e);
+	struct listen_options o = { .loop = p.loop,
+				    .setup = p.setup,
+				    .sockets = sockets,
+				    .clients = p.clients,
+				    .origin = STR("origin.example"),
+				    .calls = &post_calls,
+				    .arg = &p,
+				    .utc_ms = post_utc_ms };
+	struct listen *old = p.listen, *new = listen_new(&o, &e);
+	ok(new != NULL, e.text);
+	ok(listen_endpoint(new, 0).port == at.port, "the same port, though any was asked for");
+	client_open(&c, &p, 0, "in the old one", HELLO TO_DATA "C .\nS 250\n");
+	listen_retire(old);
+	p.listen = new;
+	post_run(&p, "served");
+	client_close(&c);
+	post_play(&p, 0, "in the new one", HELLO TO_DATA "C .\nS 250\n");
+	listen_free(old);
+	post_close(&p);
+	listen_sockets_free(sockets);
+}
+
 TEST(silent_clients)
 {
 	struct post p;
@@ -453,6 +484,7 @@ int main(void)
 		RUN(connections),
 		RUN(clients_that_are_gone),
 		RUN(the_listener_goes_first),
+		RUN(another_takes_over),
 		RUN(silent_clients),
 		RUN(a_big_message),
 		RUN(the_log),

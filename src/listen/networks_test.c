@@ -1,0 +1,99 @@
+#include "listen/room.h"
+
+#include "base/test.h"
+
+static const struct {
+	const char *rule;
+	struct str list, client;
+	bool is_in;
+} cases[] = {
+	{ "an address", STR_INIT("192.0.2.1"), STR_INIT("192.0.2.1"), true },
+	{ "another", STR_INIT("192.0.2.1"), STR_INIT("192.0.2.2"), false },
+	{ "a network", STR_INIT("10.0.0.0/8"), STR_INIT("10.255.0.1"), true },
+	{ "outside of it", STR_INIT("10.0.0.0/8"), STR_INIT("11.0.0.1"), false },
+	{ "odd bits", STR_INIT("192.0.2.160/27"), STR_INIT("192.0.2.191"), true },
+	{ "odd bits, outside", STR_INIT("192.0.2.160/27"), STR_INIT("192.0.2.192"), false },
+	{ "all", STR_INIT("0.0.0.0/0"), STR_INIT("203.0.113.9"), true },
+	{ "all, but of the other family", STR_INIT("0.0.0.0/0"), STR_INIT("::1"), false },
+	{ "IPv6", STR_INIT("[2001:db8::]/32"), STR_INIT("2001:db8:1::1"), true },
+	{ "IPv6 without brackets", STR_INIT("2001:db8::/32"), STR_INIT("2001:db9::1"), false },
+	{ "as Debian writes it", STR_INIT("127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128"),
+	  STR_INIT("::1"), true },
+	{ "the first decides", STR_INIT("!10.1.0.0/16, 10.0.0.0/8"), STR_INIT("10.1.2.3"), false },
+	{ "and lets others pass", STR_INIT("!10.1.0.0/16, 10.0.0.0/8"), STR_INIT("10.2.2.3"),
+	  true },
+	{ "twice no", STR_INIT("!!10.0.0.0/8"), STR_INIT("10.2.2.3"), true },
+	{ "nobody", STR_INIT(""), STR_INIT("127.0.0.1"), false },
+};
+
+TEST(match)
+{
+	FOR_EACH(c, cases) {
+		struct arena *a = arena_new();
+		struct listen_networks n;
+		struct address client;
+		struct error e = { 0 };
+
+		ok(listen_networks_parse(a, STR("mynetworks"), c->list, &n, &e), e.text);
+		ok(address_parse(c->client, &client), c->rule);
+		ok(listen_networks_match(&n, &client) == c->is_in, c->rule);
+		arena_free(a);
+	}
+}
+
+TEST(refused)
+{
+	static const struct str bad[] = {
+		STR_INIT("10.0.0.1/8"),  STR_INIT("10.0.0.0/33"),  STR_INIT("[::]/129"),
+		STR_INIT("10.0.0.0/"),   STR_INIT("host.example"), STR_INIT("/etc/networks"),
+		STR_INIT("hash:/etc/x"), STR_INIT("10.0.0.0/-1"),  STR_INIT("!"),
+	};
+
+	FOR_EACH(b, bad) {
+		struct arena *a = arena_new();
+		struct listen_networks n;
+		struct error e = { 0 };
+
+		ok(!listen_networks_parse(a, STR("mynetworks"), *b, &n, &e), b->p);
+		ok(e.kind == ERROR_CONFIG && e.text[0] != '\0', b->p);
+		arena_free(a);
+	}
+}
+
+static const struct {
+	const char *rule;
+	struct str style, client;
+	bool is_in;
+} styles[] = {
+	{ "host", STR_INIT("host"), STR_INIT("192.0.2.1"), true },
+	{ "no neighbour of it", STR_INIT("host"), STR_INIT("192.0.2.2"), false },
+	{ "subnet", STR_INIT("subnet"), STR_INIT("192.0.2.2"), true },
+	{ "and its end", STR_INIT("subnet"), STR_INIT("192.0.2.64"), false },
+	{ "class C", STR_INIT("class"), STR_INIT("192.0.2.200"), true },
+	{ "class A", STR_INIT("class"), STR_INIT("10.9.9.9"), true },
+	{ "class B", STR_INIT("class"), STR_INIT("172.16.9.9"), true },
+	{ "not more of B", STR_INIT("class"), STR_INIT("172.17.9.9"), false },
+};
+
+TEST(defaults)
+{
+	static const struct net_network own[] = {
+		{ { ADDRESS_V4, { 192, 0, 2, 1 } }, 26 },
+		{ { ADDRESS_V4, { 10, 1, 1, 1 } }, 24 },
+		{ { ADDRESS_V4, { 172, 16, 1, 1 } }, 24 },
+		{ { ADDRESS_V6, { 0x20, 1, 0xd, 0xb8, [15] = 1 } }, 64 },
+	};
+
+	FOR_EACH(c, styles) {
+		struct arena *a = arena_new();
+		struct listen_networks n;
+		struct address client;
+
+		ok(listen_networks_default(a, c->style, own, ARRAY_LEN(own), &n), c->rule);
+		ok(address_parse(c->client, &client), c->rule);
+		ok(listen_networks_match(&n, &client) == c->is_in, c->rule);
+		arena_free(a);
+	}
+}
+
+TEST_MAIN(RUN(match), RUN(refused), RUN(defaults))
