@@ -97,6 +97,7 @@
 
 /* the queue */
 #define EVIDENCE_MAX (4 * 1024 * 1024)    /* the record of one attempt */
+#define CLIENT_RECORD_MAX (64 * 1024)     /* who brought a message */
 #define NOTICE_TEXT_MAX (8 * 1024 * 1024) /* of a notification, without the original */
 
 /* a recorded fact set read from a file */

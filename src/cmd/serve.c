@@ -36,7 +36,9 @@ static const struct str serve_help = STR_INIT(
 struct serve {
 	struct cmd_sources *sources;
 	bool is_verbose;
-	struct conf *conf;
+	struct conf *conf; /* until there is a generation */
+	struct serve_generation *generation;
+	struct listen_clients *clients;
 	struct os_log *log;
 	struct store *store;
 	struct queue_team *team;
@@ -110,15 +112,29 @@ first_error(struct arena *a, const struct conf_findings *found, const struct err
 	return error_text(e);
 }
 
-static void serve_take(struct serve *s, struct conf *conf)
+static void serve_take(struct serve *s, struct serve_generation *g)
 {
-	struct log_value v = { .field = FIELD_configuration, .text = conf_fingerprint(conf) };
+	struct log_value v = { .field = FIELD_configuration, .text = conf_fingerprint(g->conf) };
 
-	conf_unref(s->conf);
-	s->conf = conf;
+	serve_generation_unref(s->generation);
+	s->generation = g;
 	for (unsigned i = 0; i < s->n_workers; i++)
-		serve_worker_reload(s->worker[i], conf);
+		serve_worker_reload(s->worker[i], g);
 	serve_log(s, EVENT_reloaded, &v, 1);
+}
+
+static void serve_reload(struct serve *s, struct conf *conf, struct error *e)
+{
+	struct serve_generation *g = NULL;
+
+	if (serve_try_out(conf, e))
+		g = serve_generation_new(conf, s->generation, e);
+	else
+		conf_unref(conf);
+	if (g)
+		serve_take(s, g);
+	else
+		serve_refuse_reload(s, error_text(e));
 }
 
 static void on_reload(void *arg, int signum)
@@ -135,12 +151,8 @@ static void on_reload(void *arg, int signum)
 	struct conf *conf = cmd_configure_quietly(s->sources, a, &found, &e);
 	if (!conf)
 		serve_refuse_reload(s, first_error(a, &found, &e));
-	else if (!serve_try_out(conf, &e)) {
-		serve_refuse_reload(s, error_text(&e));
-		conf_unref(conf);
-	} else {
-		serve_take(s, conf);
-	}
+	else
+		serve_reload(s, conf, &e);
 	os_service_tell(STR("READY=1"));
 	arena_free(a);
 }
@@ -196,6 +208,14 @@ static bool serve_open_store(struct serve *s, struct error *e)
 	return s->store != NULL;
 }
 
+/* Addresses below 1024 are root's to bind. */
+static bool serve_bind(struct serve *s, struct error *e)
+{
+	s->clients = listen_clients_new();
+	s->generation = serve_generation_new(conf_ref(s->conf), NULL, e);
+	return s->generation != NULL;
+}
+
 static unsigned workers_wanted(const struct conf *conf)
 {
 	int64_t n = conf_int(conf, CONF_hopseal_workers);
@@ -216,7 +236,8 @@ static bool serve_make_workers(struct serve *s, struct error *e)
 			.team = s->team,
 			.store = s->store,
 			.log = s->log,
-			.conf = s->conf,
+			.clients = s->clients,
+			.generation = s->generation,
 		};
 		s->worker[i] = serve_worker_new(&o, e);
 		if (!s->worker[i])
@@ -278,7 +299,7 @@ static void serve_run(struct serve *s)
 
 static void serve_end_workers(struct serve *s)
 {
-	uint64_t limit = conf_time_s(s->conf, CONF_hopseal_stop_time) * 1000;
+	uint64_t limit = conf_time_s(s->generation->conf, CONF_hopseal_stop_time) * 1000;
 
 	for (unsigned i = 0; i < s->n_workers; i++)
 		serve_worker_stop(s->worker[i], limit);
@@ -293,6 +314,8 @@ static void serve_close(struct serve *s)
 		serve_worker_free(s->worker[i]);
 	queue_team_free(s->team);
 	store_close(s->store);
+	serve_generation_unref(s->generation);
+	listen_clients_free(s->clients);
 	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
 		net_signal_free(s->signals[i]);
 	net_timer_free(s->watchdog);
@@ -310,8 +333,8 @@ static int serve_main(struct serve *s)
 	block_signals();
 	(void)os_raise_files_limit();
 	s->loop = net_loop_new();
-	is_good = serve_open_log(s, &e) && serve_open_store(s, &e) && serve_make_workers(s, &e) &&
-		  serve_start_workers(s, &e);
+	is_good = serve_open_log(s, &e) && serve_bind(s, &e) && serve_open_store(s, &e) &&
+		  serve_make_workers(s, &e) && serve_start_workers(s, &e);
 	if (is_good)
 		serve_run(s);
 	if (s->n_workers > 0 && s->worker[0])

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/serve_intake.h"
 #include "os/log.h"
 
 /* A configuration on this worker's loop. It goes a moment after its last use, for that may have
@@ -22,7 +23,7 @@ enum worker_note_kind { WORKER_RELOAD, WORKER_STOP };
 struct worker_note {
 	struct net_note note;
 	enum worker_note_kind kind;
-	struct conf *conf;
+	struct serve_generation *generation;
 	uint64_t limit_ms;
 };
 
@@ -31,6 +32,8 @@ struct serve_worker {
 	struct net_loop *loop;
 	struct net_chan *notes;
 	struct queue *queue;
+	struct serve_intake *intake;
+	uint64_t stop_ms;
 	struct log_counters counters;
 	pthread_t thread;
 	bool has_thread;
@@ -108,16 +111,24 @@ static void worker_stopped(void *arg)
 	net_loop_stop(w->loop);
 }
 
-static void worker_take_site(struct serve_worker *w, struct conf *conf)
+static void worker_take(struct serve_worker *w, struct serve_generation *g)
 {
 	struct error e;
-	struct queue_site *site = site_new(w, conf, &e);
+	struct queue_site *site = site_new(w, g->conf, &e);
 
 	if (site)
 		queue_set_site(w->queue, site);
-	else
+	if (!site || !serve_intake_take(w->intake, g, &e))
 		worker_log(w, EVENT_reload_refused, error_text(&e));
-	conf_unref(conf);
+	serve_generation_unref(g);
+}
+
+/* Nobody brings mail any more: what the queue has under way may end, too. */
+static void worker_intake_ended(void *arg)
+{
+	struct serve_worker *w = arg;
+
+	queue_stop(w->queue, w->stop_ms, worker_stopped, w);
 }
 
 static void worker_received(void *arg, struct net_note *note)
@@ -127,29 +138,30 @@ static void worker_received(void *arg, struct net_note *note)
 
 	switch (n->kind) {
 	case WORKER_RELOAD:
-		worker_take_site(w, n->conf);
+		worker_take(w, n->generation);
 		break;
 	case WORKER_STOP:
-		queue_stop(w->queue, n->limit_ms, worker_stopped, w);
+		w->stop_ms = n->limit_ms;
+		serve_intake_stop(w->intake, n->limit_ms, worker_intake_ended, w);
 		break;
 	}
 	free(n);
 }
 
-static void worker_tell(struct serve_worker *w, enum worker_note_kind kind, struct conf *conf,
-			uint64_t limit_ms)
+static void worker_tell(struct serve_worker *w, enum worker_note_kind kind,
+			struct serve_generation *g, uint64_t limit_ms)
 {
 	struct worker_note *n = base_alloc(sizeof(*n));
 
 	n->kind = kind;
-	n->conf = conf ? conf_ref(conf) : NULL;
+	n->generation = g ? serve_generation_ref(g) : NULL;
 	n->limit_ms = limit_ms;
 	net_chan_post(w->notes, &n->note);
 }
 
-void serve_worker_reload(struct serve_worker *w, struct conf *conf)
+void serve_worker_reload(struct serve_worker *w, struct serve_generation *g)
 {
-	worker_tell(w, WORKER_RELOAD, conf, 0);
+	worker_tell(w, WORKER_RELOAD, g, 0);
 }
 
 void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms)
@@ -185,6 +197,21 @@ void serve_worker_join(struct serve_worker *w)
 	w->has_thread = false;
 }
 
+static bool worker_listen(struct serve_worker *w, struct error *e)
+{
+	struct serve_intake_options o = {
+		.loop = w->loop,
+		.queue = w->queue,
+		.store = w->options.store,
+		.log = w->options.log,
+		.counters = &w->counters,
+		.clients = w->options.clients,
+	};
+
+	w->intake = serve_intake_new(&o);
+	return serve_intake_take(w->intake, w->options.generation, e);
+}
+
 struct serve_worker *serve_worker_new(const struct serve_worker_options *o, struct error *e)
 {
 	struct serve_worker *w = base_alloc(sizeof(*w));
@@ -201,10 +228,10 @@ struct serve_worker *serve_worker_new(const struct serve_worker_options *o, stru
 	w->notes = net_chan_new(w->loop, worker_received, w);
 	net_chan_hold(w->notes);
 	q.loop = w->loop;
-	q.site = site_new(w, o->conf, e);
+	q.site = site_new(w, o->generation->conf, e);
 	if (q.site)
 		w->queue = queue_new(&q, e);
-	if (w->queue)
+	if (w->queue && worker_listen(w, e))
 		return w;
 	serve_worker_free(w);
 	return NULL;
@@ -215,9 +242,10 @@ void serve_worker_free(struct serve_worker *w)
 	struct net_note *note;
 
 	CHECK(!w->has_thread);
+	serve_intake_free(w->intake);
 	queue_free(w->queue);
 	while ((note = net_chan_take(w->notes))) {
-		conf_unref(((struct worker_note *)(void *)note)->conf);
+		serve_generation_unref(((struct worker_note *)(void *)note)->generation);
 		free(note);
 	}
 	net_chan_release(w->notes);

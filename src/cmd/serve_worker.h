@@ -3,6 +3,7 @@
 #ifndef HOPSEAL_CMD_SERVE_WORKER_H
 #define HOPSEAL_CMD_SERVE_WORKER_H
 
+#include "cmd/serve_generation.h"
 #include "cmd/site.h"
 #include "queue/queue.h"
 
@@ -13,7 +14,8 @@ struct serve_worker_options {
 	struct queue_team *team;
 	struct store *store;
 	struct os_log *log;
-	struct conf *conf; /* a reference of its own is taken */
+	struct listen_clients *clients;
+	struct serve_generation *generation; /* a reference of its own is taken */
 };
 
 /* Makes everything; no thread yet. NULL: *e. */
@@ -26,7 +28,7 @@ MUST_USE bool serve_worker_start(struct serve_worker *w, struct error *e);
 void serve_worker_join(struct serve_worker *w);
 
 /* From the main thread, by note. The configuration has been tried out already. */
-void serve_worker_reload(struct serve_worker *w, struct conf *conf);
+void serve_worker_reload(struct serve_worker *w, struct serve_generation *g);
 void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms);
 
 const struct log_counters *serve_worker_counters(const struct serve_worker *w);

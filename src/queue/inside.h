@@ -127,6 +127,8 @@ enum sched_feedback queue_feedback(const struct deliver_result *result);
 bool queue_is_suspension(const struct queue_settings *s, const struct outcome *o);
 /* "transport:nexthop" */
 void queue_destination_cut(struct str destination, struct str *transport, struct str *nexthop);
+/* By a transport that goes out; any other, and none, is looked at by routing. */
+bool queue_is_deliverable(struct str destination);
 const struct sched_limits *queue_limits(const struct queue_settings *s, struct str transport);
 
 /* ---- queue.c ---- */

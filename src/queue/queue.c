@@ -221,7 +221,7 @@ static void add_fresh(struct queue *q, const struct store_message *m, struct sto
 		here->content = store_content_ref(content);
 	struct queue_part *p = queue_part_new(here, destination, m->rcpts, m->n_rcpts);
 
-	p->is_routed = destination.n > 0;
+	p->is_routed = queue_is_deliverable(destination);
 	sched_add(q->sched, d, &p->sched, net_loop_now(q->options.loop));
 	queue_message_unref(here);
 }

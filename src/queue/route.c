@@ -49,6 +49,7 @@ queue_route_new(struct queue *q, struct str recipient,
 	r->facts = fact_list_new(r->arena);
 	r->done = done;
 	r->arg = arg;
+	queue_busy(q);
 	r->run = ask_run_new(r->site->deliver->ask, &stepper, r->facts);
 	return r;
 }
@@ -57,8 +58,11 @@ void queue_route_free(struct queue_route *r)
 {
 	if (!r)
 		return;
+	struct queue *q = r->queue;
+
 	ask_run_free(r->run);
 	queue_site_unref(r->site);
 	arena_free(r->arena);
 	free(r);
+	queue_idle(q);
 }

@@ -15,6 +15,15 @@ struct str queue_destination(struct arena *a, const struct route *r)
 	return arena_fmt(a, STR_FMT ":" STR_FMT, STR_ARG(r->transport), STR_ARG(r->nexthop));
 }
 
+bool queue_is_deliverable(struct str destination)
+{
+	struct str transport, nexthop;
+
+	queue_destination_cut(destination, &transport, &nexthop);
+	return str_eq(transport, STR("smtp")) || str_eq(transport, STR("relay")) ||
+	       str_eq(transport, STR("lmtp"));
+}
+
 const struct sched_limits *queue_limits(const struct queue_settings *s, struct str transport)
 {
 	if (str_eq(transport, STR("smtp")))

@@ -30,6 +30,7 @@ class Gateway:
                 "maillog_file": str(self.log),
                 "hopseal_user": "root",
                 "hopseal_workers": "2",
+                "hopseal_listeners": "",
                 "minimal_backoff_time": "1s",
                 "maximal_backoff_time": "2s",
             }
