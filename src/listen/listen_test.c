@@ -414,6 +414,114 @@ TEST(another_takes_over)
 	listen_sockets_free(sockets);
 }
 
+/* Clients without manners: they say anything in any order, wait for nothing, and go at any time. */
+
+static const char *const said[] = {
+	"EHLO c\r\n",
+	"HELO c\r\n",
+	"MAIL FROM:<a@x.example>\r\n",
+	"RCPT TO:<b@y.example>\r\n",
+	"RCPT TO:<nobody@y.example>\r\n",
+	"DATA\r\n",
+	"Subject: x\r\n\r\nhello\r\n",
+	".\r\n",
+	"BDAT 10\r\n0123456789",
+	"BDAT 3 LAST\r\nabc",
+	"BDAT 99999\r\n",
+	"RSET\r\n",
+	"NOOP\r\n",
+	"QUIT\r\n",
+	"STARTTLS\r\n",
+	"AUTH SCRAM-SHA-256 biwsbj1tZSxyPXg=\r\n",
+	"AUTH LOGIN\r\n",
+	"bWU=\r\n",
+	"*\r\n",
+	"\r\n",
+	"\n",
+	"VRFY x\r\n",
+	"x",
+	"\x16\x03\x01\x02",
+};
+
+struct rude {
+	struct post *post;
+	struct net_stream *stream;
+	uint32_t seed;
+};
+
+static uint32_t roll(struct rude *k, uint32_t n)
+{
+	k->seed = k->seed * 1664525u + 1013904223u;
+	return (k->seed >> 16) % n;
+}
+
+static void rude_over(struct rude *k, bool is_reset)
+{
+	if (is_reset)
+		net_stream_reset(k->stream);
+	else
+		net_stream_free(k->stream);
+	k->stream = NULL;
+	if (--k->post->n_clients == 0)
+		net_loop_stop(k->post->loop);
+}
+
+static void rude_says(void *arg)
+{
+	struct rude *k = arg;
+
+	for (uint32_t n = roll(k, 6); n > 0; n--)
+		net_stream_write(k->stream, str_of(said[roll(k, ARRAY_LEN(said))]));
+	if (roll(k, 8) == 0)
+		rude_over(k, roll(k, 2));
+}
+
+static void rude_hears(void *arg, struct str octets)
+{
+	(void)octets;
+	rude_says(arg);
+}
+
+static void rude_ends(void *arg)
+{
+	rude_over(arg, false);
+}
+
+static void rude_fails(void *arg, const struct net_failure *why)
+{
+	(void)why;
+	rude_over(arg, false);
+}
+
+static const struct net_stream_calls rude_calls = {
+	.connected = rude_says, .read = rude_hears, .ended = rude_ends, .failed = rude_fails
+};
+
+TEST(clients_without_manners)
+{
+	char text[4096];
+	struct rude crowd[500];
+	struct post p;
+
+	snprintf(text, sizeof(text), "%s%s", tls_conf,
+		 ANY PASSWORDS "smtpd_forbid_unauth_pipelining = no\nsmtpd_tls_auth_only = no\n"
+			       "smtpd_client_connection_count_limit = 0\n"
+			       "smtpd_timeout = 1\nsmtpd_starttls_timeout = 1\n");
+	post_open(&p, text);
+	struct net_endpoint at = listen_endpoint(p.listen, 0);
+	p.answers_later = p.is_moody = true;
+	for (uint32_t i = 0; i < ARRAY_LEN(crowd); i++) {
+		struct rude *k = &crowd[i];
+
+		*k = (struct rude){ .post = &p, .seed = i };
+		k->stream = net_stream_connect(p.loop, &at, NULL, &rude_calls, k);
+		p.n_clients++;
+	}
+	post_run(&p, "a crowd");
+	post_play(&p, 0, "and one with manners", HELLO TO_DATA "C .\nS 250\n");
+	post_close(&p);
+}
+
 TEST(silent_clients)
 {
 	struct post p;
@@ -485,6 +593,7 @@ int main(void)
 		RUN(clients_that_are_gone),
 		RUN(the_listener_goes_first),
 		RUN(another_takes_over),
+		RUN(clients_without_manners),
 		RUN(silent_clients),
 		RUN(a_big_message),
 		RUN(the_log),

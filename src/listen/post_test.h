@@ -32,11 +32,13 @@ struct post {
 
 	struct buf content, envelope; /* of the message that was kept last */
 	unsigned n_kept, n_spools, n_dropped;
-	bool answers_later, is_short, cannot_spool, cannot_add;
+	unsigned n_decided;
+	bool answers_later, is_moody; /* moody: some at once */
+	bool is_short, cannot_spool, cannot_add;
 	struct {
 		struct listen_request *request;
 		bool is_rcpt, is_good;
-	} waiting[8];
+	} waiting[1024];
 	size_t n_waiting;
 
 	struct buf log; /* names of events, and their texts */
@@ -73,7 +75,7 @@ static void post_answer(struct post *p, struct listen_request *r, bool is_rcpt, 
 
 static void post_decide(struct post *p, struct listen_request *r, bool is_rcpt, bool is_good)
 {
-	if (!p->answers_later) {
+	if (!p->answers_later || (p->is_moody && ++p->n_decided % 3 == 0)) {
 		post_answer(p, r, is_rcpt, is_good);
 		return;
 	}
