@@ -46,6 +46,9 @@
 #define ASK_ENTRIES_MAX 16384 /* questions in flight and answers kept */
 #define ASK_RUN_MAX 1024      /* questions for one destination */
 
+/* delivery */
+#define POOL_SESSIONS_MAX 500 /* idle ones kept for further mail, of one thread */
+
 /* policy */
 #define POLICY_REQUIRETLS_TABLES_MAX 6 /* in smtp_requiretls_policy */
 #define POLICY_ASKS_MAX 960   /* questions one decision may ask; a parent walk asks one a label */
@@ -94,6 +97,8 @@
 #define TLS_RECORD_BUFFER_MAX (256 * 1024) /* waiting at one port of a session */
 #define TLS_READ_MAX (64 * 1024)           /* given to a session in one call */
 #define TLS_CONTEXTS_MAX 64                /* distinct demands whose contexts are kept */
+#define TLS_SESSIONS_MAX 1024              /* kept to be resumed, of one thread */
+#define TLS_SESSIONS_KEY_MAX 16            /* of them, for one server under one demand */
 
 /* the queue */
 #define EVIDENCE_MAX (4 * 1024 * 1024)    /* the record of one attempt */

@@ -245,9 +245,6 @@ static enum policy_source apply_tls(struct policy_work *w)
 
 static void note_without_effect(struct policy_work *w)
 {
-	if (w->d.is_connection_reuse)
-		policy_trace_add(&w->trace, TRACE_WARNING, STR("connection-reuse-no-effect"),
-				 STR(POLICY_REUSE_TEXT));
 	if (w->d.is_raw_key_enabled && w->d.level > TLS_LEVEL_NONE)
 		policy_trace_add(&w->trace, TRACE_WARNING, STR("enable-rpk-no-effect"),
 				 STR(POLICY_RPK_TEXT));
@@ -266,6 +263,8 @@ enum policy_source policy_apply_level(struct policy_work *w)
 
 	w->d.is_connection_reuse = choose(w, e ? e->connection_reuse : POLICY_CHOICE_UNSET,
 					  CONF_smtp_tls_connection_reuse);
+	w->d.is_reuse_chosen = (e && e->connection_reuse != POLICY_CHOICE_UNSET) ||
+			       conf_is_set(w->cfg->conf, CONF_smtp_tls_connection_reuse);
 	w->d.is_raw_key_enabled =
 		choose(w, e ? e->enable_rpk : POLICY_CHOICE_UNSET, CONF_smtp_tls_enable_rpk);
 	w->d.is_wrappermode = conf_bool(w->cfg->conf, CONF_smtp_tls_wrappermode);

@@ -89,8 +89,6 @@ static const char full_text[] =
 	"     the sender asked for REQUIRETLS: enforce: the server has to prove\n"
 	"       who it is and to announce it inside TLS, else the mail is\n"
 	"       returned (main.cf:2)\n"
-	"   ! \033[33mconnection_reuse has no effect here: a session ends with its\033[0m\n"
-	"       \033[33mdelivery\033[0m\n"
 	"   ! \033[33menable_rpk has no effect here: OpenSSL 3.0 has no raw public keys\033[0m\n"
 	"       \033[33m(RFC 7250)\033[0m\n"
 	"\n"
@@ -101,8 +99,6 @@ static const char full_text[] =
 	"wrapper mode TLS from the first octet, no STARTTLS\n"
 	"match        hostname\n"
 	"names        mx1.example.com\n"
-	"note         \033[33mconnection_reuse has no effect here: a session ends with\033[0m\n"
-	"             \033[33mits delivery\033[0m\n"
 	"note         \033[33menable_rpk has no effect here: OpenSSL 3.0 has no raw\033[0m\n"
 	"             \033[33mpublic keys (RFC 7250)\033[0m\n";
 
@@ -234,8 +230,7 @@ static const char none_text[] =
 	"\"rule\",\"code\":\"global-level\","
 	"\"text\":\"the global level is none: smtp_tls_security_level = none\","
 	"\"key\":\"smtp_tls_security_level\",\"value\":\"none\",\"file\":\"main.cf\","
-	"\"line\":1},{\"kind\":\"warning\",\"code\":\"connection-reuse-no-effect\","
-	"\"text\":\"connection_reuse has no effect here: a session ends with its delivery\"}]}";
+	"\"line\":1}]}";
 
 TEST(decision_json_at_none)
 {

@@ -211,10 +211,8 @@ static bool put_sts(struct decision_page *p, const struct policy_decision *d)
 /* Settings that were decided and change nothing here: better said than believed in. */
 static bool put_without_effect(struct decision_page *p, const struct policy_decision *d)
 {
-	return (!d->is_connection_reuse ||
-		page_row(p->page, "note", PAGE_WARNING, STR(POLICY_REUSE_TEXT))) &&
-	       (!d->is_raw_key_enabled ||
-		page_row(p->page, "note", PAGE_WARNING, STR(POLICY_RPK_TEXT)));
+	return !d->is_raw_key_enabled ||
+	       page_row(p->page, "note", PAGE_WARNING, STR(POLICY_RPK_TEXT));
 }
 
 static bool put_settings(struct decision_page *p, const struct policy_decision *d)
@@ -222,8 +220,7 @@ static bool put_settings(struct decision_page *p, const struct policy_decision *
 	if (d->error.status.class)
 		return true;
 	if (d->level < TLS_LEVEL_MAY)
-		return !d->is_connection_reuse ||
-		       (page_heading(p->page, "settings") && put_without_effect(p, d));
+		return true;
 	return page_heading(p->page, "settings") && put_versions(p, d) && put_ciphers(p, d) &&
 	       put_row(p, "server name", d->sni.n ? d->sni : STR("not sent")) &&
 	       (!d->is_wrappermode ||

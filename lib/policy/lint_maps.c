@@ -143,11 +143,6 @@ static void lint_choices(struct lint *l, const struct policy_entry *e)
 				     STR("enable_rpk=yes has no effect: the TLS library cannot do "
 					 "raw public keys, certificates are asked for"),
 				     STR("remove enable_rpk") });
-	if (e->connection_reuse == POLICY_CHOICE_YES)
-		say_no_effect(l, CONF_NOTE,
-			      STR("connection_reuse=yes has no effect: each delivery has a "
-				  "connection of its own"),
-			      STR("remove connection_reuse"));
 }
 
 /* All there is to say about the value of the entry at hand. */
@@ -175,7 +170,7 @@ static bool is_plain(const struct policy_entry *e)
 	return !e->problem.n && !(e->level == TLS_LEVEL_NONE && e->n_attributes) &&
 	       e->level != TLS_LEVEL_DANE && e->level != TLS_LEVEL_DANE_ONLY &&
 	       e->level != TLS_LEVEL_FINGERPRINT && !e->mx_host_patterns.n &&
-	       e->enable_rpk != POLICY_CHOICE_YES && e->connection_reuse != POLICY_CHOICE_YES;
+	       e->enable_rpk != POLICY_CHOICE_YES;
 }
 
 static const struct lint_value *value_of(struct lint_maps *m, struct str value)

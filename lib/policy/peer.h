@@ -3,7 +3,7 @@
 #ifndef HOPSEAL_POLICY_PEER_H
 #define HOPSEAL_POLICY_PEER_H
 
-#include "base/str.h"
+#include "base/arena.h"
 
 /* Bit i set: TLSv1 (0), TLSv1.1 (1), TLSv1.2 (2), TLSv1.3 (3) may be used. */
 typedef uint8_t tls_versions;
@@ -65,5 +65,8 @@ struct tls_peer {
 	const struct peer_name *names; /* of the leaf: DNS and IP subjectAltNames, then the CN */
 	size_t n_names;
 };
+
+/* Whole, in the arena. */
+struct tls_peer tls_peer_copy(struct arena *a, const struct tls_peer *p);
 
 #endif

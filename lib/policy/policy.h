@@ -115,6 +115,7 @@ struct policy_decision {
 	const struct str *match;
 	size_t n_match;
 	bool is_connection_reuse; /* smtp_tls_connection_reuse, enable_rpk: set at every level */
+	bool is_reuse_chosen;     /* it was said, and is not Postfix's default */
 	bool is_raw_key_enabled;
 	bool is_wrappermode; /* TLS from the first octet: smtp_tls_wrappermode */
 	struct policy_sts sts;
@@ -151,7 +152,6 @@ struct policy_decision {
 };
 
 /* What is decided as Postfix would, and changes nothing yet. */
-#define POLICY_REUSE_TEXT "connection_reuse has no effect here: a session ends with its delivery"
 #define POLICY_RPK_TEXT                                                                            \
 	"enable_rpk has no effect here: OpenSSL 3.0 has no raw public keys (RFC 7250)"
 

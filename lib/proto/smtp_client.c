@@ -136,6 +136,22 @@ void smtp_client_tls_up(struct smtp_client *c, uint64_t now)
 	smtp_session_hello(c, now);
 }
 
+bool smtp_client_is_idle(const struct smtp_client *c)
+{
+	return c->stage == STAGE_IDLE && !c->first && smtp_reply_reader_is_idle(&c->reader);
+}
+
+bool smtp_client_is_stale(const struct smtp_client *c)
+{
+	return c->stage == STAGE_OVER && !c->t.is_heard;
+}
+
+void smtp_client_forget(struct smtp_client *c)
+{
+	buf_reset(&c->transcript);
+	c->is_transcript_full = false;
+}
+
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m, uint64_t now)
 {
 	if (c->stage == STAGE_OVER) {

@@ -117,6 +117,14 @@ uint64_t smtp_client_deadline(const struct smtp_client *c);
  * EHLO is sent anew (RFC 3207 section 4.2). */
 void smtp_client_tls_up(struct smtp_client *c, uint64_t now);
 
+/* READY or DONE was said, and the peer has said nothing since. */
+bool smtp_client_is_idle(const struct smtp_client *c);
+/* The session ended before MAIL of this transaction had its reply, so that nothing was said of it:
+ * a session that was kept for further mail may have been given up by its peer meanwhile. */
+bool smtp_client_is_stale(const struct smtp_client *c);
+/* The transcript begins anew: a kept session has a new user. */
+void smtp_client_forget(struct smtp_client *c);
+
 /* Allowed after READY or DONE. */
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m, uint64_t now);
 /* Also in the place of smtp_client_tls_up, when the handshake showed what is not acceptable. */

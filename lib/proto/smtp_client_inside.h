@@ -71,6 +71,7 @@ struct transaction {
 	bool is_refused;          /* every recipient has an outcome or will get one without DATA */
 	bool is_void; /* a lone dot ends a DATA that nobody wanted; RFC 2920 section 3.1 */
 	bool has_content_end;
+	bool is_heard; /* MAIL has its reply */
 };
 
 struct smtp_client {

@@ -316,6 +316,7 @@ static void take_setup(struct smtp_client *c, struct smtp_reply r, uint64_t now)
 		smtp_session_fail(c, smtp_verdict_soften(smtp_verdict_reply(c, r)));
 		return;
 	}
+	c->t.is_heard = true;
 	if (at.stage == STAGE_MAIL && r.code >= 300)
 		smtp_transaction_settle_rest(c, smtp_verdict_reply(c, r));
 	if (at.stage == STAGE_RCPT)

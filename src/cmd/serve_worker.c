@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/serve_intake.h"
+#include "deliver/pool.h"
 #include "os/log.h"
 
 /* A configuration on this worker's loop. It goes a moment after its last use, for that may have
@@ -34,6 +35,7 @@ struct serve_worker {
 	struct queue *queue;
 	struct serve_intake *intake;
 	uint64_t stop_ms;
+	struct deliver_pool *pool; /* outlives configurations: keys tell them apart */
 	struct log_counters counters;
 	pthread_t thread;
 	bool has_thread;
@@ -92,6 +94,7 @@ static struct queue_site *site_new(struct serve_worker *w, struct conf *conf, st
 	s->end = net_timer_new(w->loop, site_end, s);
 	s->queue.settings = queue_settings_new(s->arena, conf, e);
 	bool is_open = cmd_site_open(&s->site, &o, e);
+	s->site.deliver.pool = w->pool;
 	if (is_open && s->queue.settings && cmd_site_open_tls(&s->site, e))
 		return &s->queue;
 	if (is_open)
@@ -227,6 +230,7 @@ struct serve_worker *serve_worker_new(const struct serve_worker_options *o, stru
 	w->loop = net_loop_new();
 	w->notes = net_chan_new(w->loop, worker_received, w);
 	net_chan_hold(w->notes);
+	w->pool = deliver_pool_new(w->loop);
 	q.loop = w->loop;
 	q.site = site_new(w, o->generation->conf, e);
 	if (q.site)
@@ -244,6 +248,7 @@ void serve_worker_free(struct serve_worker *w)
 	CHECK(!w->has_thread);
 	serve_intake_free(w->intake);
 	queue_free(w->queue);
+	deliver_pool_free(w->pool);
 	while ((note = net_chan_take(w->notes))) {
 		serve_generation_unref(((struct worker_note *)(void *)note)->generation);
 		free(note);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "deliver/cached.h"
+#include "deliver/pool.h"
+#include "deliver/reuse.h"
 #include "deliver/site_options.h"
 #include "mail/domain.h"
 
@@ -35,7 +37,8 @@ struct deliver {
 	size_t n_nexthops, nexthop; /* the next one to look up */
 	struct route_hosts_step route;
 	const struct route_hosts *hosts; /* of the present next-hop */
-	size_t candidate;                /* the next one to try */
+	size_t *order;                   /* of their use */
+	size_t candidate;                /* the next one to try, in `order` */
 	unsigned n_sessions;             /* past EHLO and TLS, of this next-hop */
 
 	struct ask_run *run;
@@ -44,7 +47,9 @@ struct deliver {
 	struct deliver_try *try; /* the present one, in result.tries */
 	size_t tries_room;
 
-	bool is_mail_begun; /* in this session: its recipients have words of their own */
+	struct deliver_pool_key key; /* of the session; .whole "": it is not to be kept */
+	bool is_stale;               /* what was kept is no good: the host gets a fresh session */
+	bool is_mail_begun;          /* in this session: its recipients have words of their own */
 	struct smtp_mail mail;
 	struct smtp_rcpt *sent; /* the pending recipients of this session */
 	size_t *sent_index;     /* their places in result.rcpts */
@@ -319,14 +324,24 @@ static void deliver_on_ready(void *arg)
 		session_quit(d->session);
 		return;
 	}
+	session_keep_tls(d->session);
 	d->n_sessions++;
 	deliver_send(d);
+}
+
+/* The peer had given up the kept session, which is no trouble with anything. A peer that lets us
+ * wait is. */
+static bool deliver_is_stale(const struct deliver *d, enum smtp_client_cause cause)
+{
+	return d->try->is_reused && cause != SMTP_CAUSE_TIMEOUT && session_is_stale(d->session);
 }
 
 static void deliver_on_rcpt(void *arg, const struct smtp_client_event *ev)
 {
 	struct deliver *d = arg;
 	size_t i = d->sent_index[ev->index];
+	if (deliver_is_stale(d, ev->cause))
+		return;
 	struct outcome o = outcome_copy(d->arena, &ev->outcome);
 
 	o.reason = deliver_reason(d, ev->cause, ev->outcome.reason);
@@ -336,11 +351,54 @@ static void deliver_on_rcpt(void *arg, const struct smtp_client_event *ev)
 	d->try->is_fate_unknown |= ev->is_fate_unknown;
 }
 
+static void deliver_record(struct deliver *d)
+{
+	struct deliver_try *t = d->try;
+	const struct smtp_client *smtp = session_smtp(d->session);
+
+	t->peer = session_peer(d->session, d->arena);
+	t->times = session_times(d->session);
+	t->use_count = session_n_mails(d->session);
+	if (!smtp)
+		return;
+	t->greeting = arena_str(d->arena, smtp_client_greeting(smtp));
+	t->transcript = arena_str(d->arena, smtp_client_transcript(smtp));
+	t->extensions = smtp_client_extensions(smtp);
+}
+
+/* A host that defers everything is not kept from other senders. */
+static bool deliver_has_answer(const struct deliver *d)
+{
+	for (size_t i = 0; i < d->mail.n_rcpts; i++)
+		if (d->result.rcpts[d->sent_index[i]].outcome.kind != OUTCOME_DEFERRED)
+			return true;
+	return false;
+}
+
+static bool deliver_may_keep(struct deliver *d)
+{
+	const struct conf *conf = d->client->conf;
+	const struct deliver_try *t = d->try;
+
+	return d->key.whole.n > 0 && session_is_idle(d->session) && deliver_has_answer(d) &&
+	       deliver_reuse_idle_ms(conf) > 0 &&
+	       deliver_reuse_is_wanted(conf, &t->decision, t->peer.is_tls) &&
+	       deliver_reuse_is_within_limits(conf, d->session);
+}
+
 static void deliver_on_done(void *arg)
 {
 	struct deliver *d = arg;
 
-	session_quit(d->session);
+	if (!deliver_may_keep(d)) {
+		session_quit(d->session);
+		return;
+	}
+	deliver_record(d);
+	deliver_pool_put(d->site->pool, &d->key, d->session,
+			 deliver_reuse_idle_ms(d->client->conf));
+	d->session = NULL;
+	deliver_next_host(d);
 }
 
 /* TLS broke, before or after it came up. What the peer said inside is no fault of TLS. */
@@ -367,25 +425,11 @@ static bool deliver_may_fall_back(const struct deliver *d, const struct session_
 {
 	const struct deliver_try *t = d->try;
 
-	return t->decision.level == TLS_LEVEL_MAY && !t->is_plaintext_retry &&
+	return t->decision.level == TLS_LEVEL_MAY && !t->is_plaintext_retry && !t->is_reused &&
 	       t->decision.requiretls < REQUIRETLS_STARTTLS && deliver_n_pending(d) > 0 &&
 	       !deliver_is_doubtful(d) &&
 	       d->message.age_s >= conf_time_s(d->site->conf, CONF_minimal_backoff_time) &&
 	       deliver_is_tls_trouble(t, end);
-}
-
-static void deliver_record(struct deliver *d)
-{
-	struct deliver_try *t = d->try;
-	const struct smtp_client *smtp = session_smtp(d->session);
-
-	t->peer = session_peer(d->session, d->arena);
-	t->times = session_times(d->session);
-	if (!smtp)
-		return;
-	t->greeting = arena_str(d->arena, smtp_client_greeting(smtp));
-	t->transcript = arena_str(d->arena, smtp_client_transcript(smtp));
-	t->extensions = smtp_client_extensions(smtp);
 }
 
 static void deliver_session_trouble(struct deliver *d, const struct session_end *end)
@@ -424,10 +468,27 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 	}
 }
 
+/* The same host again, with nothing that was kept. */
+static void deliver_connect_afresh(struct deliver *d)
+{
+	session_free(d->session);
+	d->session = NULL;
+	d->n_sessions -= d->try->is_reused;
+	d->try->is_reused = d->try->is_judged = false;
+	d->is_stale = true;
+	deliver_connect(d, false);
+}
+
 static void deliver_on_over(void *arg, const struct session_end *end)
 {
 	struct deliver *d = arg;
 
+	bool is_refused = end->kind == SESSION_TLS_FAILED && session_was_tls_offered(d->session);
+	bool is_dead = end->kind == SESSION_FAILED && deliver_is_stale(d, end->cause);
+	if (is_refused || is_dead) {
+		deliver_connect_afresh(d);
+		return;
+	}
 	deliver_record(d);
 	deliver_session_trouble(d, end);
 	bool falls_back = deliver_may_fall_back(d, end);
@@ -449,16 +510,45 @@ static const struct session_calls session_calls = {
 	.over = deliver_on_over,
 };
 
+static void deliver_begin_plaintext(struct deliver *d)
+{
+	struct deliver_try before = *d->try;
+
+	deliver_add_try(d, &before.candidate);
+	d->try->decision = before.decision;
+	d->try->is_plaintext_retry = true;
+}
+
+/* A kept session showed all it has to show. Its key says that it was judged by an equal decision;
+ * that this one is as content is asked again, and costs nothing. */
+static bool deliver_suits(struct deliver *d, struct session *s)
+{
+	struct deliver_try *t = d->try;
+	const struct conf *conf = d->client->conf;
+
+	t->peer = session_peer(s, d->arena);
+	t->judgement = policy_judge_ready(d->arena, &t->decision, &t->peer);
+	return t->judgement.is_acceptable && deliver_reuse_is_within_limits(conf, s) &&
+	       deliver_reuse_is_wanted(conf, &t->decision, t->peer.is_tls);
+}
+
+static struct session *deliver_take_kept(struct deliver *d)
+{
+	struct session *s = NULL;
+
+	if (d->key.whole.n == 0 || d->is_stale)
+		return NULL;
+	while ((s = deliver_pool_take(d->site->pool, &d->key)) && !deliver_suits(d, s))
+		session_leave(s);
+	return s;
+}
+
 static void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 {
 	struct session_options o = deliver_session_options(d->client->conf, d->result.protocol);
 
-	if (is_plaintext_retry) {
-		struct deliver_try before = *d->try;
-		deliver_add_try(d, &before.candidate);
-		d->try->decision = before.decision;
-		d->try->is_plaintext_retry = true;
-	}
+	if (is_plaintext_retry)
+		deliver_begin_plaintext(d);
 	struct deliver_try *t = d->try;
 	struct net_endpoint source;
 	t->kind = DELIVER_TRY_SESSION;
@@ -473,7 +563,21 @@ static void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 				  ? SMTP_STARTTLS_NEVER
 				  : SMTP_STARTTLS_IF_OFFERED;
 	d->is_mail_begun = false;
-	d->session = session_start(&o, &session_calls, d);
+	d->key = (struct deliver_pool_key){ 0 };
+	if (d->site->pool && !is_plaintext_retry)
+		d->key = deliver_reuse_key(d->arena, d->client, &o, d->result.protocol,
+					   &t->candidate, &t->decision);
+	if (!d->is_stale)
+		o.demand.session_key = d->key.whole;
+	d->session = deliver_take_kept(d);
+	if (!d->session) {
+		d->session = session_start(&o, &session_calls, d);
+		return;
+	}
+	session_adopt(d->session, &session_calls, d);
+	t->is_reused = t->is_judged = true;
+	d->n_sessions++;
+	deliver_send(d);
 }
 
 /* ---- the policy of a host ---- */
@@ -543,6 +647,33 @@ static bool deliver_is_host_left(const struct deliver *d)
 	return d->candidate < d->hosts->n && !is_limit_reached;
 }
 
+/* Hosts that are as good as each other. */
+static bool deliver_are_equal(const struct route_host *a, const struct route_host *b)
+{
+	return a->is_mx == b->is_mx && a->preference == b->preference;
+}
+
+/* The next in order; among equals one that there is a session with. */
+static const struct route_host *deliver_pick(struct deliver *d)
+{
+	const struct route_host *v = d->hosts->v;
+	size_t *order = d->order + d->candidate, first = order[0];
+	size_t n = d->hosts->n - d->candidate;
+
+	d->candidate++;
+	if (!d->site->pool || deliver_pool_count(d->site->pool) == 0)
+		return &v[first];
+	for (size_t i = 0; i < n && deliver_are_equal(&v[order[i]], &v[first]); i++) {
+		struct str place = deliver_reuse_place(d->arena, d->result.protocol, &v[order[i]]);
+		if (!deliver_pool_has(d->site->pool, place))
+			continue;
+		order[0] = order[i];
+		order[i] = first;
+		break;
+	}
+	return &v[order[0]];
+}
+
 static void deliver_next_host(struct deliver *d)
 {
 	if (deliver_n_pending(d) == 0) {
@@ -553,7 +684,8 @@ static void deliver_next_host(struct deliver *d)
 		deliver_next_nexthop(d);
 		return;
 	}
-	deliver_add_try(d, &d->hosts->v[d->candidate++]);
+	d->is_stale = false;
+	deliver_add_try(d, deliver_pick(d));
 	deliver_decide(d);
 }
 
@@ -592,6 +724,9 @@ static void deliver_route_done(void *arg, const struct error *e)
 	d->hosts = &h->hosts;
 	d->candidate = 0;
 	d->n_sessions = 0;
+	d->order = ARENA_ARRAY(d->arena, h->hosts.n, size_t);
+	for (size_t i = 0; i < h->hosts.n; i++)
+		d->order[i] = i;
 	if (h->hosts.is_last)
 		d->n_nexthops = d->nexthop;
 	if (h->hosts.n == 0 && h->hosts.failure.kind == OUTCOME_DEFERRED)

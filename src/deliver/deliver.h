@@ -15,6 +15,7 @@
 #include "tls/tls.h"
 
 struct policy_cache; /* policy/cache.h */
+struct deliver_pool; /* deliver/pool.h */
 
 /* What SMTP or LMTP deliveries go by: the configuration as this client reads it (conf_lmtp), and
  * what is made of it. */
@@ -32,6 +33,7 @@ struct deliver_site {
 	const struct conf *conf;
 	const struct route_config *route;
 	struct deliver_client smtp, lmtp;
+	struct deliver_pool *pool; /* of the loop; NULL: a session ends with its mail */
 };
 
 const struct deliver_client *
@@ -63,6 +65,8 @@ struct deliver_try {
 	struct policy_subject subject;
 	bool is_fate_unknown;    /* it may have taken the message, for all we know */
 	bool is_plaintext_retry; /* level may, TLS failed, the message is old enough */
+	bool is_reused;          /* the session carried other mail before, and was judged then */
+	unsigned use_count;      /* mails of the session up to this one; 0: there was none */
 	struct tls_peer peer;
 	bool is_judged;
 	struct policy_judgement judgement;

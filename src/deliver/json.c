@@ -120,6 +120,8 @@ static void put_session(struct json *j, const struct deliver_try *t)
 		policy_judgement_json(j, &t->judgement);
 	else
 		json_null(j);
+	json_put_bool(j, "reused", t->is_reused);
+	json_put_int(j, "use_count", t->use_count);
 	put_transcript(j, t->transcript);
 	put_times(j, &t->times);
 }

@@ -27,19 +27,23 @@ struct session {
 	uint64_t started, connected, tls_started, tls_up, greeted, ended; /* 0: not yet */
 	uint64_t last;     /* of the session as a whole */
 	uint64_t deadline; /* of connect or handshake; UINT64_MAX: none, or the engine's counts */
+	uint64_t adopted;  /* 0: by nobody but who started it */
+	unsigned n_mails;
 
 	struct content *content;
 	uint64_t content_at;
 	bool wants_content;
 
-	bool is_pumping, is_over, is_tls_ended;
+	bool is_pumping, is_over, is_tls_ended, is_left;
+	bool has_shown; /* the handshake is complete, and what it showed is here */
+	struct tls_peer shown;
 	struct str tls_error;
 	struct session_end end;
 };
 
 static void session_pump(struct session *s);
 
-static uint64_t session_now(struct session *s)
+static uint64_t session_now(const struct session *s)
 {
 	return net_loop_now(s->loop);
 }
@@ -293,6 +297,15 @@ static void session_set_timer(struct session *s)
 	net_timer_set(s->timer, at < s->last ? at : s->last);
 }
 
+/* QUIT goes out, and nobody waits for the reply. */
+static void session_go(struct session *s)
+{
+	if (session_is_idle(s))
+		smtp_client_quit(s->smtp, session_now(s));
+	session_hang_up(s);
+	session_free(s);
+}
+
 /* Moves all that can move. Calls out of here may come back in, and find the work going on. */
 static void session_pump(struct session *s)
 {
@@ -302,6 +315,10 @@ static void session_pump(struct session *s)
 	while (!s->is_over && session_move(s))
 		;
 	s->is_pumping = false;
+	if (s->is_left) {
+		session_go(s);
+		return;
+	}
 	if (!s->is_over) {
 		session_set_timer(s);
 		return;
@@ -434,6 +451,7 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->demand.cipher_list = arena_str(s->arena, o->demand.cipher_list);
 	s->demand.sni = arena_str(s->arena, o->demand.sni);
 	s->demand.digest = arena_str(s->arena, o->demand.digest);
+	s->demand.session_key = arena_str(s->arena, o->demand.session_key);
 	s->demand.trust_files =
 		session_copy_list(s->arena, o->demand.trust_files, o->demand.n_trust_files);
 	s->started = session_now(s);
@@ -464,6 +482,7 @@ void session_mail(struct session *s, const struct smtp_mail *mail, struct conten
 	s->content = content;
 	s->content_at = 0;
 	s->wants_content = false;
+	s->n_mails++;
 	smtp_client_mail(s->smtp, mail, session_now(s));
 	session_pump(s);
 }
@@ -474,9 +493,83 @@ void session_quit(struct session *s)
 	session_pump(s);
 }
 
-struct tls_peer session_peer(const struct session *s, struct arena *a)
+bool session_is_idle(const struct session *s)
 {
-	struct tls_peer p = s->tls ? tls_session_peer(s->tls, a) : (struct tls_peer){ 0 };
+	return !s->is_over && s->smtp && smtp_client_is_idle(s->smtp) &&
+	       (!s->tls || tls_session_state(s->tls) == TLS_STATE_UP);
+}
+
+void session_adopt(struct session *s, const struct session_calls *calls, void *arg)
+{
+	s->calls = calls;
+	s->arg = arg;
+	s->adopted = session_now(s);
+	smtp_client_forget(s->smtp);
+}
+
+static void session_nobody_rcpt(void *arg, const struct smtp_client_event *ev)
+{
+	(void)arg, (void)ev;
+}
+
+static void session_nobody_over(void *arg, const struct session_end *end)
+{
+	(void)arg, (void)end;
+}
+
+void session_leave(struct session *s)
+{
+	static const struct session_calls nobody = { .rcpt = session_nobody_rcpt,
+						     .over = session_nobody_over };
+
+	s->calls = &nobody;
+	s->is_left = true;
+	if (!s->is_pumping)
+		session_go(s);
+}
+
+unsigned session_n_mails(const struct session *s)
+{
+	return s->n_mails;
+}
+
+uint64_t session_age_ms(const struct session *s)
+{
+	return net_loop_now(s->loop) - s->started;
+}
+
+bool session_is_stale(const struct session *s)
+{
+	return s->smtp && smtp_client_is_stale(s->smtp);
+}
+
+void session_keep_tls(struct session *s)
+{
+	if (s->tls)
+		tls_session_keep(s->tls);
+}
+
+bool session_was_tls_offered(const struct session *s)
+{
+	return s->tls && tls_session_was_offered(s->tls);
+}
+
+/* A handshake is looked at once: digests of a chain cost more than the mail of a kept session. */
+static struct tls_peer session_handshake(struct session *s, struct arena *a)
+{
+	if (!s->tls)
+		return (struct tls_peer){ 0 };
+	if (!tls_session_was_up(s->tls))
+		return tls_session_peer(s->tls, a);
+	if (!s->has_shown)
+		s->shown = tls_session_peer(s->tls, s->arena);
+	s->has_shown = true;
+	return tls_peer_copy(a, &s->shown);
+}
+
+struct tls_peer session_peer(struct session *s, struct arena *a)
+{
+	struct tls_peer p = session_handshake(s, a);
 
 	p.is_offered = s->smtp_options.is_tls_already ||
 		       (s->smtp && smtp_client_was_starttls_offered(s->smtp));
@@ -504,10 +597,14 @@ static uint64_t span_ms(uint64_t from, uint64_t to)
 
 struct session_times session_times(const struct session *s)
 {
+	uint64_t until = s->ended ? s->ended : session_now(s);
+
+	if (s->adopted)
+		return (struct session_times){ .total_ms = span_ms(s->adopted, until) };
 	return (struct session_times){
 		.connect_ms = span_ms(s->started, s->connected),
 		.greeting_ms = span_ms(s->connected, s->greeted),
 		.tls_ms = span_ms(s->tls_started, s->tls_up),
-		.total_ms = span_ms(s->started, s->ended),
+		.total_ms = span_ms(s->started, until),
 	};
 }

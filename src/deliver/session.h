@@ -59,8 +59,25 @@ void session_free(struct session *s);
 void session_mail(struct session *s, const struct smtp_mail *mail, struct content *content);
 void session_quit(struct session *s);
 
+/* ---- a session that is kept for further mail ---- */
+
+/* After `ready` or `done`, also from within them: it is usable and nothing came unasked. */
+bool session_is_idle(const struct session *s);
+/* A new owner of an idle session; transcript and times begin anew. */
+void session_adopt(struct session *s, const struct session_calls *calls, void *arg);
+/* Says QUIT and waits for nothing; no calls come any more. For idle ones. */
+void session_leave(struct session *s);
+unsigned session_n_mails(const struct session *s); /* that were begun */
+uint64_t session_age_ms(const struct session *s);
+/* In `rcpt` and `over`: it ended before the peer said anything about the present mail. */
+bool session_is_stale(const struct session *s);
+/* The peer was found good: its TLS session may be resumed. */
+void session_keep_tls(struct session *s);
+/* An earlier TLS session was offered to it. */
+bool session_was_tls_offered(const struct session *s);
+
 /* What the peer showed so far; copied into the arena. */
-struct tls_peer session_peer(const struct session *s, struct arena *a);
+struct tls_peer session_peer(struct session *s, struct arena *a);
 const struct smtp_client *
 session_smtp(const struct session *s); /* NULL before there is a conversation */
 

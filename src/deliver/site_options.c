@@ -77,6 +77,10 @@ struct tls_client *deliver_tls_new(const struct conf *c, struct error *e)
 		.eckey_file = conf_str(c, CONF_smtp_tls_eckey_file),
 	};
 
+	if (conf_bool(c, CONF_hopseal_tls_session_cache))
+		o.session_lifetime_s =
+			(unsigned)conf_time_s(c, CONF_smtp_tls_session_cache_timeout);
+
 	return tls_client_new(&o, e);
 }
 

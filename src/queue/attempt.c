@@ -250,6 +250,16 @@ static void attempt_measure_tls(const struct queue_attempt *a, const struct deli
 				      result->tries[i].times.tls_ms);
 }
 
+static void attempt_count_session(struct queue *q, const struct deliver_try *t)
+{
+	bool is_new = t->kind == DELIVER_TRY_SESSION && !t->is_reused;
+
+	queue_count(q, COUNTER_sessions_made, is_new);
+	queue_count(q, COUNTER_sessions_reused, t->is_reused);
+	queue_count(q, COUNTER_handshakes_full, is_new && t->peer.is_tls && !t->peer.is_resumed);
+	queue_count(q, COUNTER_handshakes_resumed, is_new && t->peer.is_tls && t->peer.is_resumed);
+}
+
 static void attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r,
 			const struct deliver_try *t)
 {
@@ -272,9 +282,11 @@ static void attempt_log(const struct queue_attempt *a, const struct attempt_rcpt
 		{ .field = FIELD_dsn, .text = status_text(a->arena, o->status) },
 		{ .field = FIELD_status, .text = words[o->kind] },
 		{ .field = FIELD_reason, .text = log_reason(a->arena, o) },
+		{ .field = FIELD_conn_use, .number = t ? t->use_count : 0 },
 	};
+	size_t n = ARRAY_LEN(values) - !(t && t->use_count > 1); /* the first is not told */
 
-	queue_log(a->queue, EVENT_delivery, values, ARRAY_LEN(values));
+	queue_log(a->queue, EVENT_delivery, values, n);
 	attempt_measure(a, r);
 	queue_count(a->queue, counters[o->kind], 1);
 }
@@ -398,6 +410,8 @@ static void attempt_delivered(void *arg, const struct deliver_result *result)
 
 	for (size_t i = 0; i < result->n_rcpts; i++)
 		attempt_take(a, result, i);
+	for (size_t i = 0; i < result->n_tries; i++)
+		attempt_count_session(a->queue, &result->tries[i]);
 	attempt_suspend(a);
 	attempt_measure_tls(a, result);
 	attempt_settle(a, result);

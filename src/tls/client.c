@@ -21,6 +21,8 @@ struct context {
 struct tls_client {
 	X509_STORE *store;
 	struct tls_identities identities;
+	struct tls_cache *cache; /* NULL: no session is resumed */
+	char digest[2 * 32 + 1]; /* of whom we trust and who we are */
 	unsigned verify_depth;
 	struct context contexts[TLS_CONTEXTS_MAX];
 	size_t n_contexts, next_out; /* next_out: the place a new one takes when all are used */
@@ -98,6 +100,8 @@ static SSL_CTX *client_context_new(struct tls_client *c, tls_versions mask, stru
 	SSL_CTX_set_cert_verify_callback(ctx, tls_verify_chain, NULL);
 	/* One more than allowed, so that "too long" can be told from "no issuer found". */
 	SSL_CTX_set_verify_depth(ctx, (int)c->verify_depth + 1);
+	if (c->cache)
+		tls_resume_set_up(ctx);
 	if (tls_identities_install(&c->identities, ctx, e))
 		return ctx;
 	SSL_CTX_free(ctx);
@@ -113,6 +117,89 @@ static bool client_is_usable(struct tls_client *c, struct error *e)
 	return ctx != NULL || error_prefix(e, "client certificate");
 }
 
+/* ---- what it is that sessions are judged by ---- */
+
+static void digest_cert(EVP_MD_CTX *md, const X509 *x)
+{
+	unsigned char one[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	CHECK(X509_digest(x, EVP_sha256(), one, &n) && EVP_DigestUpdate(md, one, n));
+}
+
+static void digest_text(EVP_MD_CTX *md, struct str s)
+{
+	CHECK(EVP_DigestUpdate(md, &s.n, sizeof(s.n)) && EVP_DigestUpdate(md, s.p, s.n));
+}
+
+/* Which version of a file or folder it is, as far as can be told without reading it. */
+static struct str path_stamp(struct arena *a, struct str path)
+{
+	struct error e;
+	char name[TLS_PATH_MAX];
+	struct stat st;
+
+	if (!tls_path(path, name, &e) || stat(name, &st) != 0)
+		return STR("-");
+	return arena_fmt(a, "%llu.%llu.%lld.%lld.%ld", (unsigned long long)st.st_dev,
+			 (unsigned long long)st.st_ino, (long long)st.st_size,
+			 (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+static void digest_store(EVP_MD_CTX *md, X509_STORE *store)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+		if (x)
+			digest_cert(md, x);
+	}
+}
+
+/* Folders are read when they are needed: their own stamps stand for what is in them. */
+static void digest_options(EVP_MD_CTX *md, const struct tls_client_options *o)
+{
+	struct arena *a = arena_new();
+
+	digest_text(md, arena_fmt(a, "%u %d", o->verify_depth, o->appends_default_ca));
+	digest_text(md, o->ca_path);
+	digest_text(md, path_stamp(a, o->ca_path));
+	digest_text(md, path_stamp(a, str_of(X509_get_default_cert_dir())));
+	arena_free(a);
+}
+
+static void client_digest(struct tls_client *c, const struct tls_client_options *o)
+{
+	unsigned char octets[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned n = 0;
+
+	CHECK(md && EVP_DigestInit_ex(md, EVP_sha256(), NULL));
+	digest_options(md, o);
+	digest_store(md, c->store);
+	for (size_t i = 0; i < c->identities.n; i++)
+		digest_cert(md, c->identities.v[i].cert);
+	CHECK(EVP_DigestFinal_ex(md, octets, &n) && n == 32);
+	for (size_t i = 0; i < n; i++)
+		snprintf(c->digest + 2 * i, 3, "%02x", octets[i]);
+	EVP_MD_CTX_free(md);
+}
+
+struct str tls_client_terms(const struct tls_client *c, struct arena *a, const struct tls_demand *d)
+{
+	struct str t = arena_fmt(a, "%s %u %d %zu:" STR_FMT " %zu:" STR_FMT " %zu:" STR_FMT,
+				 c->digest, d->versions, d->needs_authentication, d->cipher_list.n,
+				 STR_ARG(d->cipher_list), d->sni.n, STR_ARG(d->sni), d->digest.n,
+				 STR_ARG(d->digest));
+
+	for (size_t i = 0; i < d->n_trust_files; i++)
+		t = arena_fmt(a, STR_FMT " %zu:" STR_FMT " " STR_FMT, STR_ARG(t),
+			      d->trust_files[i].n, STR_ARG(d->trust_files[i]),
+			      STR_ARG(path_stamp(a, d->trust_files[i])));
+	return t;
+}
+
 struct tls_client *tls_client_new(const struct tls_client_options *o, struct error *e)
 {
 	struct tls_client *c = base_alloc(sizeof(*c));
@@ -121,8 +208,13 @@ struct tls_client *tls_client_new(const struct tls_client_options *o, struct err
 	c->store = X509_STORE_new();
 	CHECK(c->store);
 	c->verify_depth = o->verify_depth < 100 ? o->verify_depth : 100;
-	if (client_load_trust(c, o, e) && client_load_identities(c, o, e) && client_is_usable(c, e))
+	if (o->session_lifetime_s > 0)
+		c->cache = tls_cache_new(o->session_lifetime_s);
+	if (client_load_trust(c, o, e) && client_load_identities(c, o, e) &&
+	    client_is_usable(c, e)) {
+		client_digest(c, o);
 		return c;
+	}
 	tls_client_free(c);
 	return NULL;
 }
@@ -141,6 +233,7 @@ void tls_client_free(struct tls_client *c)
 	for (size_t i = 0; i < c->n_contexts; i++)
 		context_clear(&c->contexts[i]);
 	tls_identities_free(&c->identities);
+	tls_cache_unref(c->cache);
 	X509_STORE_free(c->store);
 	free(c);
 }
@@ -288,6 +381,7 @@ tls_client_session(struct tls_client *c, const struct tls_demand *d, struct erro
 		return NULL;
 	s = tls_session_new(x->ctx, false);
 	s->depth_max = c->verify_depth;
+	tls_resume_begin(s, c->cache, d->session_key);
 	if (session_set_sni(s, d->sni, e) && session_load_anchors(s, d, e) &&
 	    session_set_digest(s, d->digest, e))
 		return s;

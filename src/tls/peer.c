@@ -67,7 +67,7 @@ static struct str copy_dn(struct arena *a, const X509_NAME *name)
 	return text;
 }
 
-static int64_t utc_of(const ASN1_TIME *t)
+int64_t tls_utc_of(const ASN1_TIME *t)
 {
 	struct tm tm;
 
@@ -81,8 +81,8 @@ static struct peer_certificate certificate_of(struct arena *a, const X509 *x)
 		.issuer = copy_dn(a, X509_get_issuer_name(x)),
 		.sha256 = digest_of_cert(a, EVP_sha256(), x),
 		.spki_sha256 = digest_of_spki(a, EVP_sha256(), x),
-		.not_before = utc_of(X509_get0_notBefore(x)),
-		.not_after = utc_of(X509_get0_notAfter(x)),
+		.not_before = tls_utc_of(X509_get0_notBefore(x)),
+		.not_after = tls_utc_of(X509_get0_notAfter(x)),
 	};
 }
 

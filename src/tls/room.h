@@ -64,6 +64,24 @@ struct tls_anchors {
 MUST_USE bool tls_anchors_load(struct tls_anchors *t, struct str file, struct error *e);
 void tls_anchors_free(struct tls_anchors *t);
 
+/* A session of an earlier handshake, and what the full one proved. */
+struct tls_resumable {
+	SSL_SESSION *session;
+	struct tls_fault fault;
+	int64_t proved_at, not_after; /* UTC seconds; the first certificate's end */
+};
+
+/* Of one client; it lives as long as a session that may still hand in tickets. */
+struct tls_cache;
+MUST_USE struct tls_cache *tls_cache_new(unsigned lifetime_s);
+struct tls_cache *tls_cache_ref(struct tls_cache *c);
+void tls_cache_unref(struct tls_cache *c);
+/* Takes a reference of its own. */
+void tls_cache_keep(struct tls_cache *c, struct str key, const struct tls_resumable *r);
+/* With a reference for the caller; one of TLS 1.3 is taken out. */
+MUST_USE bool tls_cache_take(struct tls_cache *c, struct str key, struct tls_resumable *out);
+void tls_cache_forget(struct tls_cache *c, struct str key);
+
 struct tls_session {
 	SSL *ssl;
 	enum tls_state state;
@@ -76,6 +94,13 @@ struct tls_session {
 	struct tls_fault fault;
 	struct tls_anchors anchors; /* client */
 	EVP_MD *digest;             /* client; NULL: no fingerprint is wanted */
+	struct tls_cache *cache;    /* client; NULL: nothing is resumed or kept */
+	struct arena *cache_arena;
+	struct str cache_key;
+	struct tls_resumable offered, proof; /* .session of the proof is not held */
+	SSL_SESSION *waiting[4];             /* until tls_session_keep */
+	size_t n_waiting;
+	bool is_kept;
 	char digest_name[64];
 	char error[512];
 	char sni[256];
@@ -84,6 +109,15 @@ struct tls_session {
 MUST_USE struct tls_session *tls_session_new(SSL_CTX *ctx, bool is_server);
 /* The session an SSL belongs to. */
 struct tls_session *tls_session_of(const SSL *ssl);
+
+/* A context whose sessions can be resumed, and each session's part in it. */
+void tls_resume_set_up(SSL_CTX *ctx);
+void tls_resume_begin(struct tls_session *s, struct tls_cache *c, struct str key);
+void tls_resume_proved(struct tls_session *s);
+void tls_resume_failed(struct tls_session *s);
+void tls_resume_end(struct tls_session *s);
+
+int64_t tls_utc_of(const ASN1_TIME *t);
 
 /* Verifies against the session's anchors, or the CAs when it has none. For
  * SSL_CTX_set_cert_verify_callback. */

@@ -49,6 +49,18 @@ static bool server_set_up(struct tls_server *s, const struct tls_server_options 
 	       tls_error_set(e, ERROR_CONFIG, "cipher list \"%.300s\"", ciphers);
 }
 
+static void server_set_tickets(SSL_CTX *ctx, bool gives_tickets)
+{
+	static const unsigned char id[] = "hopseal"; /* asked for where clients have certificates */
+
+	if (!gives_tickets) {
+		SSL_CTX_set_num_tickets(ctx, 0);
+		return;
+	}
+	SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+	CHECK(SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1) == 1);
+}
+
 struct tls_server *tls_server_new(const struct tls_server_options *o, struct error *e)
 {
 	struct tls_server *s;
@@ -60,7 +72,7 @@ struct tls_server *tls_server_new(const struct tls_server_options *o, struct err
 	}
 	s = base_alloc(sizeof(*s));
 	s->ctx = tls_context_new(TLS_server_method(), o->versions);
-	SSL_CTX_set_num_tickets(s->ctx, 0);
+	server_set_tickets(s->ctx, o->gives_tickets);
 	SSL_CTX_set_dh_auto(s->ctx, 1);
 	if (o->asks_certificate)
 		SSL_CTX_set_verify(s->ctx, SSL_VERIFY_PEER, tls_verify_collect);

@@ -103,6 +103,7 @@ void tls_session_free(struct tls_session *s)
 	if (!s)
 		return;
 	SSL_free(s->ssl);
+	tls_resume_end(s);
 	tls_anchors_free(&s->anchors);
 	EVP_MD_free(s->digest);
 	ERR_clear_error();
@@ -216,8 +217,9 @@ static void session_handshake(struct tls_session *s)
 	if (r == 1) {
 		s->was_up = true;
 		s->state = TLS_STATE_UP;
-	} else {
-		session_may_wait(s, r);
+		tls_resume_proved(s);
+	} else if (!session_may_wait(s, r)) {
+		tls_resume_failed(s);
 	}
 }
 

@@ -22,6 +22,7 @@ struct tls_client_options {
 	unsigned verify_depth;       /* smtp_tls_scert_verifydepth: 0 allows the leaf alone */
 	struct str chain_files;      /* smtp_tls_chain_files; overrides the six below */
 	struct str cert_file, key_file, dcert_file, dkey_file, eccert_file, eckey_file;
+	unsigned session_lifetime_s; /* smtp_tls_session_cache_timeout; 0: none is resumed */
 };
 
 struct tls_client;
@@ -46,9 +47,17 @@ struct tls_demand {
 	size_t n_trust_files;
 	struct str digest; /* of the leaf's fingerprint, as OpenSSL names it; "": none is taken */
 	bool needs_authentication; /* fingerprint and above: OpenSSL's security level 1, else 0 */
+	/* What a session is kept and resumed under: the server, and all that it is judged by. "":
+	 * neither is done. */
+	struct str session_key;
 };
 
 struct tls_session;
+
+/* All that a handshake under this demand depends on, beside the server: whom this client trusts and
+ * who it is, the demand without its key, and the present versions of its trust files. */
+struct str
+tls_client_terms(const struct tls_client *c, struct arena *a, const struct tls_demand *d);
 
 /* NULL with *e (ERROR_CONFIG) when no protocol or no cipher is left, the list
  * is malformed, or the digest unknown; with
@@ -101,6 +110,7 @@ struct tls_server_options {
 	struct str cipher_list;   /* "": OpenSSL's default. Security level 0 in either case */
 	bool prefers_own_ciphers; /* tls_preempt_cipherlist */
 	bool asks_certificate;    /* takes any, verifies none */
+	bool gives_tickets;       /* sessions can be resumed */
 };
 
 struct tls_server;
@@ -149,6 +159,12 @@ void tls_session_close(
 /* To the application. Octets that arrived whole stay readable after CLOSED, TRUNCATED, FAILED. */
 struct str tls_session_application_out(const struct tls_session *s);
 void tls_session_application_used(struct tls_session *s, size_t n);
+
+/* A client's session was found good: it may be resumed under its key. The peer of a resumed session
+ * is that of the handshake which was complete. */
+void tls_session_keep(struct tls_session *s);
+/* An earlier session was offered to be resumed, whatever came of it. */
+bool tls_session_was_offered(const struct tls_session *s);
 
 /* What the handshake showed, copied into `a`. If it was not completed: is_tls is false and
  * handshake_error is set, with the chain if it got that far. `is_offered` is left to the caller. */

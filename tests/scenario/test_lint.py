@@ -72,7 +72,6 @@ VALUES = [
     ("error", "policy-attr-wrong-level", "may tafile=/x"),
     ("warning", "policy-attr-ignored", "none match=a.example"),
     ("warning", "policy-attr-no-effect", "encrypt policy_type=sts mx_host_pattern=a.example"),
-    ("note", "policy-attr-no-effect", "secure connection_reuse=yes"),
     ("warning", "rpk-unavailable", "secure enable_rpk=yes"),
     ("warning", "dane-no-dnssec", "dane"),
     ("error", "dane-no-dnssec", "dane-only"),
