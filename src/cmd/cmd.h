@@ -13,10 +13,14 @@ int cmd_check(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_query(int argc, char **argv);
+int cmd_queue(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_sendmail(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
 int cmd_table(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 

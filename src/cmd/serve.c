@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/serve_console.h"
 #include "cmd/serve_worker.h"
 #include "os/log.h"
 #include "os/os.h"
@@ -48,6 +49,7 @@ struct serve {
 	struct net_signal *signals[3];
 	struct net_timer *watchdog;
 	uint64_t watchdog_ms;
+	struct serve_console *console;
 };
 
 static void
@@ -123,7 +125,7 @@ static void serve_take(struct serve *s, struct serve_generation *g)
 	serve_log(s, EVENT_reloaded, &v, 1);
 }
 
-static void serve_reload(struct serve *s, struct conf *conf, struct error *e)
+static bool serve_take_conf(struct serve *s, struct conf *conf, struct error *e)
 {
 	struct serve_generation *g = NULL;
 
@@ -135,26 +137,42 @@ static void serve_reload(struct serve *s, struct conf *conf, struct error *e)
 		serve_take(s, g);
 	else
 		serve_refuse_reload(s, error_text(e));
+	return g != NULL;
 }
 
-static void on_reload(void *arg, int signum)
+static bool serve_reload(void *arg, struct error *e)
 {
 	struct serve *s = arg;
 	struct arena *a = arena_new();
 	struct conf_findings found = { 0 };
-	struct error e = { 0 };
 
-	(void)signum;
+	*e = (struct error){ 0 };
 	os_service_tell(STR("RELOADING=1"));
-	if (!os_log_reopen(s->log, &e))
-		serve_refuse_reload(s, error_text(&e));
-	struct conf *conf = cmd_configure_quietly(s->sources, a, &found, &e);
-	if (!conf)
-		serve_refuse_reload(s, first_error(a, &found, &e));
-	else
-		serve_reload(s, conf, &e);
+	if (!os_log_reopen(s->log, e))
+		serve_refuse_reload(s, error_text(e));
+	struct conf *conf = cmd_configure_quietly(s->sources, a, &found, e);
+	if (!conf) {
+		const struct error why = *e;
+		(void)error_set(e, ERROR_CONFIG, STR_FMT, STR_ARG(first_error(a, &found, &why)));
+		serve_refuse_reload(s, error_text(e));
+	}
+	bool is_good = conf && serve_take_conf(s, conf, e);
 	os_service_tell(STR("READY=1"));
 	arena_free(a);
+	return is_good;
+}
+
+static void on_reload(void *arg, int signum)
+{
+	struct error e;
+
+	(void)signum;
+	(void)!serve_reload(arg, &e);
+}
+
+static void on_told_to_stop(void *arg)
+{
+	serve_stop(arg, "hopseal stop");
 }
 
 static void on_watchdog(void *arg)
@@ -189,7 +207,8 @@ static bool serve_become(struct serve *s, const char *directory, struct error *e
 	struct os_user user;
 
 	return os_user_find(conf_str(s->conf, CONF_hopseal_user), &user, e) &&
-	       os_user_folder(directory, user, e) && os_become(user, e);
+	       os_user_folder(directory, user, e) && (s->console = serve_console_new(s->conf, e)) &&
+	       os_become(user, e);
 }
 
 static bool serve_open_store(struct serve *s, struct error *e)
@@ -204,8 +223,10 @@ static bool serve_open_store(struct serve *s, struct error *e)
 
 	if (!os_is_root() || serve_become(s, directory, e))
 		s->store = store_open(&o, e);
+	if (s->store && !s->console)
+		s->console = serve_console_new(s->conf, e);
 	arena_free(a);
-	return s->store != NULL;
+	return s->store && s->console;
 }
 
 /* Addresses below 1024 are root's to bind. */
@@ -253,6 +274,24 @@ static bool serve_start_workers(struct serve *s, struct error *e)
 		if (!serve_worker_start(s->worker[i], e))
 			return false;
 	return true;
+}
+
+static bool serve_start_console(struct serve *s, struct error *e)
+{
+	struct serve_console_options o = {
+		.loop = s->loop,
+		.generation = &s->generation,
+		.store = s->store,
+		.log = s->log,
+		.team = s->team,
+		.workers = s->worker,
+		.n_workers = s->n_workers,
+		.reload = serve_reload,
+		.stop = on_told_to_stop,
+		.arg = s,
+	};
+
+	return serve_console_start(s->console, &o, e);
 }
 
 /* Signals are for the main thread alone. */
@@ -312,6 +351,7 @@ static void serve_close(struct serve *s)
 {
 	for (unsigned i = 0; i < s->n_workers; i++)
 		serve_worker_free(s->worker[i]);
+	serve_console_free(s->console);
 	queue_team_free(s->team);
 	store_close(s->store);
 	serve_generation_unref(s->generation);
@@ -334,9 +374,11 @@ static int serve_main(struct serve *s)
 	(void)os_raise_files_limit();
 	s->loop = net_loop_new();
 	is_good = serve_open_log(s, &e) && serve_bind(s, &e) && serve_open_store(s, &e) &&
-		  serve_make_workers(s, &e) && serve_start_workers(s, &e);
+		  serve_make_workers(s, &e) && serve_start_workers(s, &e) &&
+		  serve_start_console(s, &e);
 	if (is_good)
 		serve_run(s);
+	serve_console_stop(s->console);
 	if (s->n_workers > 0 && s->worker[0])
 		serve_end_workers(s);
 	serve_close(s);

@@ -19,13 +19,16 @@ struct worker_site {
 	struct net_timer *end;
 };
 
-enum worker_note_kind { WORKER_RELOAD, WORKER_STOP };
+enum worker_note_kind { WORKER_RELOAD, WORKER_STOP, WORKER_LOOK };
 
 struct worker_note {
 	struct net_note note;
 	enum worker_note_kind kind;
 	struct serve_generation *generation;
 	uint64_t limit_ms;
+	enum console_look_how how;
+	struct serve_view *view;
+	struct net_chan *to;
 };
 
 struct serve_worker {
@@ -134,6 +137,58 @@ static void worker_intake_ended(void *arg)
 	queue_stop(w->queue, w->stop_ms, worker_stopped, w);
 }
 
+static void look_count(void *arg, const struct sched_dest_view *d)
+{
+	size_t *n = arg;
+
+	(void)d;
+	++*n;
+}
+
+struct looking {
+	struct serve_view *view;
+	enum console_look_how how;
+	size_t most;
+	uint64_t now;
+};
+
+static void look_destination(void *arg, const struct sched_dest_view *d)
+{
+	struct looking *l = arg;
+	struct serve_view *v = l->view;
+	bool is_blocked = d->window == 0 || d->blocked_until > l->now;
+
+	if (l->how == CONSOLE_LOOK_BLOCKED && !is_blocked)
+		return;
+	if (v->n == l->most) {
+		v->is_cut = true;
+		return;
+	}
+	v->v[v->n++] = (struct console_destination){
+		.name = arena_str(v->arena, d->name),
+		.window = d->window,
+		.attempts = d->n_attempts,
+		.recipients = d->n_rcpts,
+		.blocked_ms = d->blocked_until > l->now ? d->blocked_until - l->now : 0,
+	};
+}
+
+static void worker_look(struct serve_worker *w, const struct worker_note *n)
+{
+	struct serve_view *v = n->view;
+	struct looking l = { .view = v, .how = n->how, .now = net_loop_now(w->loop) };
+
+	v->totals = queue_totals(w->queue);
+	if (n->how != CONSOLE_LOOK_TOTALS) {
+		queue_each_destination(w->queue, look_count, &l.most);
+		if (l.most > CONTROL_DESTINATIONS_MAX)
+			l.most = CONTROL_DESTINATIONS_MAX;
+		v->v = ARENA_ARRAY(v->arena, l.most + 1, struct console_destination);
+		queue_each_destination(w->queue, look_destination, &l);
+	}
+	net_chan_post(n->to, &v->note);
+}
+
 static void worker_received(void *arg, struct net_note *note)
 {
 	struct serve_worker *w = arg;
@@ -146,6 +201,9 @@ static void worker_received(void *arg, struct net_note *note)
 	case WORKER_STOP:
 		w->stop_ms = n->limit_ms;
 		serve_intake_stop(w->intake, n->limit_ms, worker_intake_ended, w);
+		break;
+	case WORKER_LOOK:
+		worker_look(w, n);
 		break;
 	}
 	free(n);
@@ -165,6 +223,29 @@ static void worker_tell(struct serve_worker *w, enum worker_note_kind kind,
 void serve_worker_reload(struct serve_worker *w, struct serve_generation *g)
 {
 	worker_tell(w, WORKER_RELOAD, g, 0);
+}
+
+void serve_worker_look(struct serve_worker *w, enum console_look_how how, struct net_chan *to,
+		       void *tag)
+{
+	struct worker_note *n = base_alloc(sizeof(*n));
+
+	n->kind = WORKER_LOOK;
+	n->how = how;
+	n->to = to;
+	n->view = base_alloc(sizeof(*n->view));
+	n->view->member = w->options.member;
+	n->view->tag = tag;
+	n->view->arena = arena_new();
+	net_chan_post(w->notes, &n->note);
+}
+
+void serve_view_free(struct serve_view *v)
+{
+	if (!v)
+		return;
+	arena_free(v->arena);
+	free(v);
 }
 
 void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms)
@@ -250,8 +331,11 @@ void serve_worker_free(struct serve_worker *w)
 	queue_free(w->queue);
 	deliver_pool_free(w->pool);
 	while ((note = net_chan_take(w->notes))) {
-		serve_generation_unref(((struct worker_note *)(void *)note)->generation);
-		free(note);
+		struct worker_note *n = (struct worker_note *)(void *)note;
+		serve_generation_unref(n->generation);
+		if (n->kind == WORKER_LOOK)
+			net_chan_post(n->to, &n->view->note);
+		free(n);
 	}
 	net_chan_release(w->notes);
 	net_chan_free(w->notes);

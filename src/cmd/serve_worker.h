@@ -5,6 +5,7 @@
 
 #include "cmd/serve_generation.h"
 #include "cmd/site.h"
+#include "console/console.h"
 #include "queue/queue.h"
 
 struct serve_worker;
@@ -30,6 +31,22 @@ void serve_worker_join(struct serve_worker *w);
 /* From the main thread, by note. The configuration has been tried out already. */
 void serve_worker_reload(struct serve_worker *w, struct serve_generation *g);
 void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms);
+
+/* What a worker is at: an answer, posted to a channel. */
+struct serve_view {
+	struct net_note note;
+	unsigned member;
+	void *tag;
+	struct arena *arena;
+	struct sched_totals totals;
+	struct console_destination *v;
+	size_t n;
+	bool is_cut;
+};
+
+void serve_worker_look(struct serve_worker *w, enum console_look_how how, struct net_chan *to,
+		       void *tag);
+void serve_view_free(struct serve_view *v); /* NULL is fine */
 
 const struct log_counters *serve_worker_counters(const struct serve_worker *w);
 

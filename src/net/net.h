@@ -133,6 +133,12 @@ void net_stream_shutdown(struct net_stream *s); /* our side ends after what is q
 void net_stream_pause(struct net_stream *s); /* no `read` or `ended` until resumed */
 void net_stream_resume(struct net_stream *s);
 
+/* Who is at the other end of an accepted UNIX-domain socket; false for others. */
+struct net_user {
+	unsigned uid, gid;
+};
+MUST_USE bool net_stream_user(const struct net_stream *s, struct net_user *out);
+
 /* False for UNIX-domain sockets and when not connected. */
 MUST_USE bool net_stream_peer(const struct net_stream *s, struct net_endpoint *out);
 MUST_USE bool net_stream_local(const struct net_stream *s, struct net_endpoint *out);

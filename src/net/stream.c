@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define LAST_WORDS_MS 100
 
@@ -415,4 +416,17 @@ bool net_stream_peer(const struct net_stream *s, struct net_endpoint *out)
 bool net_stream_local(const struct net_stream *s, struct net_endpoint *out)
 {
 	return stream_name(s, uv_tcp_getsockname, out);
+}
+
+bool net_stream_user(const struct net_stream *s, struct net_user *out)
+{
+	struct ucred who;
+	socklen_t length = sizeof(who);
+	uv_os_fd_t fd;
+
+	if (s->uv.handle.type != UV_NAMED_PIPE || uv_fileno(&s->uv.handle, &fd) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
+		return false;
+	*out = (struct net_user){ who.uid, who.gid };
+	return true;
 }

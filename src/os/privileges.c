@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -22,6 +23,52 @@ bool os_user_find(struct str name, struct os_user *out, struct error *e)
 		return error_set(e, ERROR_CONFIG, "there is no user " STR_FMT, STR_ARG(name));
 	*out = (struct os_user){ found->pw_uid, found->pw_gid };
 	return true;
+}
+
+bool os_group_find(struct str name, unsigned *gid, struct error *e)
+{
+	char text[256], room[16384];
+	struct group entry, *found = NULL;
+
+	if (name.n < sizeof(text)) {
+		memcpy(text, name.p, name.n);
+		text[name.n] = '\0';
+		(void)!getgrnam_r(text, &entry, room, sizeof(room), &found);
+	}
+	if (!found)
+		return error_set(e, ERROR_CONFIG, "there is no group " STR_FMT, STR_ARG(name));
+	*gid = found->gr_gid;
+	return true;
+}
+
+bool os_user_is_member(unsigned uid, unsigned gid)
+{
+	char room[16384];
+	struct passwd entry, *found = NULL;
+	gid_t groups[256];
+	int n = ARRAY_LEN(groups);
+
+	(void)!getpwuid_r(uid, &entry, room, sizeof(room), &found);
+	if (!found)
+		return false;
+	if (getgrouplist(found->pw_name, found->pw_gid, groups, &n) < 0)
+		n = ARRAY_LEN(groups); /* in more of them than are looked at */
+	for (int i = 0; i < n; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+void os_user_name(unsigned uid, char *out, size_t size)
+{
+	char room[16384];
+	struct passwd entry, *found = NULL;
+
+	(void)!getpwuid_r(uid, &entry, room, sizeof(room), &found);
+	if (found)
+		(void)snprintf(out, size, "%s", found->pw_name);
+	else
+		(void)snprintf(out, size, "%u", uid);
 }
 
 bool os_is_root(void)

@@ -12,6 +12,11 @@ struct os_user {
 /* False: there is none of that name. */
 MUST_USE bool os_user_find(struct str name, struct os_user *out, struct error *e);
 bool os_is_root(void);
+MUST_USE bool os_group_find(struct str name, unsigned *gid, struct error *e);
+/* Asks the system's lists of users and groups. */
+bool os_user_is_member(unsigned uid, unsigned gid);
+/* The name of a user, or the number of one who has none; always NUL-terminated. */
+void os_user_name(unsigned uid, char *out, size_t size);
 
 /* The folder, made when it is missing, for this user alone. Only root may call it. */
 MUST_USE bool os_user_folder(const char *path, struct os_user user, struct error *e);

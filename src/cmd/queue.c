@@ -1,0 +1,215 @@
+/* hopseal queue: what is in the queue, and what is to become of it. */
+
+#include "cmd/queue.h"
+
+#include <getopt.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "conf/value.h"
+#include "os/os.h"
+
+static const struct str queue_help = STR_INIT(
+	"usage: hopseal queue [-c DIR] [-o NAME=VALUE]... [ACTION] [options] [ID[/RECIPIENT]]...\n"
+	"\n"
+	"list                what is in the queue, by message (the default)\n"
+	"show ID             all about a message: recipients, attempts, evidence\n"
+	"cat ID              the message itself\n"
+	"hold                keep it, and do not try it until it is released\n"
+	"release             try what is held\n"
+	"retry               try it now\n"
+	"flush               the same, and destinations that are left alone, too\n"
+	"requeue             the same, by the routes of today; held mail is released\n"
+	"delete              remove it; nobody is told\n"
+	"\n"
+	"Changes are of messages, of single recipients, of a --destination, or of --all.\n"
+	"\n"
+	"  -c DIR            read DIR/main.cf ($MAIL_CONFIG, else /etc/hopseal)\n"
+	"  -o NAME=VALUE     a parameter that overrides main.cf; may be repeated\n"
+	"  --destination DEST  of this one, TRANSPORT:NEXTHOP as list shows it\n"
+	"  --all             of all mail: for changes\n"
+	"  --sender ADDRESS  list: from this envelope sender; \"\" is the null sender\n"
+	"  --older TIME      list: in the queue for longer (s m h d w; default s)\n"
+	"  --reason TEXT     list: with this in the last reason or reply\n"
+	"  --state STATE     list: queued, held or finished; may be repeated\n"
+	"  --by-destination  list: a line for each destination\n"
+	"  --json            list: JSON, an object a line; show: one object\n"
+	"  -h, --help\n"
+	"\n"
+	"Exit status: 0 done, 64 usage, 65 no queue id, 66 no such message or no queue, 74 the\n"
+	"queue could not be read, 75 it could not be changed now, 78 bad configuration.\n");
+
+struct str cmd_queue_state(enum store_state s)
+{
+	static const struct str names[] = {
+		[STORE_QUEUED] = STR_INIT("queued"),
+		[STORE_HELD] = STR_INIT("held"),
+		[STORE_FINISHED] = STR_INIT("finished"),
+	};
+
+	return names[s];
+}
+
+enum {
+	OPT_DESTINATION = 256,
+	OPT_ALL,
+	OPT_SENDER,
+	OPT_OLDER,
+	OPT_REASON,
+	OPT_STATE,
+	OPT_BY_DESTINATION,
+	OPT_JSON
+};
+
+static const struct option options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "destination", required_argument, NULL, OPT_DESTINATION },
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "sender", required_argument, NULL, OPT_SENDER },
+	{ "older", required_argument, NULL, OPT_OLDER },
+	{ "reason", required_argument, NULL, OPT_REASON },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "by-destination", no_argument, NULL, OPT_BY_DESTINATION },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ 0 },
+};
+
+static bool take_state(struct queue_command *q, const char *text)
+{
+	for (enum store_state s = STORE_QUEUED; s <= STORE_FINISHED; s++) {
+		if (str_eq(str_of(text), cmd_queue_state(s))) {
+			q->filter.states |= 1u << s;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_older(struct queue_command *q, const char *text)
+{
+	int64_t s;
+
+	if (!conf_value_time(str_of(text), 's', &s) || s > INT64_MAX / 1000)
+		return false;
+	q->filter.arrived_before_ms = os_utc_ns() / 1000000 - (int64_t)s * 1000;
+	return q->filter.arrived_before_ms > 0;
+}
+
+static bool take_option(struct queue_command *q, int c)
+{
+	switch (c) {
+	case OPT_DESTINATION:
+		q->destination = str_of(optarg);
+		q->has_destination = true;
+		return true;
+	case OPT_SENDER:
+		q->sender = str_of(optarg);
+		q->has_sender = true;
+		return true;
+	case OPT_REASON:
+		q->filter.reason = str_of(optarg);
+		return true;
+	case OPT_ALL:
+		return q->is_all = true;
+	case OPT_BY_DESTINATION:
+		return q->is_by_destination = true;
+	case OPT_JSON:
+		return q->is_json = true;
+	case OPT_STATE:
+		return take_state(q, optarg);
+	case OPT_OLDER:
+		return take_older(q, optarg);
+	default:
+		CHECK(cmd_sources_option(&q->sources, c, optarg));
+		return true;
+	}
+}
+
+static int queue_parse(struct queue_command *q, int argc, char **argv)
+{
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":c:o:h", options, NULL)) != -1) {
+		if (cmd_is_bad_option(c))
+			return cmd_bad_option("queue", c, argv);
+		if (c == 'h')
+			return cmd_print(queue_help) ? -1 : EX_IOERR;
+		if (!take_option(q, c))
+			return cmd_usage("queue", "\"%s\" is no %s", optarg,
+					 c == OPT_STATE ? "state" : "time");
+	}
+	if (q->has_destination)
+		q->filter.destination = &q->destination;
+	if (q->has_sender)
+		q->filter.sender = &q->sender;
+	q->ids = argv + optind;
+	q->n_ids = (size_t)(argc - optind);
+	return 0;
+}
+
+/* ---- actions ---- */
+
+static int action_list(struct queue_command *q)
+{
+	if (q->is_all)
+		return cmd_usage("queue", "--all is for changes");
+	return q->is_by_destination ? cmd_queue_by_destination(q) : cmd_queue_list(q);
+}
+
+static int action_one(struct queue_command *q, int (*run)(struct queue_command *q))
+{
+	if (q->n_ids != 1)
+		return cmd_usage("queue", "one queue id is wanted");
+	return run(q);
+}
+
+static int action_change(struct queue_command *q, enum control_kind kind)
+{
+	int ways = (q->n_ids > 0) + q->has_destination + q->is_all;
+
+	if (ways == 0)
+		return cmd_usage("queue", "which mail? queue ids, --destination or --all");
+	if (ways > 1)
+		return cmd_usage("queue", "queue ids, --destination and --all exclude each other");
+	return cmd_queue_change(q, kind);
+}
+
+static int queue_act(struct queue_command *q, const char *action)
+{
+	enum control_kind kind;
+
+	if (strcmp(action, "list") == 0)
+		return action_list(q);
+	if (strcmp(action, "show") == 0)
+		return action_one(q, cmd_queue_show);
+	if (strcmp(action, "cat") == 0)
+		return action_one(q, cmd_queue_cat);
+	if (control_kind_parse(str_of(action), &kind) && control_is_change(kind))
+		return action_change(q, kind);
+	return cmd_usage("queue", "no action \"%s\"", action);
+}
+
+int cmd_queue(int argc, char **argv)
+{
+	struct queue_command q = { .arena = arena_new() };
+	const char *action = "list";
+	int status = queue_parse(&q, argc, argv);
+
+	if (status == 0 && q.n_ids > 0) {
+		action = q.ids[0];
+		q.ids++;
+		q.n_ids--;
+	}
+	if (status == 0)
+		q.conf = cmd_configure(&q.sources, CONF_ERROR, &status);
+	if (q.conf) {
+		struct str directory = conf_str(q.conf, CONF_hopseal_queue_directory);
+		q.directory = arena_str(q.arena, directory).p;
+		status = queue_act(&q, action);
+	}
+	conf_unref(q.conf);
+	arena_free(q.arena);
+	cmd_sources_fini(&q.sources);
+	return status < 0 ? EX_OK : status;
+}

@@ -1,0 +1,139 @@
+/* hopseal queue hold, release ...: by the daemon when it runs, else in the store itself. */
+
+#include <sysexits.h>
+
+#include "cmd/queue.h"
+#include "console/console.h"
+#include "os/os.h"
+
+struct changing {
+	struct queue_command *q;
+	struct net_loop *loop;
+	struct store *store;
+	struct store_client *client;
+	bool is_direct;
+	uint64_t changed;
+	struct error e;
+};
+
+static void take_changed(void *arg, struct str text, const struct json_node *n)
+{
+	struct changing *c = arg;
+	int64_t changed;
+
+	(void)text;
+	if (json_get_int(n, "changed", &changed))
+		c->changed += (uint64_t)changed;
+}
+
+/* ---- without a daemon ---- */
+
+static bool open_store(struct changing *c)
+{
+	struct store_options o = { .directory = c->q->directory };
+	struct store_reader *r;
+
+	if (c->client)
+		return true;
+	r = store_reader_open(o.directory, &c->e); /* nothing is made where there is no queue */
+	if (!r)
+		return false;
+	store_reader_close(r);
+	c->loop = net_loop_new();
+	c->store = store_open(&o, &c->e);
+	if (c->store)
+		c->client = store_client_new(c->store, c->loop, &c->e);
+	return c->client != NULL;
+}
+
+static void changed_directly(void *arg, const struct console_change_result *r)
+{
+	struct changing *c = arg;
+
+	c->changed += r->changed;
+	c->e = r->e;
+	net_loop_stop(c->loop);
+}
+
+static bool change_directly(struct changing *c, const struct control_request *r)
+{
+	struct console_change_options o = {
+		.request = r,
+		.now_ms = os_utc_ns() / 1000000,
+		.done = changed_directly,
+		.arg = c,
+	};
+
+	if (!open_store(c))
+		return false;
+	o.client = c->client;
+	c->e = (struct error){ 0 };
+	console_change(&o);
+	net_loop_run(c->loop);
+	return c->e.kind == ERROR_NONE;
+}
+
+static bool change(struct changing *c, const struct control_request *r)
+{
+	if (!c->is_direct) {
+		switch (cmd_control_ask(c->q->conf, r, take_changed, c, &c->e)) {
+		case CMD_CONTROL_DONE:
+			return true;
+		case CMD_CONTROL_FAILED:
+			return false;
+		case CMD_CONTROL_DOWN:
+			c->is_direct = true;
+			break;
+		}
+	}
+	return change_directly(c, r);
+}
+
+/* ---- which ---- */
+
+static struct control_request request_of_id(enum control_kind kind, const char *text)
+{
+	struct control_request r = { .kind = kind, .reach = CONTROL_OF_MESSAGE };
+
+	r.message = str_of(text);
+	if (str_cut(str_of(text), '/', &r.message, &r.recipient))
+		r.reach = CONTROL_OF_RECIPIENT;
+	return r;
+}
+
+static bool change_all(struct changing *c, enum control_kind kind)
+{
+	const struct queue_command *q = c->q;
+	struct control_request r = { .kind = kind, .reach = CONTROL_ALL };
+
+	if (q->has_destination) {
+		r.reach = CONTROL_OF_DESTINATION;
+		r.destination = q->destination;
+	}
+	if (q->n_ids == 0)
+		return change(c, &r);
+	for (size_t i = 0; i < q->n_ids; i++) {
+		r = request_of_id(kind, q->ids[i]);
+		if (!change(c, &r))
+			return false;
+	}
+	return true;
+}
+
+int cmd_queue_change(struct queue_command *q, enum control_kind kind)
+{
+	struct changing c = { .q = q };
+	bool is_good = change_all(&c, kind);
+	int status = is_good ? EX_OK : cmd_fail(&c.e);
+
+	store_client_free(c.client);
+	store_close(c.store);
+	if (c.loop)
+		net_loop_free(c.loop);
+	if (!is_good && c.changed == 0)
+		return status;
+	struct str text =
+		arena_fmt(q->arena, STR_FMT ": %llu recipients\n", STR_ARG(control_kind_name(kind)),
+			  (unsigned long long)c.changed);
+	return cmd_print(text) ? status : EX_IOERR;
+}

@@ -1,0 +1,118 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "console/room.h"
+
+/* ---- sockets ---- */
+
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Who may connect is looked at once more for each connection; the file's mode keeps others from
+ * taking places in the backlog. */
+static bool give_away(const char *path, const struct console_sockets_options *o, struct error *e)
+{
+	uid_t owner = o->has_owner ? o->owner : (uid_t)-1;
+	gid_t group = o->has_group ? o->group : (gid_t)-1;
+
+	if (chown(path, owner, group) == 0 && chmod(path, o->has_group ? 0660 : 0600) == 0)
+		return true;
+	return error_set(e, ERROR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+static bool
+bind_control(struct console_sockets *s, const struct console_sockets_options *o, struct error *e)
+{
+	if (o->control.n >= sizeof(s->path))
+		return error_set(e, ERROR_CONFIG, "hopseal_control_socket is too long");
+	(void)snprintf(s->path, sizeof(s->path), STR_FMT, STR_ARG(o->control));
+	s->control = net_bind_unix(o->control, e);
+	if (s->control >= 0)
+		return give_away(s->path, o, e);
+	if (is_socket(s->path)) /* of another daemon */
+		e->kind = ERROR_TEMP;
+	s->path[0] = '\0';
+	return error_prefix(e, "the control socket");
+}
+
+static bool bind_metrics(struct console_sockets *s, struct str at, struct error *e)
+{
+	struct net_endpoint to;
+
+	if (!net_endpoint_parse(at, &to))
+		return error_set(e, ERROR_CONFIG,
+				 "hopseal_metrics_listen = " STR_FMT ": ADDRESS:PORT is wanted",
+				 STR_ARG(str_first(at, 200)));
+	s->metrics = net_bind(&to, e);
+	return s->metrics >= 0 || error_prefix(e, "hopseal_metrics_listen");
+}
+
+bool console_bind(struct console_sockets *s, const struct console_sockets_options *o,
+		  struct error *e)
+{
+	*s = (struct console_sockets){ .control = -1, .metrics = -1 };
+	if ((o->control.n == 0 || bind_control(s, o, e)) &&
+	    (o->metrics.n == 0 || bind_metrics(s, o->metrics, e)))
+		return true;
+	console_unbind(s);
+	return false;
+}
+
+void console_unbind(struct console_sockets *s)
+{
+	if (s->control >= 0)
+		(void)close(s->control);
+	if (s->metrics >= 0)
+		(void)close(s->metrics);
+	if (s->path[0])
+		(void)unlink(s->path);
+	*s = (struct console_sockets){ .control = -1, .metrics = -1 };
+}
+
+/* ---- the console ---- */
+
+struct console *console_new(const struct console_options *o, struct error *e)
+{
+	struct console *c = base_alloc(sizeof(*c));
+
+	c->loop = o->loop;
+	c->options = *o;
+	list_init(&c->sessions);
+	c->client = store_client_new(o->daemon.store, o->loop, e);
+	bool is_good = c->client != NULL;
+	if (is_good && o->sockets->control >= 0) {
+		c->listener =
+			net_listener_open(o->loop, o->sockets->control, console_accepted, c, e);
+		is_good = c->listener != NULL;
+	}
+	if (is_good && o->sockets->metrics >= 0) {
+		c->metrics = metrics_new(c, o->sockets->metrics, e);
+		is_good = c->metrics != NULL;
+	}
+	if (is_good)
+		return c;
+	console_free(c);
+	return NULL;
+}
+
+void console_free(struct console *c)
+{
+	if (!c)
+		return;
+	net_listener_free(c->listener);
+	console_drop_all(c);
+	metrics_free(c->metrics);
+	c->is_closing = true;
+	while (c->n_out > 0)
+		net_loop_run(c->loop);
+	store_client_free(c->client);
+	free(c);
+}

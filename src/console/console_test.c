@@ -1,0 +1,198 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/test.h"
+#include "console/room.h"
+#include "os/os.h"
+
+/* A daemon of two workers that are not there. */
+struct daemon {
+	struct log_counters counters[2];
+};
+
+static struct str configuration(void *arg)
+{
+	(void)arg;
+	return STR("abc");
+}
+
+static unsigned workers(void *arg)
+{
+	(void)arg;
+	return 2;
+}
+
+static const struct log_counters *counters(void *arg, unsigned worker)
+{
+	struct daemon *d = arg;
+
+	return &d->counters[worker];
+}
+
+static struct console *console_of(struct daemon *d)
+{
+	struct console *c = base_alloc(sizeof(*c));
+
+	c->options.daemon = (struct console_daemon){
+		.arg = d,
+		.started_at = 1000,
+		.configuration = configuration,
+		.workers = workers,
+		.counters = counters,
+	};
+	return c;
+}
+
+static bool has_line(struct str text, const char *want)
+{
+	struct str line;
+
+	while (str_cut(text, '\n', &line, &text))
+		if (str_eq(line, str_of(want)))
+			return true;
+	return false;
+}
+
+TEST(metrics_are_sums_over_the_workers)
+{
+	struct daemon d = { 0 };
+	struct console *c = console_of(&d);
+	struct console_view v = { .workers = 2, .totals = { .n_dests = 5, .n_dead = 1 } };
+	struct console_figures f = { .view = &v, .totals = { .queued = 7, .held = 2 } };
+	struct buf b;
+
+	counter_add(&d.counters[0], COUNTER_attempts, 3);
+	counter_add(&d.counters[1], COUNTER_attempts, 4);
+	histogram_add(&d.counters[0], HISTOGRAM_tls_handshake, 2);
+	histogram_add(&d.counters[1], HISTOGRAM_tls_handshake, 5);
+	buf_init(&b, METRICS_TEXT_MAX);
+	ok(metrics_page(&b, c, &f), "it fits");
+	static const char *const lines[] = {
+		"hopseal_attempts_total 7",
+		"# TYPE hopseal_attempts_total counter",
+		"hopseal_queue_recipients{state=\"queued\"} 7",
+		"hopseal_queue_recipients{state=\"held\"} 2",
+		"hopseal_active_destinations 5",
+		"hopseal_dead_destinations 1",
+		"hopseal_tls_handshake_seconds_bucket{le=\"0.001\"} 0",
+		"hopseal_tls_handshake_seconds_bucket{le=\"0.003\"} 1",
+		"hopseal_tls_handshake_seconds_bucket{le=\"0.01\"} 2",
+		"hopseal_tls_handshake_seconds_bucket{le=\"+Inf\"} 2",
+		"hopseal_tls_handshake_seconds_sum 0.007",
+		"hopseal_tls_handshake_seconds_count 2",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		ok(has_line(buf_str(&b), lines[i]), lines[i]);
+	buf_fini(&b);
+	free(c);
+}
+
+TEST(a_page_that_is_too_long_is_told)
+{
+	struct daemon d = { 0 };
+	struct console *c = console_of(&d);
+	struct console_view v = { .workers = 2 };
+	struct console_figures f = { .view = &v };
+
+	for (size_t limit = 0; limit < 2000; limit += 37) {
+		struct buf b;
+		buf_init(&b, limit);
+		ok(!metrics_page(&b, c, &f), "the limit");
+		buf_fini(&b);
+	}
+	free(c);
+}
+
+TEST(who_may_ask)
+{
+	ok(console_may(0, 0, false, 0), "root");
+	ok(console_may(geteuid(), 1, false, 0), "the daemon's user");
+	ok(!console_may(4711, 4712, false, 0), "nobody else");
+	ok(console_may(4711, 4712, true, 4712), "the group");
+	ok(!console_may(4711, 4713, true, 4712), "another one");
+}
+
+/* ---- changes ---- */
+
+struct asked {
+	struct net_loop *loop;
+	struct console_change_result result;
+	unsigned n_done, n_changed;
+};
+
+static void changed(void *arg, const struct store_selection *which)
+{
+	struct asked *a = arg;
+
+	(void)which;
+	a->n_changed++;
+}
+
+static void done(void *arg, const struct console_change_result *r)
+{
+	struct asked *a = arg;
+
+	a->result = *r;
+	a->n_done++;
+	net_loop_stop(a->loop);
+}
+
+TEST(a_change_of_what_is_not_there)
+{
+	static const struct {
+		const char *rule;
+		struct control_request r;
+		enum error_kind want;
+		unsigned told;
+	} cases[] = {
+		{ "all of nothing", { CONTROL_HOLD, CONTROL_ALL }, ERROR_NONE, 1 },
+		{ "no such destination",
+		  { CONTROL_FLUSH, CONTROL_OF_DESTINATION, STR_INIT("smtp:x") },
+		  ERROR_NONE,
+		  1 },
+		{ "no queue id",
+		  { CONTROL_DELETE, CONTROL_OF_MESSAGE, STR_INIT(""), STR_INIT("?") },
+		  ERROR_DATA,
+		  0 },
+		{ "no message",
+		  { CONTROL_DELETE, CONTROL_OF_MESSAGE, STR_INIT(""), STR_INIT("00000000001") },
+		  ERROR_NO_INPUT,
+		  0 },
+	};
+	char directory[] = "/tmp/hopseal-console-XXXXXX";
+	struct error e = { 0 };
+
+	ok(mkdtemp(directory) != NULL, "a folder");
+	struct store_options o = { .directory = directory };
+	struct store *s = store_open(&o, &e);
+	ok(s != NULL, e.text);
+	struct asked a = { .loop = net_loop_new() };
+	struct store_client *client = store_client_new(s, a.loop, &e);
+	ok(client != NULL, e.text);
+	FOR_EACH(c, cases) {
+		struct console_change_options change = {
+			.client = client,
+			.request = &c->r,
+			.now_ms = 1,
+			.changed = changed,
+			.done = done,
+			.arg = &a,
+		};
+		a.n_done = a.n_changed = 0;
+		console_change(&change);
+		ok(a.n_done == 0, "not from inside the call");
+		net_loop_run(a.loop);
+		ok(a.n_done == 1 && a.result.changed == 0, c->rule);
+		ok(a.result.e.kind == c->want && a.n_changed == c->told, c->rule);
+	}
+	store_client_free(client);
+	net_loop_free(a.loop);
+	store_close(s);
+	char command[64];
+	(void)snprintf(command, sizeof(command), "rm -rf %s", directory);
+	ok(system(command) == 0, "removed");
+}
+
+TEST_MAIN(RUN(metrics_are_sums_over_the_workers), RUN(a_page_that_is_too_long_is_told),
+	  RUN(who_may_ask), RUN(a_change_of_what_is_not_there))

@@ -1,0 +1,156 @@
+/* Figures from three sides: the store's rows, the workers, the writer. They are asked at once, and
+ * the last answer ends it. */
+
+#include <stdlib.h>
+
+#include "console/room.h"
+
+struct gather {
+	struct console *console;
+	unsigned waiting; /* answers */
+	bool is_forgotten;
+	void (*done)(void *arg, const struct console_figures *f);
+	void *arg;
+	struct console_figures figures;
+	struct console_look *look;
+	struct arena *arena;
+	struct console_view view;
+	struct error totals_error; /* written on the pool's thread */
+	const char *directory;
+	struct net_timer *later;
+};
+
+void console_back(struct console *c)
+{
+	CHECK(c->n_out > 0);
+	c->n_out--;
+	if (c->is_closing)
+		net_loop_stop(c->loop);
+}
+
+static void gather_end(void *arg)
+{
+	struct gather *g = arg;
+	struct console *c = g->console;
+
+	if (g->figures.e.kind == ERROR_NONE && g->totals_error.kind != ERROR_NONE)
+		g->figures.e = g->totals_error;
+	if (g->look)
+		c->options.daemon.look_free(c->options.daemon.arg, g->look);
+	if (!g->is_forgotten)
+		g->done(g->arg, &g->figures);
+	net_timer_free(g->later);
+	arena_free(g->arena);
+	free(g);
+	console_back(c);
+}
+
+static void gather_answer(struct gather *g)
+{
+	if (--g->waiting == 0)
+		net_timer_set(g->later, 0);
+}
+
+/* ---- the store's rows ---- */
+
+static void count_destination(void *arg, const struct store_destination *d)
+{
+	struct console_totals *t = arg;
+
+	t->queued += d->n_queued;
+	t->held += d->n_held;
+	t->finished += d->n_finished;
+	t->destinations++;
+}
+
+static void totals_work(void *arg)
+{
+	struct gather *g = arg;
+	struct store_reader *r = store_reader_open(g->directory, &g->totals_error);
+
+	if (!r)
+		return;
+	if (store_destinations(r, count_destination, &g->figures.totals, &g->totals_error))
+		g->totals_error.kind = ERROR_NONE;
+	store_reader_close(r);
+}
+
+static void totals_done(void *arg)
+{
+	gather_answer(arg);
+}
+
+/* ---- the workers ---- */
+
+static void looked(void *arg, const struct console_view *v)
+{
+	struct gather *g = arg;
+	struct console_destination *copy =
+		ARENA_ARRAY(g->arena, v->n + 1, struct console_destination);
+
+	for (size_t i = 0; i < v->n; i++) {
+		copy[i] = v->v[i];
+		copy[i].name = arena_str(g->arena, v->v[i].name);
+	}
+	g->view = *v;
+	g->view.v = copy;
+	g->figures.view = &g->view;
+	gather_answer(g);
+}
+
+/* ---- the writer ---- */
+
+static void written(void *arg, const struct store_result *r)
+{
+	struct gather *g = arg;
+
+	g->figures.write = r->fault;
+	gather_answer(g);
+}
+
+/* A transaction that finds nothing to do. */
+static void ask_writer(struct gather *g)
+{
+	struct store_selection nothing = { .reach = STORE_OF_MESSAGE };
+
+	store_change(g->console->client, STORE_RETRY, &nothing, 0, written, g);
+}
+
+struct gather *gather_new(struct console *c, unsigned parts, enum console_look_how how,
+			  void (*done)(void *arg, const struct console_figures *f), void *arg)
+{
+	struct gather *g = base_alloc(sizeof(*g));
+	const struct console_daemon *d = &c->options.daemon;
+
+	g->console = c;
+	g->done = done;
+	g->arg = arg;
+	g->arena = arena_new();
+	g->later = net_timer_new(c->loop, gather_end, g);
+	g->directory = d->directory;
+	g->waiting = 1;
+	c->n_out++;
+	g->figures.has_space = store_space(d->store, &g->figures.space, &g->figures.e);
+	if (g->figures.has_space)
+		g->figures.e.kind = ERROR_NONE;
+	if (parts & GATHER_TOTALS) {
+		g->waiting++;
+		net_loop_work(c->loop, totals_work, totals_done, g);
+	}
+	if (parts & GATHER_LOOK) {
+		g->waiting++;
+		g->look = d->look_new(d->arg, how, looked, g);
+	}
+	if (parts & GATHER_WRITE) {
+		g->waiting++;
+		ask_writer(g);
+	}
+	gather_answer(g);
+	return g;
+}
+
+void gather_forget(struct gather *g)
+{
+	if (g)
+		g->is_forgotten = true;
+}

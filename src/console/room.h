@@ -1,0 +1,66 @@
+/* What the files of this room share. */
+
+#ifndef HOPSEAL_CONSOLE_ROOM_H
+#define HOPSEAL_CONSOLE_ROOM_H
+
+#include "base/json.h"
+#include "base/list.h"
+#include "console/console.h"
+
+struct console {
+	struct net_loop *loop;
+	struct console_options options;
+	struct store_client *client;
+	struct list sessions;
+	unsigned n_sessions;
+	struct net_listener *listener;
+	struct metrics *metrics;
+	unsigned n_out; /* gathers and changes that are under way */
+	bool is_closing;
+};
+
+/* ---- gathering figures ---- */
+
+enum gather_part {
+	GATHER_TOTALS = 1, /* reads the store, on a thread of the pool */
+	GATHER_LOOK = 2,   /* asks the workers */
+	GATHER_WRITE = 4,  /* whether the store's writer answers */
+};
+
+struct console_totals {
+	uint64_t queued, held, finished, destinations;
+};
+
+struct console_figures {
+	struct console_totals totals;
+	const struct console_view *view; /* borrowed for the call; NULL: not asked for */
+	bool has_space;
+	struct store_space space;
+	enum store_fault write;
+	struct error e; /* the first thing that failed */
+};
+
+struct gather;
+struct gather *gather_new(struct console *c, unsigned parts, enum console_look_how how,
+			  void (*done)(void *arg, const struct console_figures *f), void *arg);
+void gather_forget(struct gather *g); /* `done` does not come; NULL is fine */
+
+/* Something that was out is back. */
+void console_back(struct console *c);
+
+/* ---- replies and pages ---- */
+
+void console_status_json(struct json *j, const struct console *c, const struct console_figures *f);
+void console_destination_json(struct json *j, const struct console_destination *d);
+MUST_USE bool
+metrics_page(struct buf *out, const struct console *c, const struct console_figures *f);
+
+/* ---- servers ---- */
+
+void console_accepted(void *arg, struct net_stream *s);
+void console_drop_all(struct console *c);
+
+MUST_USE struct metrics *metrics_new(struct console *c, int fd, struct error *e);
+void metrics_free(struct metrics *m); /* NULL is fine */
+
+#endif
