@@ -295,10 +295,10 @@ static void on_emptied(void *arg)
 	net_timer_set(l->end, 0);
 }
 
-/* No new sessions; those that are open go on to their end. */
-static void listen_end(struct intake_listen *l)
+/* No new sessions; it goes with the last one. */
+static void listen_leave(struct intake_listen *l, void (*how)(struct listen *l))
 {
-	listen_stop(l->listen);
+	how(l->listen);
 	if (listen_sessions(l->listen) == 0)
 		on_emptied(l);
 }
@@ -337,7 +337,7 @@ bool serve_intake_take(struct serve_intake *i, struct serve_generation *g, struc
 		return false;
 	}
 	if (i->present)
-		listen_end(i->present);
+		listen_leave(i->present, listen_retire);
 	i->present = l;
 	return true;
 }
@@ -368,7 +368,7 @@ void serve_intake_stop(struct serve_intake *i, uint64_t limit_ms, void (*ended)(
 	i->limit = net_timer_new(i->options.loop, intake_cut, i);
 	net_timer_set(i->limit, net_loop_now(i->options.loop) + (i->present ? limit_ms : 0));
 	if (i->present)
-		listen_end(i->present);
+		listen_leave(i->present, listen_stop);
 	i->present = NULL;
 }
 

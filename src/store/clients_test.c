@@ -93,6 +93,21 @@ static void worker_finish(struct worker *w)
 	arena_free(w->rig.arena);
 }
 
+static void answered(void *arg, const struct store_result *result)
+{
+	*(bool *)arg = result->fault == STORE_DONE;
+}
+
+/* Files go after their notes were answered: when the next note is, they are gone. */
+static void wait_for_files(struct rig *r)
+{
+	bool is_done = false;
+
+	store_expire(r->client, 0, answered, &is_done);
+	net_loop_run(r->loop);
+	ok(is_done, "one more note");
+}
+
 TEST(clients_of_several_threads)
 {
 	struct rig *r = rig_new(6);
@@ -105,6 +120,7 @@ TEST(clients_of_several_threads)
 		worker_start(&v[i], r, g);
 	for (size_t i = 0; i < THREADS; i++)
 		worker_finish(&v[i]);
+	wait_for_files(r);
 	for (size_t i = 0; i < THREADS; i++)
 		for (size_t k = 0; k < MESSAGES; k++) {
 			ok((rig_read(r, v[i].ids[k]) != NULL) == (k % 3 == 0), "what stays");
