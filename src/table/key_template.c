@@ -8,6 +8,7 @@ static bool take_piece(struct str *rest, struct str *text, char *letter)
 	size_t at;
 
 	*letter = '\0';
+	*text = STR("");
 	if (rest->n == 0)
 		return false;
 	if (rest->p[0] == '%' && rest->n > 1 && rest->p[1] != '%') {
@@ -305,7 +306,7 @@ bool key_params_init(struct key_params *p, struct arena *a, struct str query)
 
 	*p = (struct key_params){ .sql = STR("") };
 	while (is_open) {
-		struct str text = query, inside, rest;
+		struct str text = query, rest = STR(""), inside = STR("");
 		is_open = str_cut(query, '\'', &text, &rest);
 		if (has_part(text))
 			return false;
