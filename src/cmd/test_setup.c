@@ -58,19 +58,27 @@ static void remote_close(void *table)
 		.cancel = remote_cancel, .close = remote_close                                     \
 	}
 
-static const struct table_type remote_types[] = {
-	REMOTE("socketmap"), REMOTE("tcp"),   REMOTE("pgsql"),   REMOTE("mysql"), REMOTE("ldap"),
-	REMOTE("memcache"),  REMOTE("redis"), REMOTE("mongodb"), REMOTE("nis"),   REMOTE("nisplus"),
+static const struct table_type socketmap_type = REMOTE("socketmap"), tcp_type = REMOTE("tcp"),
+			       pgsql_type = REMOTE("pgsql"), mysql_type = REMOTE("mysql"),
+			       ldap_type = REMOTE("ldap"), memcache_type = REMOTE("memcache"),
+			       redis_type = REMOTE("redis"), mongodb_type = REMOTE("mongodb"),
+			       nis_type = REMOTE("nis"), nisplus_type = REMOTE("nisplus");
+
+/* Static, for tables inside lists of names are opened when they are first asked. */
+static const struct table_type *const remote_types[] = {
+	&socketmap_type, &tcp_type,   &pgsql_type,   &mysql_type, &ldap_type,
+	&memcache_type,  &redis_type, &mongodb_type, &nis_type,   &nisplus_type,
 };
 
 static struct tables *
 open_tables(const struct conf *conf, void (*found)(void *arg, const struct table_finding *f))
 {
-	const struct table_type *types[ARRAY_LEN(remote_types)];
-	struct table_options o = { .found = found, .types = types, .n_types = ARRAY_LEN(types) };
+	struct table_options o = {
+		.found = found,
+		.types = remote_types,
+		.n_types = ARRAY_LEN(remote_types),
+	};
 
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		types[i] = &remote_types[i];
 	return cmd_tables_open(conf, &o);
 }
 

@@ -48,7 +48,8 @@ struct table_options {
 	/* Where parameters of tables are looked up that stand in main.cf ("pgsql:name"). NULL: such
 	 * tables cannot be used. It must outlive the tables. */
 	const struct conf *conf;
-	const struct table_type *const *types; /* asked for before the built-in ones */
+	/* Asked for before the built-in ones; must outlive the tables. */
+	const struct table_type *const *types;
 	size_t n_types;
 };
 
