@@ -59,6 +59,7 @@ class Session:
     messages: list = field(default_factory=list)
     sni: str = None
     tls_version: str = None
+    tls_resumed: bool = False
     cipher: str = None
     tls_error: str = None
     client_cert: dict = None
@@ -91,6 +92,7 @@ class Config:
     tls_max: object = ssl.TLSVersion.MAXIMUM_SUPPORTED
     tls_ciphers: str = ""  # of TLS 1.2 and below; OLD_TLS for what OpenSSL no longer likes
     ask_client_cert: object = None  # CA file
+    takes_tickets: bool = False  # its TLS sessions can be resumed
     script: dict = field(default_factory=dict)
     rcpt: dict = field(default_factory=dict)
     keep_data: bool = True  # False: count octets only
@@ -109,6 +111,7 @@ class Sink:
         self.octets = 0
         self._lock = threading.Lock()
         self._taken = {}
+        self._context = None
         self._open = set()
         self._stop = threading.Event()
         if address.startswith("/"):
@@ -197,6 +200,15 @@ class Sink:
                 self._open.discard(conn)
             with contextlib.suppress(OSError):
                 conn.close()
+
+    def session_context(self):
+        """The context of one more session; tickets are good for the one that gave them."""
+        if not self.config.takes_tickets:
+            return self.tls_context()
+        with self._lock:
+            if self._context is None:
+                self._context = self.tls_context()
+            return self._context
 
     def tls_context(self):
         """A server context for the configured certificates, versions and client policy."""
@@ -306,13 +318,14 @@ class _Conversation:
             self._do(action)
             return
         try:
-            tls = self.sink.tls_context().wrap_socket(self.conn, server_side=True)
+            tls = self.sink.session_context().wrap_socket(self.conn, server_side=True)
         except (ssl.SSLError, OSError) as e:
             self.session.tls_error = str(e)
             raise _Gone(f"handshake: {e}") from e
         self.conn, self.input, self.in_tls = tls, tls.makefile("rb", 1 << 18), True
         s = self.session
         s.sni = getattr(tls, "lab_sni", None)
+        s.tls_resumed = tls.session_reused
         s.tls_version, s.cipher, s.client_cert = tls.version(), tls.cipher()[0], tls.getpeercert()
 
     def _rcpt(self, line):
