@@ -63,7 +63,7 @@ static void add_entry(struct convert *c, struct str key, struct str value, struc
 		c->entries_room = c->entries_room ? c->entries_room * 2 : 256;
 		c->entries = base_realloc(c->entries, c->entries_room * sizeof(*c->entries));
 	}
-	map_put(&c->known, key, (uint32_t)c->n_entries);
+	map_put(&c->known, arena_lower(c->arena, key), (uint32_t)c->n_entries);
 	c->entries[c->n_entries++] = (struct convert_entry){ key, value, why };
 }
 
@@ -72,10 +72,11 @@ static void add_entry(struct convert *c, struct str key, struct str value, struc
 static void add_or_raise(struct convert *c, struct str key, struct str value, struct str why)
 {
 	const struct policy_config *cfg = c->before.site.deliver.smtp.policy;
-	bool is_plain = map_has(&c->plain, key);
+	struct str stored = arena_lower(c->arena, key); /* two spellings are one key of a table */
+	bool is_plain = map_has(&c->plain, stored);
 	uint32_t at;
 
-	if (map_get(&c->known, key, &at)) {
+	if (map_get(&c->known, stored, &at)) {
 		struct convert_entry *e = &c->entries[at];
 		if (str_eq(policy_convert_stronger(cfg, e->value, value), e->value))
 			return;
@@ -214,7 +215,7 @@ static void convert_nexthop(struct convert *c, struct str key, struct str why)
 	if (value.n > 0)
 		add_or_raise(c, key, value, why);
 	else
-		map_put(&c->plain, key, 0);
+		map_put(&c->plain, arena_lower(c->arena, key), 0);
 }
 
 /* user@[192.0.2.1] makes a next-hop of its own, without any table. */
@@ -276,7 +277,7 @@ static void convert_routing(struct convert *c, const struct tables *tables)
 		struct str host = convert_fixed_host(key);
 		if (host.n > 0)
 			map_put(&c->served, arena_lower(c->arena, host), 0);
-		if (host.n > 0 && !map_has(&c->known, key))
+		if (host.n > 0 && !map_has(&c->known, arena_lower(c->arena, key)))
 			convert_nexthop(c, key,
 					arena_fmt(c->arena, "its server had an entry as " STR_FMT,
 						  STR_ARG(host)));

@@ -144,6 +144,21 @@ def test_lmtp(hopseal, convert):
     assert entries(convert())["[mx.a.example]:24"] == "verify"
 
 
+def test_two_spellings_are_one_key(hopseal, convert):
+    routes = "{a.example=smtp:[IPv6:2001:db8::1]:25}, {b.example=smtp:[Mx.Example]}"
+    hopseal.per_site(
+        {"[IPv6:2001:DB8::1]:25": "MUST", "[mx.example]": "MAY", "mx.example": "MUST"},
+        transport_maps="inline:{ %s }" % routes,
+    )
+    done = convert()
+    assert entries(done) == {
+        "[ipv6:2001:db8::1]:25": "verify",
+        "[mx.example]": "verify",
+        "mx.example": "verify",
+    }
+    assert done.code == 0 and {why for _, why in changes(done).values()} == {"server-entry"}
+
+
 def test_address_literals(hopseal, convert):
     hopseal.per_site({"192.0.2.7": "MUST", "2001:db8::7": "NONE", "[192.0.2.8]": "MAY"})
     done = convert()
