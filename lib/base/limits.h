@@ -23,6 +23,9 @@
 #define SMTP_SESSION_MS_MAX (5ull * 60 * 60 * 1000)
 #define SMTP_REASON_MAX 1000 /* of a reply, quoted in a reason */
 
+/* Messages that recipients are taken from */
+#define MESSAGE_SECTION_MAX (4 * 1024 * 1024) /* octets of the header section */
+
 /* MIME, while converting to 7 bit */
 #define MIME_DEPTH_MAX 100         /* multipart in multipart; mime_nesting_limit */
 #define MIME_BOUNDARY_MAX 2048     /* compared of a boundary; mime_boundary_length_limit */

@@ -78,3 +78,15 @@ void message_received_text(struct buf *out, const struct message_received *r)
 		CHECK(buf_fmt(out, "\r\n\tfor <" STR_FMT ">", STR_ARG(r->rcpt)));
 	CHECK(buf_fmt(out, "; " STR_FMT "\r\n", STR_ARG(message_date(r->at_utc_s, date))));
 }
+
+void message_received_local_text(struct buf *out, const struct message_received *r, unsigned userid)
+{
+	char date[MESSAGE_DATE_MAX];
+
+	CHECK(buf_fmt(out, "Received: by " STR_FMT " (",
+		      STR_ARG(str_first(r->hostname, SAID_MAX))));
+	put_said(out, r->product);
+	CHECK(buf_fmt(out, ", from userid %u)\r\n\t%s" STR_FMT "; " STR_FMT "\r\n", userid,
+		      r->id.n ? "id " : "", STR_ARG(r->id),
+		      STR_ARG(message_date(r->at_utc_s, date))));
+}

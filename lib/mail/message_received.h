@@ -34,4 +34,9 @@ struct message_received {
  * room for MESSAGE_RECEIVED_MAX. */
 void message_received_text(struct buf *out, const struct message_received *r);
 
+/* The same of a message that a user of this machine handed over: hostname, product, id ("": it has
+ * none yet) and time are looked at. */
+void message_received_local_text(struct buf *out, const struct message_received *r,
+				 unsigned userid);
+
 #endif

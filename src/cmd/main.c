@@ -14,7 +14,7 @@ static const struct {
 } commands[] = {
 	{ "send", cmd_send, "deliver a message now, under the TLS policy of its destinations" },
 	{ "serve", cmd_serve, "the daemon: take mail, keep it, deliver it" },
-	{ "sendmail", cmd_sendmail, "put a message into the queue" },
+	{ "sendmail", cmd_sendmail, "take a message for the queue, as sendmail(1) does" },
 	{ "queue", cmd_queue, "list, show and change what is in the queue" },
 	{ "status", cmd_status, "what the daemon is at" },
 	{ "reload", cmd_reload, "make the daemon read its configuration anew" },
@@ -59,9 +59,19 @@ static void hold_standard_files(void)
 			CHECK(open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) == fd);
 }
 
+/* Programs call sendmail(1) by its path: a link of that name will do. */
+static bool is_sendmail(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash ? slash + 1 : path, "sendmail") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	hold_standard_files();
+	if (argc > 0 && is_sendmail(argv[0]))
+		return cmd_sendmail(argc, argv);
 	if (argc < 2) {
 		cmd_say("a command is missing; try \"hopseal --help\"");
 		return EX_USAGE;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int spool_open(struct error *e)
+int cmd_spool_open(struct error *e)
 {
 	const char *dir = getenv("TMPDIR");
 	char path[4096];
@@ -27,7 +27,7 @@ static int spool_open(struct error *e)
 	return fd;
 }
 
-static bool spool_write(int fd, struct str s, struct error *e)
+bool cmd_spool_write(int fd, struct str s, struct error *e)
 {
 	while (s.n) {
 		ssize_t n = write(fd, s.p, s.n);
@@ -59,7 +59,7 @@ static bool spool_copy(int from, int to, uint64_t limit, struct message_scan *sc
 				e, ERROR_DATA,
 				"the message is larger than message_size_limit (%llu octets)",
 				(unsigned long long)limit);
-		if (!spool_write(to, s, e))
+		if (!cmd_spool_write(to, s, e))
 			return false;
 	}
 	message_scan_end(scan);
@@ -68,7 +68,7 @@ static bool spool_copy(int from, int to, uint64_t limit, struct message_scan *sc
 
 bool cmd_message_read(int fd, uint64_t limit_octets, struct cmd_message *out, struct error *e)
 {
-	int spool = spool_open(e);
+	int spool = cmd_spool_open(e);
 
 	if (spool < 0)
 		return false;

@@ -16,4 +16,8 @@ struct cmd_message {
 MUST_USE bool
 cmd_message_read(int fd, uint64_t limit_octets, struct cmd_message *out, struct error *e);
 
+/* An unlinked file in $TMPDIR, and writing all of `s` to it. -1, false: *e. */
+MUST_USE int cmd_spool_open(struct error *e);
+MUST_USE bool cmd_spool_write(int fd, struct str s, struct error *e);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "cmd/cmd.h"
+#include "cmd/dsn.h"
 #include "cmd/message.h"
 #include "cmd/record.h"
 #include "cmd/site.h"
@@ -98,41 +99,6 @@ static const struct option send_long[] = {
 	{ 0 },
 };
 
-/* RFC 3461 section 4.1: NEVER alone, or any of the other three. */
-static bool is_notify(struct str value)
-{
-	static const struct str words[] = { STR_INIT("success"), STR_INIT("failure"),
-					    STR_INIT("delay") };
-	struct str word, rest = value;
-	size_t n = 0;
-
-	if (str_ieq_ascii(value, STR("never")))
-		return true;
-	while (str_token(&rest, STR(","), &word)) {
-		bool is_known = false;
-		for (size_t i = 0; i < ARRAY_LEN(words); i++)
-			is_known |= str_ieq_ascii(word, words[i]);
-		if (!is_known)
-			return false;
-		n++;
-	}
-	return n > 0;
-}
-
-static bool is_ret(struct str value)
-{
-	return str_ieq_ascii(value, STR("full")) || str_ieq_ascii(value, STR("hdrs"));
-}
-
-/* RFC 3461 section 4.4: xtext of printable octets, 100 at most. */
-static bool is_envid(struct str value)
-{
-	for (size_t i = 0; i < value.n; i++)
-		if (value.p[i] < '!' || value.p[i] > '~' || value.p[i] == '+' || value.p[i] == '=')
-			return false;
-	return value.n > 0 && value.n <= 100;
-}
-
 /* 0: go on; else the exit status. -1 for help. */
 static int send_option(struct send_options *o, int c)
 {
@@ -154,13 +120,14 @@ static int send_option(struct send_options *o, int c)
 		return 0;
 	case OPT_NOTIFY:
 		o->notify = str_of(optarg);
-		return is_notify(o->notify) ? 0 : cmd_usage("send", "--notify %s: unknown", optarg);
+		return dsn_is_notify(o->notify) ? 0
+						: cmd_usage("send", "--notify %s: unknown", optarg);
 	case OPT_RET:
 		o->ret = str_of(optarg);
-		return is_ret(o->ret) ? 0 : cmd_usage("send", "--ret %s: unknown", optarg);
+		return dsn_is_ret(o->ret) ? 0 : cmd_usage("send", "--ret %s: unknown", optarg);
 	case OPT_ENVID:
 		o->envid = str_of(optarg);
-		return is_envid(o->envid) ? 0 : cmd_usage("send", "--envid: not an identifier");
+		return dsn_is_envid(o->envid) ? 0 : cmd_usage("send", "--envid: not an identifier");
 	case OPT_REQUIRETLS:
 		o->has_requiretls = true;
 		return 0;

@@ -7,7 +7,9 @@ import subprocess
 import pytest
 from lab.hopseal import TREE, program
 
-COMMANDS = ["send", "serve", "explain", "check", "convert", "query", "table", "test", "sink"]
+COMMANDS = [
+    "send", "serve", "sendmail", "explain", "check", "convert", "query", "table", "test", "sink"
+]
 MANUAL = (TREE / "man/hopseal.1").read_text()
 README = (TREE / "README.md").read_text()
 
