@@ -273,10 +273,11 @@ static bool settle_auth(struct reader *r, struct listen_setting *s)
 static unsigned extensions_of(const struct listen_setting *s)
 {
 	unsigned bits = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME |
-			SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN | SMTP_EXT_CHUNKING |
-			SMTP_EXT_REQUIRETLS;
+			SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN | SMTP_EXT_CHUNKING;
 	struct str rest = conf_str(s->conf, CONF_smtpd_discard_ehlo_keywords), word;
 
+	if (conf_bool(s->conf, CONF_requiretls_enable))
+		bits |= SMTP_EXT_REQUIRETLS;
 	if (conf_bool(s->conf, CONF_smtputf8_enable))
 		bits |= SMTP_EXT_SMTPUTF8;
 	if (s->tls != LISTEN_TLS_NONE && !s->is_wrapper)

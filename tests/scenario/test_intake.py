@@ -1,0 +1,509 @@
+"""Mail on its way in, through the daemon: who may relay, what is refused and how, and that a 250 is a
+promise."""
+
+import collections
+import contextlib
+import email
+import os
+import random
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lab import peers, postfix_client as lab_postfix_client, zones
+from lab.gateway import Gateway
+
+HOST, PORT = "127.0.0.1", 2525
+FOREIGN = "127.0.0.9"  # not of mynetworks
+KILLS = int(os.environ.get("HOPSEAL_INTAKE_KILLS", "20"))
+
+
+class Client:
+    """A client that says exactly what it is told."""
+
+    def __init__(self, to=(HOST, PORT), source=None, tls=False, hello="EHLO"):
+        if isinstance(to, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(20)
+            self.socket.connect(to)
+        else:
+            source = (source, 0) if source else None
+            self.socket = socket.create_connection(to, timeout=20, source_address=source)
+        if tls:
+            self.secure()
+        self.input = self.socket.makefile("rb")
+        self.greeting = self.reply()
+        self.extensions = self.say(f"{hello} client.example") if hello else ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def secure(self):
+        """Begins TLS; the server's certificate is not what is tested here."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.socket = context.wrap_socket(self.socket)
+        self.input = self.socket.makefile("rb")
+
+    def starttls(self):
+        """STARTTLS, the handshake, EHLO."""
+        assert self.say("STARTTLS").startswith("220")
+        self.secure()
+        self.extensions = self.say("EHLO client.example")
+
+    def send(self, octets):
+        """Octets as they are."""
+        self.socket.sendall(octets)
+
+    def reply(self):
+        """One reply, its lines joined; "" at the end of the connection."""
+        lines = []
+        while True:
+            try:
+                line = self.input.readline().decode()
+            except OSError:
+                line = ""
+            lines.append(line.rstrip("\r\n"))
+            if line[3:4] != "-":
+                return "\n".join(lines)
+
+    def say(self, command):
+        """A command and its reply."""
+        self.send(command.encode() + b"\r\n")
+        return self.reply()
+
+    def mail(self, octets=b"Subject: hello\r\n\r\nA line.\r\n", rcpt="bob@good.example",
+             sender="alice@client.example", options=""):
+        """A transaction; its last reply."""
+        for command in (f"MAIL FROM:<{sender}>{options}", f"RCPT TO:<{rcpt}>", "DATA"):
+            said = self.say(command)
+            if said[0] not in "23":
+                return said
+        self.send(octets + b".\r\n")
+        return self.reply()
+
+
+@pytest.fixture
+def gateway(hopseal, tmp_path):
+    """Listens on HOST:PORT for 127.0.0.1; relays to MX1."""
+    made = Gateway(hopseal, tmp_path)
+    hopseal.base.update(
+        {
+            "hopseal_listeners": f"smtp:{HOST}:{PORT}",
+            "mynetworks": "127.0.0.1/32",
+            "relayhost": f"[{zones.MX1}]:25",
+            "smtpd_error_sleep_time": "0",
+        }
+    )
+    hopseal.configure()
+    return made
+
+
+def path(command):
+    """The address of a MAIL or RCPT command."""
+    return re.search("<(.*?)>", command).group(1)
+
+
+def subjects(s):
+    """How often each Subject arrived."""
+    return collections.Counter(email.message_from_bytes(m.data)["Subject"] for m in s.messages)
+
+
+def tls(ca, name="gateway.example"):
+    """Settings of a listener with a certificate."""
+    cert = ca.cert("valid", name)
+    return {"smtpd_tls_chain_files": f"{cert.key}, {cert.chain}", "smtpd_tls_security_level": "may"}
+
+
+def test_relaying_is_for_mynetworks(gateway, sink):
+    s = sink()
+    with gateway.running():
+        with Client(source=FOREIGN) as c:
+            assert c.mail().startswith("554 5.7.1")
+            assert c.say("RCPT TO:<x@y.example>").startswith("554 5.7.1")
+        with Client() as c:
+            assert re.match(r"250 2\.0\.0 Ok: queued as \w+$", c.mail())
+        gateway.wait_for_fate("bob@good.example", "sent")
+    (message,) = s.messages
+    text = email.message_from_bytes(message.data)
+    assert re.match(r"from client\.example \(\[127\.0\.0\.1\]\)\s+by gateway\.example \(Hopseal\) "
+                    r"with ESMTP id \w+\s+for <bob@good\.example>; ", text["Received"])
+
+
+@pytest.mark.parametrize("level", ["may", "wrapper"])
+def test_tls(gateway, sink, ca, level):
+    s = sink()
+    kind = "smtps" if level == "wrapper" else "smtp"
+    gateway.hopseal.configure(
+        **tls(ca), hopseal_listeners=f"{kind}:{HOST}:{PORT}", smtpd_tls_received_header="yes"
+    )
+    with gateway.running():
+        with Client(tls=level == "wrapper") as c:
+            if level == "may":
+                c.starttls()
+            assert "STARTTLS" not in c.extensions
+            assert c.mail().startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
+    assert b"with ESMTPS id" in s.messages[0].data and b"using TLSv1" in s.messages[0].data
+
+
+def test_requiretls(gateway, sink, ca):
+    """Taken only inside TLS; then no next-hop without TLS gets the message."""
+    sink()
+    gateway.hopseal.configure(
+        **tls(ca), smtp_tls_security_level="encrypt", smtp_requiretls_policy="enforce"
+    )
+    with gateway.running():
+        with Client() as c:
+            assert "REQUIRETLS" not in c.extensions
+            assert c.mail(options=" REQUIRETLS")[0] == "5"
+            c.starttls()
+            assert "REQUIRETLS" in c.extensions
+            assert c.mail(options=" REQUIRETLS").startswith("250")
+        gateway.wait_for(lambda: gateway.deliveries("bob@good.example"), "an attempt")
+    assert gateway.deliveries("bob@good.example")[0]["status"] in ("bounced", "deferred")
+
+
+def test_requiretls_is_not_offered_where_it_is_off(gateway, ca):
+    gateway.hopseal.configure(**tls(ca), requiretls_enable="no")
+    with gateway.running():
+        with Client() as c:
+            c.starttls()
+            assert "REQUIRETLS" not in c.extensions
+            assert c.mail(options=" REQUIRETLS").startswith("555 5.5.4")
+
+
+def swaks(*argv):
+    """Its exit status and what it printed."""
+    full = ["swaks", "--server", f"{HOST}:{PORT}", "--local-interface", FOREIGN, "--to",
+            "bob@good.example", "--from", "alice@client.example", *argv]
+    done = subprocess.run(full, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def with_users(gateway, ca, **settings):
+    """Authentication, for everybody who is not of mynetworks."""
+    gateway.hopseal.configure(
+        {"users": "ann secret\n"},
+        **tls(ca),
+        smtpd_sasl_auth_enable="yes",
+        smtpd_tls_auth_only="yes",
+        smtpd_sasl_authenticated_header="yes",
+        hopseal_sasl_password_maps="texthash:TABLES/users",
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_swaks_authenticates(gateway, sink, ca, mechanism):
+    s = sink()
+    with_users(gateway, ca)
+    how = ["--tls", "--auth", mechanism, "--auth-user", "ann", "--auth-password"]
+    with gateway.running():
+        status, said = swaks(*how, "wrong")
+        assert status != 0 and "535 5.7.8" in said, said
+        status, said = swaks(*how, "secret")
+        assert status == 0, said
+        gateway.wait_for_fate("bob@good.example", "sent")
+    assert b"(Authenticated sender: ann)" in s.messages[0].data
+    assert b"with ESMTPSA id" in s.messages[0].data
+
+
+def test_no_password_in_clear(gateway, sink, ca):
+    sink()
+    with_users(gateway, ca)
+    with gateway.running():
+        with Client(source=FOREIGN) as c:
+            assert "AUTH" not in c.extensions
+            assert c.say("AUTH PLAIN AGFubgBzZWNyZXQ=")[0] == "5"
+            assert c.mail().startswith("554 5.7.1")
+
+
+@pytest.mark.parametrize("kind", ["smtp", "lmtp"])
+def test_a_unix_listener(gateway, sink, kind):
+    s = sink()
+    at = f"{gateway.dir}/socket"
+    gateway.hopseal.configure(hopseal_listeners=f"{kind}:unix:{at}")
+    with gateway.running():
+        with Client(at, hello="LHLO" if kind == "lmtp" else "EHLO") as c:
+            c.say("MAIL FROM:<alice@client.example>")
+            c.say("RCPT TO:<bob@good.example>")
+            c.say("RCPT TO:<carol@good.example>")
+            c.say("DATA")
+            c.send(b"Subject: x\r\n\r\n.\r\n")
+            assert [c.reply()[:3] for _ in range(2 if kind == "lmtp" else 1)][-1] == "250"
+        gateway.wait_for_fate("carol@good.example", "sent")
+    got = {path(r) for m in s.messages for r in m.recipients}
+    assert got == {"bob@good.example", "carol@good.example"}
+
+
+def test_size(gateway, sink):
+    s = sink()
+    gateway.hopseal.configure(message_size_limit="5000")
+    line = b"x" * 98 + b"\r\n"
+    with gateway.running():
+        with Client() as c:
+            assert "SIZE 5000" in c.extensions
+            assert c.say("MAIL FROM:<a@b.example> SIZE=5001").startswith("552 5.3.4")
+            assert c.mail(b"Subject: x\r\n\r\n" + 60 * line).startswith("552 5.3.4")
+            assert c.mail(b"Subject: fits\r\n\r\n" + 40 * line).startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
+    assert subjects(s) == {"fits": 1}
+
+
+def test_bdat(gateway, sink):
+    s = sink()
+    with gateway.running():
+        with Client() as c:
+            assert "CHUNKING" in c.extensions
+            c.say("MAIL FROM:<alice@client.example>")
+            c.say("RCPT TO:<bob@good.example>")
+            first, last = b"Subject: x\r\n\r\n.\r\n", b"..\r\n.no end\r\n.\r\n"
+            c.send(b"BDAT %d\r\n%s" % (len(first), first))
+            assert c.reply().startswith("250")
+            c.send(b"BDAT %d LAST\r\n%s" % (len(last), last))
+            assert "queued as" in c.reply()
+        gateway.wait_for_fate("bob@good.example", "sent")
+    assert s.messages[0].data.endswith(b"\r\n\r\n" + first[-3:] + last)
+
+
+def test_smtputf8(gateway, sink):
+    s = sink(extensions=("SMTPUTF8", "8BITMIME"))
+    content = "Subject: Grüße\r\n\r\nJa.\r\n".encode()
+    with gateway.running():
+        with Client() as c:
+            assert "SMTPUTF8" in c.extensions
+            options = " SMTPUTF8 BODY=8BITMIME"
+            assert c.mail(content, "jürgen@good.example", options=options).startswith("250")
+        gateway.wait_for_fate("jürgen@good.example", "sent")
+    assert "SMTPUTF8" in s.messages[0].sender and "Grüße".encode() in s.messages[0].data
+
+
+def test_a_success_is_told_when_it_was_asked_for(gateway, sink):
+    s = sink(extensions=("8BITMIME",))  # no DSN: the notice is ours to send
+    with gateway.running():
+        with Client() as c:
+            c.say("MAIL FROM:<alice@client.example> RET=HDRS ENVID=id-7")
+            c.say("RCPT TO:<bob@good.example> NOTIFY=SUCCESS ORCPT=rfc822;robert@good.example")
+            c.say("DATA")
+            c.send(b"Subject: x\r\n\r\nText.\r\n.\r\n")
+            assert c.reply().startswith("250")
+        gateway.wait_for_fate("alice@client.example", "sent")
+    (notice,) = [m for m in s.messages if not path(m.sender)]
+    message, rcpt = email.message_from_bytes(notice.data).get_payload()[1].get_payload()
+    assert message["Original-Envelope-Id"] == "id-7"
+    assert rcpt["Action"] == "relayed" and rcpt["Status"][0] == "2"
+    assert rcpt["Original-Recipient"] == "rfc822;robert@good.example"
+
+
+SMUGGLED = (b"MAIL FROM:<eve@client.example>\r\nRCPT TO:<bob@good.example>\r\nDATA\r\n"
+            b"Subject: smuggled\r\n\r\nx\r\n.\r\n")
+FALSE_ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r\n\0.\r\n",
+              b"\n.\r", b"\r\r\n.\n"]
+
+
+@pytest.mark.parametrize("how", ["normalize", "reject"])
+def test_nothing_is_smuggled(gateway, sink, how):
+    """CVE-2023-51764 and its like: only CR LF "." CR LF ends a message, here and beyond."""
+    s = sink()
+    gateway.hopseal.configure(smtpd_forbid_bare_newline=how)
+    with gateway.running():
+        for n, end in enumerate(FALSE_ENDS):
+            with Client() as c:
+                c.say("MAIL FROM:<alice@client.example>")
+                c.say("RCPT TO:<bob@good.example>")
+                c.say("DATA")
+                c.send(b"Subject: %d\r\n\r\nA line." % n + end + SMUGGLED)
+                c.say("QUIT")
+        with Client() as c:
+            assert c.mail(b"Subject: last\r\n\r\n").startswith("250")
+        gateway.wait_for(lambda: "last" in subjects(s), "the last message")
+        accepted = gateway.text().count("client=")
+        gateway.wait_for(lambda: len(s.messages) >= accepted, "all that was accepted")
+    assert "smuggled" not in subjects(s), subjects(s)
+    for m in s.messages:
+        assert path(m.sender) == "alice@client.example"
+
+
+def test_bare_line_ends_become_whole_ones(gateway, sink):
+    s = sink()
+    with gateway.running():
+        with Client() as c:
+            assert c.mail(b"Subject: x\n\none\ntwo\r\n").startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
+    assert s.messages[0].data.endswith(b"Subject: x\r\n\r\none\r\ntwo\r\n") or (
+        b"Subject: x\r\n" in s.messages[0].data and b"\r\none\r\ntwo\r\n" in s.messages[0].data
+    )
+
+
+def test_limits(gateway, sink):
+    sink()
+    gateway.hopseal.configure(
+        hopcount_limit="5", smtpd_recipient_limit="3", smtpd_hard_error_limit="4"
+    )
+    with gateway.running():
+        with Client() as c:
+            assert c.mail(b"Received: x\r\n" * 5 + b"\r\n").startswith("554 5.4.6")
+        with Client() as c:
+            c.say("MAIL FROM:<alice@client.example>")
+            said = [c.say(f"RCPT TO:<u{n}@good.example>")[:9] for n in range(4)]
+            assert said == ["250 2.1.5"] * 3 + ["452 4.5.3"]
+        with Client() as c:
+            said = [c.say("NONSENSE") for _ in range(5)]
+            assert said[0].startswith("500 5.5.2") and said[-1].startswith("421 4.7.0"), said
+            assert c.reply() == ""
+
+
+@pytest.fixture
+def small_disk(gateway):
+    """The queue lies in a file system of 200 MiB."""
+    where = gateway.dir / "queue"
+    where.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200m,mode=0700", "tmpfs", where]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    yield where
+    subprocess.run(["umount", "-l", where], check=True)
+
+
+def test_no_room(gateway, sink, small_disk):
+    s = sink()
+    gateway.hopseal.configure(queue_minfree=str(100 << 20))
+    with gateway.running():
+        with Client() as c:
+            assert c.mail(b"Subject: 1\r\n\r\n").startswith("250")
+            (small_disk / "filler").write_bytes(b"x" * (150 << 20))
+            time.sleep(1.2)  # the answer about room may be a second old
+            assert c.say("MAIL FROM:<alice@client.example>").startswith("452 4.3.1")
+            (small_disk / "filler").unlink()
+            time.sleep(1.2)
+            assert c.mail(b"Subject: 2\r\n\r\n").startswith("250")
+        gateway.wait_for(lambda: len(s.messages) == 2, "delivery")
+    assert subjects(s) == {"1": 1, "2": 1}
+
+
+def test_a_250_is_a_promise(gateway, sink):
+    """Killed at once after the reply, a hundred times: each message is delivered."""
+    s = sink()
+    gateway.hopseal.configure(relayhost=f"[{zones.NOBODY}]:25", smtp_connect_timeout="1s")
+    for n in range(100):
+        gateway.start()
+        with Client() as c:
+            assert c.mail(b"Subject: %d\r\n\r\n" % n).startswith("250")
+            gateway.child.kill()
+        gateway.child.communicate()
+    gateway.hopseal.configure()
+    with gateway.running():
+        gateway.wait_for(lambda: len(subjects(s)) == 100, "all of them", 60)
+    assert subjects(s) == {str(n): 1 for n in range(100)}
+
+
+def smtp_source(*argv):
+    """Debian's load generator, from Postfix."""
+    full = ["/usr/sbin/smtp-source", "-f", "alice@client.example", "-t", "bob@good.example",
+            *argv, f"inet:{HOST}:{PORT}"]
+    done = subprocess.run(full, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_load(gateway, sink):
+    s = sink(keep_data=False)
+    with gateway.running():
+        smtp_source("-m", "500", "-s", "10", "-l", "4096")
+        gateway.wait_for(lambda: len(s.messages) >= 500, "all of them", 60)
+        gateway.wait_for(lambda: gateway.text().count("status=sent") >= 500, "their ends", 30)
+    assert len(s.messages) == 500
+
+
+class Load(threading.Thread):
+    """A client that sends message after message, and remembers which were accepted."""
+
+    def __init__(self, name):
+        super().__init__(daemon=True)
+        self.prefix, self.accepted, self.tried, self.is_over = name, [], 0, False
+
+    def run(self):
+        """Until is_over; a connection that breaks is made anew."""
+        while not self.is_over:
+            with contextlib.suppress(OSError, IndexError, AssertionError):
+                self.session()
+            time.sleep(0.01)
+
+    def session(self):
+        """Messages on one connection."""
+        with Client() as c:
+            while not self.is_over:
+                self.tried += 1
+                subject = f"{self.prefix}{self.tried}"
+                if not c.mail(b"Subject: %s\r\n\r\n" % subject.encode()).startswith("250 "):
+                    return
+                self.accepted.append(subject)
+
+
+def test_killed_under_load(gateway, sink):
+    """Every message that got a 250 is delivered, at least once. Twice comes only what was under way
+    when the daemon was killed."""
+    s = sink()
+    seed = random.randrange(1 << 30)
+    rng = random.Random(seed)
+    loads = [Load(name) for name in "abcd"]
+    for load in loads:
+        load.start()
+    for _ in range(KILLS):
+        gateway.start()
+        time.sleep(0.05 + rng.random() * 0.25)
+        gateway.child.kill()
+        gateway.child.communicate()
+    for load in loads:
+        load.is_over = True
+    for load in loads:
+        load.join(30)
+    want = {subject for load in loads for subject in load.accepted}
+    with gateway.running():
+        gateway.wait_for(lambda: want <= set(subjects(s)), f"all mail (seed {seed})", 120)
+    got = subjects(s)
+    again = sum(got.values()) - len(got)
+    unpromised = len(set(got) - want)
+    print(f"{KILLS} kills: {len(want)} accepted, {len(got)} delivered, {again} duplicates, "
+          f"{unpromised} delivered without a 250 that was heard")
+    assert len(want) > KILLS
+    assert again <= KILLS * 20 and unpromised <= KILLS * len(loads), (seed, again, unpromised)
+
+
+def test_postfix_and_exim_take_what_it_relays(gateway, postfix, exim):
+    gateway.hopseal.configure(relayhost=None)
+    with gateway.running():
+        with Client() as c:
+            assert c.mail(rcpt="bob@postfix.example").startswith("250")
+            assert c.mail(rcpt="bob@exim.example").startswith("250")
+        gateway.wait_for_fate("bob@postfix.example", "sent")
+        gateway.wait_for_fate("bob@exim.example", "sent")
+    for maildir in (postfix, exim):
+        assert any(b"by gateway.example (Hopseal)" in mail for mail in peers.mails_in(maildir))
+
+
+def test_postfix_relays_to_it(gateway, sink, ca, postfix_client):
+    """Debian's Postfix as the client, under an entry of a policy table: its host and port are
+    ours."""
+    s = sink()
+    port = lab_postfix_client.port_of("encrypt")
+    gateway.hopseal.configure(
+        **tls(ca, lab_postfix_client.HOST),
+        hopseal_listeners=f"smtp:{zones.MX1}:{port}",
+        mynetworks="192.0.2.0/24",
+    )
+    with gateway.running():
+        fates = postfix_client.send_to(*(f"{user}@p{port}.example" for user in ("bob", "carol")))
+        assert [fate[:2] for fate in fates] == [("delivered", "2.0.0")] * 2, fates
+        gateway.wait_for_fate(f"carol@p{port}.example", "sent")
+    got = {path(r) for m in s.messages for r in m.recipients}
+    assert got == {f"bob@p{port}.example", f"carol@p{port}.example"}
+    assert b"with ESMTPS id" in s.messages[0].data
