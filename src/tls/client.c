@@ -139,7 +139,7 @@ static struct str path_stamp(struct arena *a, struct str path)
 	char name[TLS_PATH_MAX];
 	struct stat st;
 
-	if (!tls_path(path, name, &e) || stat(name, &st) != 0)
+	if (path.n == 0 || !tls_path(path, name, &e) || stat(name, &st) != 0)
 		return STR("-");
 	return arena_fmt(a, "%llu.%llu.%lld.%lld.%ld", (unsigned long long)st.st_dev,
 			 (unsigned long long)st.st_ino, (long long)st.st_size,
