@@ -3,6 +3,9 @@
 
 #include <db.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "table/indexed.h"
 
@@ -14,7 +17,40 @@ static void db_silent(const DB_ENV *env, const char *prefix, const char *text)
 	(void)text;
 }
 
-static void *db_open(const char *path, DBTYPE type, struct error *why)
+static uint32_t get_u32(const unsigned char *p)
+{
+	uint32_t n;
+
+	memcpy(&n, p, sizeof(n));
+	return n;
+}
+
+/* The library takes pages behind the end of the file for empty ones, so that half a copy would
+ * answer "not found". The first page says which page is the last one. */
+static bool db_is_whole(int fd, struct error *why)
+{
+	enum { MAGIC = 12, PAGE_SIZE = 20, LAST_PAGE = 32, HEAD = 36 }; /* struct _dbmeta33 */
+	unsigned char head[HEAD];
+	uint32_t magic, size, last;
+	struct stat s;
+
+	if (fstat(fd, &s) != 0 || pread(fd, head, HEAD, 0) != HEAD)
+		return error_set(why, ERROR_DATA, "it is too short for Berkeley DB");
+	magic = get_u32(head + MAGIC);
+	size = get_u32(head + PAGE_SIZE);
+	last = get_u32(head + LAST_PAGE);
+	if (magic != DB_HASHMAGIC && magic != DB_BTREEMAGIC) { /* the other order of octets */
+		size = __builtin_bswap32(size);
+		last = __builtin_bswap32(last);
+	}
+	if ((uint64_t)s.st_size >= ((uint64_t)last + 1) * size)
+		return true;
+	return error_set(why, ERROR_DATA, "it is not whole: %llu of %llu octets",
+			 (unsigned long long)s.st_size,
+			 (unsigned long long)(((uint64_t)last + 1) * size));
+}
+
+static void *db_open(const char *path, int fd, DBTYPE type, struct error *why)
 {
 	DB *db;
 	int status = db_create(&db, NULL, 0);
@@ -25,9 +61,11 @@ static void *db_open(const char *path, DBTYPE type, struct error *why)
 	}
 	db->set_errcall(db, db_silent);
 	status = db->open(db, NULL, path, NULL, type, DB_RDONLY | DB_NOMMAP, 0);
-	if (status == 0)
+	if (status == 0 && db_is_whole(fd, why))
 		return db;
 	(void)db->close(db, 0);
+	if (status == 0)
+		return NULL;
 	error_set(why, ERROR_DATA, "it is no Berkeley DB %s file: %s",
 		  type == DB_HASH ? "hash" : "btree", db_strerror(status));
 	return NULL;
@@ -35,14 +73,12 @@ static void *db_open(const char *path, DBTYPE type, struct error *why)
 
 static void *db_open_hash(const char *path, int fd, struct error *why)
 {
-	(void)fd;
-	return db_open(path, DB_HASH, why);
+	return db_open(path, fd, DB_HASH, why);
 }
 
 static void *db_open_btree(const char *path, int fd, struct error *why)
 {
-	(void)fd;
-	return db_open(path, DB_BTREE, why);
+	return db_open(path, fd, DB_BTREE, why);
 }
 
 static enum indexed_result db_get(void *table, struct str key, struct str *value, struct error *why)

@@ -214,6 +214,26 @@ TEST(indexed_overwritten)
 	}
 }
 
+/* Part of a copy: what is missing is no absent entry, and no fault of a mapping. */
+TEST(indexed_cut_short)
+{
+	FOR_EACH(type, types) {
+		for (int i = 0; i < 2; i++) {
+			struct lab lab;
+			struct error e;
+			struct stat whole;
+			lab_init(&lab, *type);
+			ok(lab_build(&lab, STR(TEXT), &e), e.text);
+			ok(stat(lab.file.p, &whole) == 0, "stat");
+			off_t size = i == 0 ? whole.st_size - 1 : whole.st_size / 2;
+			ok(truncate(lab.file.p, size) == 0, "truncate");
+			lab_open(&lab);
+			ok(!str_eq(lab_ask(&lab, STR("example.com")), STR("-")), *type);
+			lab_fini(&lab);
+		}
+	}
+}
+
 TEST(indexed_not_such_a_file)
 {
 	static const char text[8192] = "k v\nthis is no index of any kind\n";
@@ -310,5 +330,5 @@ TEST(build_other_types)
 }
 
 TEST_MAIN(RUN(indexed_lookup), RUN(indexed_changes), RUN(indexed_missing), RUN(indexed_overwritten),
-	  RUN(indexed_not_such_a_file), RUN(indexed_older_than_its_text), RUN(build_refuses),
-	  RUN(build_warns), RUN(build_permissions), RUN(build_other_types))
+	  RUN(indexed_cut_short), RUN(indexed_not_such_a_file), RUN(indexed_older_than_its_text),
+	  RUN(build_refuses), RUN(build_warns), RUN(build_permissions), RUN(build_other_types))

@@ -1,8 +1,10 @@
 /* lmdb:/path: a memory-mapped B+ tree. As Postfix does, locks are taken outside of the library, so
  * that no lock file is needed beside the table. */
 
+#include <errno.h>
 #include <lmdb.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "table/indexed.h"
 
@@ -12,7 +14,24 @@ struct lmdb {
 	MDB_dbi dbi;
 };
 
-static bool lmdb_begin(struct lmdb *m, const char *path, int *status)
+/* Half a copy would be a fault of the mapping (SIGBUS) when a page behind its end is read. */
+static int lmdb_check_whole(MDB_env *env, int fd)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat file;
+	int status = mdb_env_info(env, &info);
+
+	if (status == 0)
+		status = mdb_env_stat(env, &stat);
+	if (status == 0 && fstat(fd, &file) != 0)
+		status = errno;
+	if (status == 0 && (uint64_t)file.st_size / stat.ms_psize <= info.me_last_pgno)
+		status = MDB_CORRUPTED;
+	return status;
+}
+
+static bool lmdb_begin(struct lmdb *m, const char *path, int fd, int *status)
 {
 	const unsigned flags = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS;
 
@@ -20,6 +39,8 @@ static bool lmdb_begin(struct lmdb *m, const char *path, int *status)
 	if (*status != 0)
 		return false;
 	*status = mdb_env_open(m->env, path, flags, 0);
+	if (*status == 0)
+		*status = lmdb_check_whole(m->env, fd);
 	if (*status == 0)
 		*status = mdb_txn_begin(m->env, NULL, MDB_RDONLY, &m->txn);
 	if (*status == 0)
@@ -43,8 +64,7 @@ static void *lmdb_open(const char *path, int fd, struct error *why)
 	struct lmdb *m = base_alloc(sizeof(*m));
 	int status;
 
-	(void)fd;
-	if (lmdb_begin(m, path, &status)) {
+	if (lmdb_begin(m, path, fd, &status)) {
 		mdb_txn_reset(m->txn);
 		return m;
 	}
