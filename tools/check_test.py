@@ -52,6 +52,13 @@ class DocsTest(Check):
         super().setUp()
         self.write("docs/reference/main.cf.in", "# Head\n\n- $a :: the value.\n")
         self.write("lib/conf/known.def", 'KNOWN(other, TLS, "")\n')
+        self.write("lib/log/events.def",
+                   'EVENT(ended, "smtpd", INFO, "{why}[, {n} left]",\n      "It (or all) ended.")\n')
+        self.write("lib/log/fields.def", 'FIELD(why, TEXT, "Why.")\nFIELD(n, NUMBER, "How many.")\n')
+        self.write("lib/log/counters.def", 'COUNTER(ends, "Ends.")\n')
+        self.write("lib/log/histograms.def", 'HISTOGRAM(wait, DELAY, "A wait.")\n')
+        self.write("docs/reference/log.in", "@EVENTS@\n@TEXTS@\n@FIELDS@\n")
+        self.write("docs/reference/metrics.in", "@COUNTERS@\n@HISTOGRAMS@\n")
         self.write_param("300s")
         self.passes("gen_docs", self.tree)
 
@@ -67,6 +74,20 @@ class DocsTest(Check):
                       "Value: time, at least 1 s.\n", text)
         self.assertIn("- `$a`: the value.\n", text)
         self.assertIn("| `other` | TLS |\n", text)
+
+    def test_log(self):
+        with open(os.path.join(self.tree, "docs/reference/log.md")) as f:
+            text = f.read()
+        self.assertIn("| `ended` | smtpd | info | `why`, `n` | It (or all) ended. |\n", text)
+        self.assertIn("| `n` | integer | How many. |\n", text)
+        with open(os.path.join(self.tree, "docs/reference/metrics.md")) as f:
+            text = f.read()
+        self.assertIn("| `hopseal_ends_total` | counter | Ends. |\n", text)
+        self.assertIn("| `hopseal_wait_seconds` | histogram | A wait. |\n", text)
+
+    def test_stale_log(self):
+        self.write("lib/log/counters.def", 'COUNTER(ends, "Other ends.")\n')
+        self.fails("metrics.md: stale", "gen_docs", self.tree, "--check")
 
     def test_stale(self):
         self.write_param("301s")

@@ -93,8 +93,10 @@ static void asking_failed(void *arg, const struct net_failure *why)
 
 	if (why->fault == NET_FAULT_REFUSED)
 		asking_end(a, CMD_CONTROL_DOWN);
-	else
-		asking_fail(a, why->text);
+	else {
+		(void)error_set(a->e, ERROR_NOT_HERE, "the control socket: %s", why->text);
+		asking_end(a, CMD_CONTROL_FAILED);
+	}
 }
 
 static void asking_connected(void *arg)

@@ -150,21 +150,28 @@ static int queue_parse(struct queue_command *q, int argc, char **argv)
 
 /* ---- actions ---- */
 
-static int action_list(struct queue_command *q)
+struct action {
+	const char *name;
+	int (*run)(struct queue_command *q); /* NULL: a change */
+	bool is_one;                         /* message */
+};
+
+static const struct action reads[] = {
+	{ "list", cmd_queue_list, false },
+	{ "show", cmd_queue_show, true },
+	{ "cat", cmd_queue_cat, true },
+};
+
+static int check_read(const struct queue_command *q, const struct action *a)
 {
 	if (q->is_all)
 		return cmd_usage("queue", "--all is for changes");
-	return q->is_by_destination ? cmd_queue_by_destination(q) : cmd_queue_list(q);
-}
-
-static int action_one(struct queue_command *q, int (*run)(struct queue_command *q))
-{
-	if (q->n_ids != 1)
+	if (a->is_one && q->n_ids != 1)
 		return cmd_usage("queue", "one queue id is wanted");
-	return run(q);
+	return 0;
 }
 
-static int action_change(struct queue_command *q, enum control_kind kind)
+static int check_change(const struct queue_command *q)
 {
 	int ways = (q->n_ids > 0) + q->has_destination + q->is_all;
 
@@ -172,22 +179,38 @@ static int action_change(struct queue_command *q, enum control_kind kind)
 		return cmd_usage("queue", "which mail? queue ids, --destination or --all");
 	if (ways > 1)
 		return cmd_usage("queue", "queue ids, --destination and --all exclude each other");
-	return cmd_queue_change(q, kind);
+	return 0;
 }
 
-static int queue_act(struct queue_command *q, const char *action)
+static const struct action *find_read(const char *name)
 {
-	enum control_kind kind;
+	for (size_t i = 0; i < ARRAY_LEN(reads); i++)
+		if (strcmp(name, reads[i].name) == 0)
+			return &reads[i];
+	return NULL;
+}
 
-	if (strcmp(action, "list") == 0)
-		return action_list(q);
-	if (strcmp(action, "show") == 0)
-		return action_one(q, cmd_queue_show);
-	if (strcmp(action, "cat") == 0)
-		return action_one(q, cmd_queue_cat);
-	if (control_kind_parse(str_of(action), &kind) && control_is_change(kind))
-		return action_change(q, kind);
-	return cmd_usage("queue", "no action \"%s\"", action);
+/* Wrong usage is told before any file is read. */
+static int queue_run(struct queue_command *q, const char *name)
+{
+	const struct action *read = find_read(name);
+	enum control_kind kind = CONTROL_STATUS;
+	int status;
+
+	if (read)
+		status = check_read(q, read);
+	else if (control_kind_parse(str_of(name), &kind) && control_is_change(kind))
+		status = check_change(q);
+	else
+		status = cmd_usage("queue", "no action \"%s\"", name);
+	if (status == 0)
+		q->conf = cmd_configure(&q->sources, CONF_ERROR, &status);
+	if (!q->conf)
+		return status;
+	q->directory = arena_str(q->arena, conf_str(q->conf, CONF_hopseal_queue_directory)).p;
+	if (!read)
+		return cmd_queue_change(q, kind);
+	return q->is_by_destination && !read->is_one ? cmd_queue_by_destination(q) : read->run(q);
 }
 
 int cmd_queue(int argc, char **argv)
@@ -202,12 +225,7 @@ int cmd_queue(int argc, char **argv)
 		q.n_ids--;
 	}
 	if (status == 0)
-		q.conf = cmd_configure(&q.sources, CONF_ERROR, &status);
-	if (q.conf) {
-		struct str directory = conf_str(q.conf, CONF_hopseal_queue_directory);
-		q.directory = arena_str(q.arena, directory).p;
-		status = queue_act(&q, action);
-	}
+		status = queue_run(&q, action);
 	conf_unref(q.conf);
 	arena_free(q.arena);
 	cmd_sources_fini(&q.sources);

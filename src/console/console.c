@@ -23,7 +23,7 @@ static bool give_away(const char *path, const struct console_sockets_options *o,
 	uid_t owner = o->has_owner ? o->owner : (uid_t)-1;
 	gid_t group = o->has_group ? o->group : (gid_t)-1;
 
-	if (chown(path, owner, group) == 0 && chmod(path, o->has_group ? 0660 : 0600) == 0)
+	if (chmod(path, o->has_group ? 0660 : 0600) == 0 && chown(path, owner, group) == 0)
 		return true;
 	return error_set(e, ERROR_SYSTEM, "%s: %s", path, strerror(errno));
 }

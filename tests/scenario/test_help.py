@@ -7,9 +7,8 @@ import subprocess
 import pytest
 from lab.hopseal import TREE, program
 
-COMMANDS = [
-    "send", "serve", "sendmail", "explain", "check", "convert", "query", "table", "test", "sink"
-]
+COMMANDS = ["send", "serve", "sendmail", "queue", "status", "reload", "stop"]
+COMMANDS += ["explain", "check", "convert", "query", "table", "test", "sink"]
 MANUAL = (TREE / "man/hopseal.1").read_text()
 README = (TREE / "README.md").read_text()
 
@@ -123,6 +122,8 @@ def test_version():
         (("sink", "--cert"), "option --cert needs a value", "hopseal sink --help"),
         (("send",), "a recipient is missing", "hopseal send --help"),
         (("explain",), "next-hop or address is wanted", "hopseal explain --help"),
+        (("queue", "delete"), "which mail?", "hopseal queue --help"),
+        (("status", "now"), '"now"', "hopseal status --help"),
         (("check", "now"), '"now"', "hopseal check --help"),
         (("query", "static:x"), "a table and a key are wanted", "hopseal query --help"),
         (("table",), '"build"', "hopseal table --help"),

@@ -1,0 +1,567 @@
+"""What operators do to the running gateway, and without it: queue, status, reload, stop, the control
+socket, metrics, health."""
+
+import contextlib
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from lab.hopseal import MESSAGE, TREE, program
+from prometheus_client.parser import text_string_to_metric_families
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+def until(what, seconds=20):
+    """Waits for a condition; gives its value."""
+    end = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.05)
+    return value
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Gateway:
+    """A queue and its configuration, with a daemon or without."""
+
+    def __init__(self, **settings):
+        # sockets have short names
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="hs", dir="/tmp"))
+        self.settings = {
+            "compatibility_level": "3.6",
+            "myhostname": "gateway.example",
+            "hopseal_queue_directory": self.dir / "q",
+            "hopseal_user": pwd.getpwuid(os.geteuid()).pw_name,
+            "hopseal_workers": 2,
+            "hopseal_stop_time": "5s",
+            "maillog_file": self.dir / "log",
+            "smtp_host_lookup": "native",
+            "relayhost": "[127.0.0.1]:1",
+            "hopseal_listeners": f"smtp:unix:{self.dir}/smtp",
+            "default_destination_concurrency_failed_cohort_limit": 100,
+            "smtp_connect_timeout": "3s",
+            **settings,
+        }
+        self.child = None
+        self.configure()
+
+    def configure(self, **settings):
+        self.settings.update(settings)
+        lines = [f"{name} = {value}\n" for name, value in self.settings.items()]
+        (self.dir / "main.cf").write_text("".join(lines))
+
+    def run(self, command, *argv, stdin=b"", code=0, user=None):
+        done = subprocess.run(
+            [self.dir / "hopseal" if user else program(), command, "-c", self.dir, *map(str, argv)],
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+            **({"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}),
+        )
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+        assert "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
+        assert code is None or done.returncode == code, (done.args, done.stdout, done.stderr)
+        return done
+
+    def put(self, *rcpts, sender="alice@client.example", message=MESSAGE):
+        """While the daemon is down."""
+        self.run("sendmail", "-f", sender, *rcpts, stdin=message)
+
+    def queue(self, *argv, **kwargs):
+        return self.run("queue", *argv, **kwargs).stdout
+
+    def rows(self, *argv):
+        """Recipients by address."""
+        lines = self.queue("list", "--json", *argv).splitlines()
+        return {row["recipient"]: row for row in map(json.loads, lines)}
+
+    def id_of(self, rcpt):
+        return self.rows()[rcpt]["queue_id"]
+
+    def status(self):
+        return json.loads(self.run("status", "--json").stdout)
+
+    @property
+    def log(self):
+        path = self.dir / "log"
+        return path.read_text() if path.exists() else ""
+
+    def start(self):
+        self.child = subprocess.Popen(
+            [program(), "serve", "-c", self.dir], stderr=subprocess.PIPE, text=True
+        )
+        until(lambda: self.child.poll() is not None or self.run("status", code=None).returncode == 0)
+        assert self.child.poll() is None, self.child.stderr.read()
+
+    def end(self):
+        """Gives the exit status."""
+        if self.child is None:
+            return 0
+        self.child.terminate()
+        return self.wait()
+
+    def wait(self):
+        err = self.child.communicate(timeout=30)[1]
+        assert "Sanitizer" not in err and "runtime error:" not in err, err
+        code, self.child = self.child.returncode, None
+        return code
+
+
+@contextlib.contextmanager
+def gateway(**settings):
+    g = Gateway(**settings)
+    try:
+        yield g
+        assert g.end() == 0
+    finally:
+        if g.child:
+            g.child.kill()
+            g.child.communicate()
+        shutil.rmtree(g.dir)
+
+
+@pytest.fixture(params=["down", "up"])
+def held(request, network):
+    """A gateway with two messages that nobody takes, with a daemon or without."""
+    with gateway() as g:
+        g.put("u@one.example", "v@two.example")
+        g.put("w@three.example", sender="")
+        if request.param == "up":
+            g.start()
+            until(lambda: all(r["reason"] for r in g.rows().values()))
+        g.is_up = request.param == "up"
+        yield g
+
+
+# ---- what is in the queue ----
+
+
+def test_list_by_message(held):
+    text = held.queue()
+    assert "alice@client.example" in text and "<>" in text
+    assert "u@one.example" in text and "3 recipients in 2 messages" in text
+    if held.is_up:
+        assert "connection refused" in text and "(smtp:[127.0.0.1]:1)" in text
+    rows = held.rows()
+    assert list(rows) == ["u@one.example", "v@two.example", "w@three.example"]
+    assert rows["u@one.example"]["queue_id"] == rows["v@two.example"]["queue_id"]
+    assert {r["state"] for r in rows.values()} == {"queued"}
+
+
+def test_list_filters(held):
+    assert list(held.rows("--sender", "")) == ["w@three.example"]
+    assert len(held.rows("--sender", "ALICE@client.example")) == 2
+    assert held.rows("--older", "1d") == {}
+    assert held.rows("--state", "held") == {}
+    assert len(held.rows("--state", "held", "--state", "queued")) == 3
+    assert len(held.rows("--reason", "refused")) == (3 if held.is_up else 0)
+    where = "smtp:[127.0.0.1]:1" if held.is_up else ""
+    assert len(held.rows("--destination", where)) == 3
+    assert held.rows("--destination", "smtp:other") == {}
+    assert list(held.rows(held.id_of("w@three.example"))) == ["w@three.example"]
+
+
+def test_by_destination(held):
+    (row,) = map(json.loads, held.queue("--by-destination", "--json").splitlines())
+    assert (row["queued"], row["held"]) == (3, 0) and row["oldest"] and row["due"]
+    assert ("window" in row) == held.is_up
+    assert "3 queued" in held.queue("--by-destination")
+
+
+def test_show_and_cat(held):
+    message = held.id_of("u@one.example")
+    shown = json.loads(held.queue("show", "--json", message))
+    assert shown["queue_id"] == message and shown["sender"] == "alice@client.example"
+    assert [r["recipient"] for r in shown["recipients"]] == ["u@one.example", "v@two.example"]
+    if held.is_up:
+        tried = shown["attempts"][0]
+        assert tried["outcome"]["recipients"][0]["outcome"] == "deferred"
+        assert tried["evidence"]["tries"][0]["decision"]["level"]
+        assert "connection refused" in held.queue("show", message)
+    else:
+        assert shown["attempts"] == []
+    text = held.queue("cat", message)
+    assert "\nSubject: hello" in text and text.splitlines()[-1] == "A line."
+
+
+# ---- changes ----
+
+
+def test_hold_and_release(held):
+    message = held.id_of("u@one.example")
+    assert held.queue("hold", f"{message}/u@one.example") == "hold: 1 recipients\n"
+    states = {rcpt: row["state"] for rcpt, row in held.rows().items()}
+    assert states == {
+        "u@one.example": "held",
+        "v@two.example": "queued",
+        "w@three.example": "queued",
+    }
+    assert held.queue("hold", "--all") == "hold: 2 recipients\n"
+    assert held.queue("release", message) == "release: 2 recipients\n"
+    assert list(held.rows("--state", "held")) == ["w@three.example"]
+    if held.is_up:
+        assert f"{message}: hold by " in held.log and "all: hold, 2 recipients by " in held.log
+
+
+def test_delete(held):
+    message = held.id_of("w@three.example")
+    assert held.queue("delete", message) == "delete: 1 recipients\n"
+    assert list(held.rows()) == ["u@one.example", "v@two.example"]
+    held.queue("cat", message, code=66)
+    assert held.queue("delete", "--all") == "delete: 2 recipients\n"
+    assert "nothing in the queue" in held.queue()
+
+
+def test_changes_of_a_destination(held):
+    where = held.rows()["u@one.example"]["destination"]
+    assert held.queue("hold", "--destination", where) == "hold: 3 recipients\n"
+    assert held.queue("hold", "--destination", "smtp:other") == "hold: 0 recipients\n"
+    assert held.queue("requeue", "--destination", where) == "requeue: 3 recipients\n"
+    assert not held.rows("--state", "held")
+
+
+@pytest.mark.parametrize(
+    "argv, code",
+    [
+        (("delete",), 64),
+        (("delete", "--all", "1"), 64),
+        (("--all",), 64),
+        (("show",), 64),
+        (("explode", "1"), 64),
+        (("--state", "odd"), 64),
+        (("--older", "odd"), 64),
+        (("show", "odd!"), 65),
+        (("delete", "odd!"), 65),
+        (("show", "00000000001"), 66),
+        (("cat", "00000000001"), 66),
+        (("delete", "00000000001"), 66),
+    ],
+)
+def test_what_cannot_be(held, argv, code):
+    before = held.queue()
+    done = held.run("queue", *argv, code=code)
+    assert done.stdout == "" and done.stderr.startswith("hopseal: ")
+    assert [line.split(" due")[0] for line in held.queue().splitlines()] == [
+        line.split(" due")[0] for line in before.splitlines()
+    ]
+
+
+def test_no_such_recipient(held):
+    held.queue("delete", held.id_of("u@one.example") + "/x@one.example", code=66)
+    assert len(held.rows()) == 3
+
+
+# ---- mail flows ----
+
+
+def test_retry_after_a_deferral(own_sink):
+    with own_sink("--reply", "RCPT=450 4.2.1 later", listen="127.0.0.1:2501") as first:
+        with gateway(relayhost="[127.0.0.1]:2501") as g:
+            g.put("u@one.example")
+            g.start()
+            until(lambda: "later" in g.rows()["u@one.example"]["reason"])
+            assert list(g.rows("--reason", "later")) == ["u@one.example"]
+            first.__exit__()
+            with own_sink(listen="127.0.0.1:2501") as second:
+                assert g.queue("retry", "--all") == "retry: 1 recipients\n"
+                until(lambda: second.mails)
+                until(lambda: not g.rows())
+                counted = g.status()["counters"]
+                assert counted["recipients_delivered"] == 1 and counted["attempts"] == 2
+
+
+def test_flush_wakes_a_dead_destination(own_sink):
+    with gateway(
+        relayhost="[127.0.0.1]:2502",
+        initial_destination_concurrency=1,
+        default_destination_concurrency_failed_cohort_limit=1,
+    ) as g:
+        g.put("u@one.example")
+        g.start()
+        until(lambda: g.status()["blocked"])
+        (dead,) = g.status()["blocked"]
+        assert dead["destination"] == "smtp:[127.0.0.1]:2502" and dead["is_dead"]
+        assert "dead for" in g.queue("--by-destination")
+        with own_sink(listen="127.0.0.1:2502") as sink:
+            g.queue("flush", g.id_of("u@one.example"))
+            until(lambda: sink.mails)
+            until(lambda: not g.rows())
+
+
+def test_held_mail_is_not_tried(own_sink):
+    with own_sink(listen="127.0.0.1:2503") as sink, gateway(relayhost="[127.0.0.1]:2503") as g:
+        g.put("u@one.example", "v@two.example")
+        g.queue("hold", g.id_of("u@one.example") + "/u@one.example")
+        g.start()
+        until(lambda: list(g.rows()) == ["u@one.example"])
+        assert g.rows()["u@one.example"]["state"] == "held"
+        g.queue("release", "--all")
+        until(lambda: not g.rows())
+        assert len(sink.mails) == 2
+
+
+def test_lists_while_mail_flows(own_sink):
+    """Readers never fail, and what they see is whole."""
+    with own_sink(listen="127.0.0.1:2504") as sink, gateway(relayhost="[127.0.0.1]:2504") as g:
+        for i in range(30):
+            g.put(*(f"u{i}.{k}@example.net" for k in range(10)))
+        g.queue("hold", "--all")
+        g.start()
+        problems, stop = [], threading.Event()
+
+        def read():
+            while not stop.is_set():
+                try:
+                    for row in g.rows().values():
+                        assert row["state"] in ("queued", "held")
+                    g.status()
+                except AssertionError as e:
+                    problems.append(e)
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for r in readers:
+            r.start()
+        g.queue("release", "--all")
+        until(lambda: g.status()["counters"]["recipients_delivered"] == 300, 60)
+        stop.set()
+        for r in readers:
+            r.join()
+        assert not problems and not g.rows()
+        assert len(sink.mails) >= 30
+
+
+# ---- the daemon ----
+
+
+def test_status_without_a_daemon(network):
+    with gateway() as g:
+        g.put("u@one.example")
+        done = g.run("status", "--json", code=69)
+        assert json.loads(done.stdout)["queue"]["queued"] == 1 and "no daemon" in done.stderr
+        for command in ("reload", "stop"):
+            assert "no daemon" in g.run(command, code=69).stderr
+
+
+def test_status_names_what_runs(network):
+    with gateway() as g:
+        g.put("u@one.example")
+        g.start()
+        told = g.status()
+        assert told["state"] == "running" and told["pid"] == g.child.pid and told["workers"] == 2
+        assert told["queue"]["messages"] == 1 and told["store"]["free_octets"] > 0
+        text = g.run("status").stdout
+        assert told["configuration"] in text and "since the start" in text
+
+
+def test_reload(network):
+    with gateway() as g:
+        g.start()
+        before = g.status()["configuration"]
+        g.configure(smtp_helo_timeout="77s")
+        g.run("reload")
+        after = g.status()["configuration"]
+        assert after != before
+        g.configure(smtp_helo_timeout="odd")
+        assert "smtp_helo_timeout" in g.run("reload", code=78).stderr
+        g.child.send_signal(signal.SIGHUP)  # the daemon is not even asked by the command
+        until(lambda: "was not reloaded" in g.log)
+        g.configure(smtp_helo_timeout="77s")
+        assert g.status()["configuration"] == after
+
+
+def test_stop(network):
+    with gateway() as g:
+        g.start()
+        g.run("stop")
+        assert g.wait() == 0
+        assert not (g.dir / "q/control").exists()
+        g.start()  # the lock is free, and the socket's name, too
+
+
+def test_a_second_daemon_is_told_so(network):
+    with gateway() as g:
+        g.start()
+        assert g.run("serve", "-o", f"hopseal_listeners=smtp:unix:{g.dir}/other", code=75).stderr.startswith("hopseal: ")
+        assert g.status()["state"] == "running"
+
+
+# ---- who may ----
+
+
+def opened(g):
+    """Makes the way to the socket open, so that only the socket itself says who may use it."""
+    (g.dir / "s").mkdir(mode=0o755)
+    for path in (g.dir, g.dir / "s"):
+        path.chmod(0o755)
+    (g.dir / "main.cf").chmod(0o644)
+    shutil.copy(program(), g.dir / "hopseal")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to become another user")
+def test_others_may_not(network):
+    with gateway() as g:
+        g.configure(hopseal_control_socket=g.dir / "s/control")
+        opened(g)
+        g.start()
+        assert (g.dir / "s/control").stat().st_mode & 0o777 == 0o600
+        g.run("status", code=69, user=NOBODY)
+        (g.dir / "s/control").chmod(0o666)  # who connects is looked at all the same
+        assert "may not" in g.run("status", code=69, user=NOBODY).stderr
+        assert "may not" in g.run("queue", "delete", "--all", code=69, user=NOBODY).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to become another user")
+def test_the_group_may(network):
+    with gateway() as g:
+        g.configure(hopseal_control_socket=g.dir / "s/control", hopseal_control_group="nogroup")
+        opened(g)
+        g.put("u@one.example")
+        g.start()
+        assert (g.dir / "s/control").stat().st_mode & 0o777 == 0o660
+        assert json.loads(g.run("status", "--json", user=NOBODY).stdout)["state"] == "running"
+        assert g.run("queue", "hold", "--all", user=NOBODY).stdout == "hold: 1 recipients\n"
+        assert " by nobody" in g.log
+
+
+# ---- the socket itself ----
+
+
+def talk(g, octets):
+    """What the daemon says to that, until it hangs up."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(10)
+        s.connect(str(g.dir / "q/control"))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            s.sendall(octets)
+            s.shutdown(socket.SHUT_WR)
+        heard = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := s.recv(65536):
+                heard += piece
+    return [json.loads(line) for line in heard.splitlines()]
+
+
+def test_requests_in_one_connection(network):
+    with gateway() as g:
+        g.put("u@one.example")
+        g.start()
+        said = talk(
+            g, b'{"request":"hold","all":true}\n{"request":"status"}\nodd\n{"request":"odd"}\n'
+        )
+        assert said[0] == {"changed": 1, "done": True}
+        assert said[1]["queue"]["held"] == 1 and said[1]["done"]
+        assert [s["code"] for s in said[2:]] == [65, 65]
+        assert talk(g, b"x" * 100000) == []
+        assert talk(g, b'{"request":"status"') == []
+        assert g.status()["state"] == "running"
+
+
+def test_those_who_hang_up_early(network):
+    with gateway() as g:
+        g.put("u@one.example")
+        g.start()
+        for request in (b'{"request":"status"}\n', b'{"request":"hold","all":true}\n') * 20:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(g.dir / "q/control"))
+                s.sendall(request)
+        assert g.status()["state"] == "running"
+
+
+# ---- figures ----
+
+
+def fetch(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as reply:
+            return reply.status, reply.read().decode(), reply.headers["Content-Type"]
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode(), e.headers["Content-Type"]
+
+
+def families(text):
+    return {f.name: f for f in text_string_to_metric_families(text)}
+
+
+def test_metrics(own_sink):
+    port = free_port()
+    with own_sink(listen="127.0.0.1:2505"), gateway(
+        relayhost="[127.0.0.1]:2505", hopseal_metrics_listen=f"127.0.0.1:{port}"
+    ) as g:
+        g.put("u@one.example", "v@one.example")
+        g.put("w@two.example")
+        g.queue("hold", g.id_of("w@two.example"))
+        g.start()
+        until(lambda: list(g.rows()) == ["w@two.example"])
+        status, text, kind = fetch(port, "/metrics")
+        assert status == 200 and kind.startswith("text/plain; version=0.0.4")
+        found = families(text)
+        assert found["hopseal_recipients_delivered"].samples[0].value == 2
+        states = {s.labels["state"]: s.value for s in found["hopseal_queue_recipients"].samples}
+        assert states == {"queued": 0, "held": 1, "finished": 0}
+        delays = found["hopseal_delivery_delay_seconds"]
+        assert delays.type == "histogram"
+        buckets = [s for s in delays.samples if s.name.endswith("_bucket")]
+        assert [s.value for s in buckets] == sorted(s.value for s in buckets)
+        assert buckets[-1].labels["le"] == "+Inf" and buckets[-1].value == 2
+        assert found["hopseal_build_info"].samples[0].labels["version"]
+        assert fetch(port, "/healthz")[:2] == (200, "ok\n")
+        assert fetch(port, "/readyz")[:2] == (200, "ok\n")
+        assert fetch(port, "/")[0] == 404
+
+
+def test_every_metric_is_documented(network):
+    port = free_port()
+    with gateway(hopseal_metrics_listen=f"127.0.0.1:{port}") as g:
+        g.start()
+        found = families(fetch(port, "/metrics")[1])
+    page = (TREE / "docs/reference/metrics.md").read_text()
+    named = dict(re.findall(r"^\| `(hopseal_\w+)` \| (\w+) \|", page, flags=re.M))
+    told = {f.name + ("_total" if f.type == "counter" else ""): f.type for f in found.values()}
+    assert named == told
+
+
+def test_monitors_at_once(network):
+    port = free_port()
+    with gateway(hopseal_metrics_listen=f"127.0.0.1:{port}") as g:
+        g.start()
+        got = []
+        threads = [
+            threading.Thread(target=lambda: got.append(fetch(port, "/metrics")[0]))
+            for _ in range(12)
+        ]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert got == [200] * 12
+        with socket.create_connection(("127.0.0.1", port)) as s:  # and one that says nothing
+            s.sendall(b"GET /metrics HTTP/1.1\r\n")
+            assert g.status()["state"] == "running"
+
+
+def test_a_daemon_that_ends_answers_nobody(network):
+    port = free_port()
+    with gateway(hopseal_metrics_listen=f"127.0.0.1:{port}") as g:
+        g.start()
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 4)
+            assert g.end() == 0
