@@ -1,9 +1,12 @@
 """Mail on its way in, through the daemon: who may relay, what is refused and how, and that a 250 is a
 promise."""
 
+import base64
 import collections
 import contextlib
 import email
+import hashlib
+import hmac
 import os
 import random
 import re
@@ -214,6 +217,40 @@ def test_swaks_authenticates(gateway, sink, ca, mechanism):
         assert status == 0, said
         gateway.wait_for_fate("bob@good.example", "sent")
     assert b"(Authenticated sender: ann)" in s.messages[0].data
+    assert b"with ESMTPSA id" in s.messages[0].data
+
+
+def scram(client, user, password):
+    """SCRAM-SHA-256 without channel binding, both proofs checked: RFC 5802, RFC 7677."""
+    bare = f"n={user},r=" + base64.b64encode(os.urandom(18)).decode()
+    first = client.say("AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,," + bare.encode()).decode())
+    server = base64.b64decode(first.removeprefix("334 ")).decode()
+    told = dict(word.split("=", 1) for word in server.split(","))
+    salt = base64.b64decode(told["s"])
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, int(told["i"]))
+    last = f"c=biws,r={told['r']}"
+    signed = ",".join([bare, server, last]).encode()
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    mask = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, mask))).decode()
+    said = client.say(base64.b64encode(f"{last},p={proof}".encode()).decode())
+    if not said.startswith("334 "):
+        return said
+    signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
+    assert base64.b64decode(said[4:]) == b"v=" + base64.b64encode(signature)
+    return client.say("")
+
+
+def test_scram(gateway, sink, ca):
+    s = sink()
+    with_users(gateway, ca)
+    with gateway.running():
+        with Client(source=FOREIGN) as c:
+            c.starttls()
+            assert scram(c, "ann", "wrong").startswith("535 5.7.8")
+            assert scram(c, "ann", "secret").startswith("235 2.7.0")
+            assert c.mail().startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
     assert b"with ESMTPSA id" in s.messages[0].data
 
 
