@@ -137,7 +137,8 @@ static unsigned message_flags(const struct listen_message *m)
 		flags |= STORE_8BIT;
 	if (m->scan->has_8bit_header)
 		flags |= STORE_8BIT_HEADER;
-	if (m->scan->has_8bit_header || !domain_is_ascii(m->sender))
+	if (m->is_smtputf8 &&
+	    ((m->scan->has_8bit_header && m->scan->is_header_utf8) || !domain_is_ascii(m->sender)))
 		flags |= STORE_SMTPUTF8;
 	if (m->is_requiretls)
 		flags |= STORE_REQUIRETLS;

@@ -37,8 +37,10 @@ bind_control(struct console_sockets *s, const struct console_sockets_options *o,
 	s->control = net_bind_unix(o->control, e);
 	if (s->control >= 0)
 		return give_away(s->path, o, e);
-	if (is_socket(s->path)) /* of another daemon */
-		e->kind = ERROR_TEMP;
+	if (is_socket(s->path))
+		(void)error_set(e, ERROR_TEMP,
+				"another process has this queue, and answers at " STR_FMT,
+				STR_ARG(o->control));
 	s->path[0] = '\0';
 	return error_prefix(e, "the control socket");
 }

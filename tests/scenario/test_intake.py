@@ -324,6 +324,17 @@ def test_smtputf8(gateway, sink):
     assert "SMTPUTF8" in s.messages[0].sender and "Grüße".encode() in s.messages[0].data
 
 
+def test_octets_in_a_header_alone_do_not_need_smtputf8(gateway, sink):
+    """What the client did not ask for is not asked of the next server."""
+    s = sink(extensions=("8BITMIME",))
+    content = "Subject: Grüße\r\n\r\nJa.\r\n".encode()
+    with gateway.running():
+        with Client() as c:
+            assert c.mail(content, options=" BODY=8BITMIME").startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
+    assert "SMTPUTF8" not in s.messages[0].sender and "Grüße".encode() in s.messages[0].data
+
+
 def test_a_success_is_told_when_it_was_asked_for(gateway, sink):
     s = sink(extensions=("8BITMIME",))  # no DSN: the notice is ours to send
     with gateway.running():

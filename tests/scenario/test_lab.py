@@ -211,7 +211,8 @@ def submit(address, name, ca):
 def test_peer_takes_a_message_over_tls(request, ca, name, address):
     maildir = request.getfixturevalue(name)
     submit(address, name, ca)
-    assert peers.mails_in(maildir)[0].endswith(b"\n\n.dot\n")
+    # the peer serves other scenarios, too
+    assert any(mail.endswith(b"\n\n.dot\n") for mail in peers.mails_in(maildir))
 
 
 def test_aiosmtpd_takes_a_message_over_tls(aiosmtpd, ca):
