@@ -535,7 +535,7 @@ def test_postfix_and_exim_take_what_it_relays(gateway, postfix, exim):
         gateway.wait_for_fate("bob@postfix.example", "sent")
         gateway.wait_for_fate("bob@exim.example", "sent")
     for maildir in (postfix, exim):
-        assert any(b"by gateway.example (Hopseal)" in mail for mail in peers.mails_in(maildir))
+        peers.wait_for_mail(maildir, b"by gateway.example (Hopseal)")
 
 
 def test_postfix_relays_to_it(gateway, sink, ca, postfix_client):

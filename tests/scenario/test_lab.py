@@ -211,8 +211,7 @@ def submit(address, name, ca):
 def test_peer_takes_a_message_over_tls(request, ca, name, address):
     maildir = request.getfixturevalue(name)
     submit(address, name, ca)
-    # the peer serves other scenarios, too
-    assert any(mail.endswith(b"\n\n.dot\n") for mail in peers.mails_in(maildir))
+    peers.wait_for_mail(maildir, b"\n\n.dot\n")
 
 
 def test_aiosmtpd_takes_a_message_over_tls(aiosmtpd, ca):

@@ -249,7 +249,7 @@ def test_postfix_sees_resumed_sessions(gateway, postfix):
     put_many(gateway, 4, "postfix.example")
     sent = deliver(gateway, 4)
     assert {d["tls"] for d in sent} == {"secure/verified"}
-    assert len(peers.mails_in(postfix, before + 4)) == before + 4
+    assert len(peers.mails_in(postfix, before + 4)) >= before + 4
     (log,) = postfix.parents[1].rglob("maillog")
     lines = re.findall("TLS connection established from .*", log.read_text())
     # A handshake that resumes signs no digest. Postfix gives one ticket with a full handshake and

@@ -48,6 +48,13 @@ def mails_in(maildir, count=1, seconds=10.0):
     return [path.read_bytes() for path in sorted(new.iterdir())]
 
 
+def wait_for_mail(maildir, part, seconds=10.0):
+    """Waits until a message with these octets has come: the peer serves other scenarios, too."""
+    process.wait_until(
+        lambda: any(part in mail for mail in mails_in(maildir, 0)), f"{part} in {maildir}", seconds
+    )
+
+
 def without_trace(mail):
     """The message without the header fields that the receiver put in front."""
     names = (b"return-path", b"delivered-to", b"x-original-to", b"received", b"x-peer")
