@@ -56,3 +56,13 @@ struct str outcome_kind_name(enum outcome_kind k)
 	CHECK(!"outcome kind");
 	return STR_NONE;
 }
+
+struct outcome outcome_copy(struct arena *a, const struct outcome *o)
+{
+	struct outcome copy = *o;
+
+	copy.reason = arena_str(a, o->reason);
+	copy.remote_host = arena_str(a, o->remote_host);
+	copy.reply.text = arena_str(a, o->reply.text);
+	return copy;
+}

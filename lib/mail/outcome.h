@@ -39,6 +39,7 @@ struct outcome {
 	struct smtp_reply reply; /* code 0: no reply stands behind this */
 };
 
+struct outcome outcome_copy(struct arena *a, const struct outcome *o);
 struct str outcome_kind_name(enum outcome_kind k); /* "delivered", "deferred", "bounced" */
 
 #endif

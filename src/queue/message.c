@@ -101,16 +101,6 @@ void queue_message_unref(struct queue_message *m)
 		message_free(m);
 }
 
-static struct outcome outcome_copy(struct arena *a, const struct outcome *o)
-{
-	struct outcome copy = *o;
-
-	copy.reason = arena_str(a, o->reason);
-	copy.remote_host = arena_str(a, o->remote_host);
-	copy.reply.text = arena_str(a, o->reply.text);
-	return copy;
-}
-
 void queue_message_tell(struct queue_message *m, const struct queue_told *t)
 {
 	if (m->n_told == m->told_room) {

@@ -1,0 +1,62 @@
+/* What the files of an attempt share. */
+
+#ifndef HOPSEAL_QUEUE_ATTEMPT_H
+#define HOPSEAL_QUEUE_ATTEMPT_H
+
+#include "queue/inside.h"
+
+struct attempt_rcpt {
+	struct queue_attempt *attempt;
+	const struct store_rcpt *rcpt; /* of the part */
+	struct queue_route *route;
+	struct str moved_to; /* another destination; "": none */
+	bool has_outcome;
+	struct outcome outcome;
+	struct str advice;
+	struct queue_verdict verdict;
+};
+
+struct queue_attempt {
+	struct list link; /* in queue.attempts */
+	struct queue *queue;
+	struct queue_part *part;
+	struct queue_site *site;
+	struct arena *arena;
+	struct attempt_rcpt *rcpts;
+	unsigned n, n_routing;
+	bool is_counted; /* by sched, as under way */
+	int64_t begun_ms;
+
+	struct deliver_message message;
+	struct deliver_job job;
+	size_t *sent; /* job's recipients in rcpts */
+	struct deliver *delivery;
+	struct content *content;
+
+	struct store_record record;
+	struct store_ground *ground;
+	struct net_timer *retry; /* of the record */
+	unsigned n_moves;        /* notes of the store that are out */
+	bool is_recorded;
+};
+
+/* ---- attempt.c ---- */
+
+/* Frees it when everything that was out is in the store. */
+void queue_attempt_check_end(struct queue_attempt *a);
+
+/* ---- attempt_record.c ---- */
+
+/* All outcomes are known. NULL: nothing was tried. */
+void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result);
+
+/* ---- attempt_log.c ---- */
+
+/* The try that gave the outcome, or NULL. */
+const struct deliver_try *
+queue_attempt_try(const struct deliver_result *result, const struct deliver_rcpt *r);
+void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r,
+		       const struct deliver_try *t);
+void queue_attempt_count(const struct queue_attempt *a, const struct deliver_result *result);
+
+#endif

@@ -1,0 +1,119 @@
+/* What the log and the figures are told of an attempt. */
+
+#include "queue/attempt.h"
+
+const struct deliver_try *
+queue_attempt_try(const struct deliver_result *result, const struct deliver_rcpt *r)
+{
+	return result && r->has_try ? &result->tries[r->try] : NULL;
+}
+
+/* "host[address]:port said", or our own word, for the log's parentheses. */
+static struct str log_reason(struct arena *a, const struct outcome *o)
+{
+	const struct smtp_reply *r = &o->reply;
+
+	if (o->kind != OUTCOME_DELIVERED || r->code == 0)
+		return o->reason;
+	if (r->status.class == 0)
+		return arena_fmt(a, "%d " STR_FMT, r->code, STR_ARG(r->text));
+	return arena_fmt(a, "%d " STR_FMT " " STR_FMT, r->code, STR_ARG(status_text(a, r->status)),
+			 STR_ARG(r->text));
+}
+
+static struct str seconds_text(struct arena *a, int64_t ms)
+{
+	if (ms < 0)
+		ms = 0;
+	return arena_fmt(a, "%lld.%02lld", (long long)ms / 1000, (long long)ms % 1000 / 10);
+}
+
+/* Before the queue, in it, connecting with TLS, sending. */
+static struct str delays_text(const struct queue_attempt *a, const struct deliver_try *t)
+{
+	int64_t before = a->part->message->active_ms - a->part->message->envelope.arrived_ms;
+	int64_t inside = a->begun_ms - a->part->message->active_ms;
+	int64_t setup = 0, send = a->record.at_ms - a->begun_ms;
+
+	if (t && t->kind == DELIVER_TRY_SESSION) {
+		const struct session_times *x = &t->times;
+		setup = (int64_t)(x->tls_ms ? x->tls_ms : x->greeting_ms);
+		send = (int64_t)x->total_ms > setup ? (int64_t)x->total_ms - setup : 0;
+	}
+	return arena_fmt(a->arena, STR_FMT "/" STR_FMT "/" STR_FMT "/" STR_FMT,
+			 STR_ARG(seconds_text(a->arena, before)),
+			 STR_ARG(seconds_text(a->arena, inside)),
+			 STR_ARG(seconds_text(a->arena, setup)),
+			 STR_ARG(seconds_text(a->arena, send)));
+}
+
+static struct str tls_text(const struct queue_attempt *a, const struct deliver_try *t)
+{
+	if (!t)
+		return STR_NONE;
+	if (!t->is_judged)
+		return tls_level_name(t->decision.level);
+	return arena_fmt(a->arena, STR_FMT "/" STR_FMT, STR_ARG(tls_level_name(t->decision.level)),
+			 STR_ARG(tls_security_name(t->judgement.reached)));
+}
+
+static void attempt_measure(const struct queue_attempt *a, const struct attempt_rcpt *r)
+{
+	int64_t delay_ms = a->record.at_ms - a->part->message->envelope.arrived_ms;
+
+	if (r->outcome.kind == OUTCOME_DELIVERED)
+		histogram_add(a->queue->options.counters, HISTOGRAM_delivery_delay,
+			      delay_ms > 0 ? (uint64_t)delay_ms : 0);
+}
+
+static void attempt_count_session(struct queue *q, const struct deliver_try *t)
+{
+	bool is_new = t->kind == DELIVER_TRY_SESSION && !t->is_reused;
+
+	queue_count(q, COUNTER_sessions_made, is_new);
+	queue_count(q, COUNTER_sessions_reused, t->is_reused);
+	queue_count(q, COUNTER_handshakes_full, is_new && t->peer.is_tls && !t->peer.is_resumed);
+	queue_count(q, COUNTER_handshakes_resumed, is_new && t->peer.is_tls && t->peer.is_resumed);
+}
+
+void queue_attempt_count(const struct queue_attempt *a, const struct deliver_result *result)
+{
+	for (size_t i = 0; i < result->n_tries; i++) {
+		const struct deliver_try *t = &result->tries[i];
+		attempt_count_session(a->queue, t);
+		if (t->times.tls_ms > 0)
+			histogram_add(a->queue->options.counters, HISTOGRAM_tls_handshake,
+				      t->times.tls_ms);
+	}
+}
+
+void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r,
+		       const struct deliver_try *t)
+{
+	static const struct str words[] = { STR_INIT("sent"), STR_INIT("deferred"),
+					    STR_INIT("bounced") };
+	static const enum log_counter counters[] = { COUNTER_recipients_delivered,
+						     COUNTER_recipients_deferred,
+						     COUNTER_recipients_bounced };
+	const struct outcome *o = &r->outcome;
+	const struct queue_message *m = a->part->message;
+	struct log_value values[] = {
+		{ .field = FIELD_queue_id, .text = str_of(m->id_text) },
+		{ .field = FIELD_to, .text = r->rcpt->address },
+		{ .field = FIELD_relay,
+		  .text = o->remote_host.n > 0 ? o->remote_host : STR("none") },
+		{ .field = FIELD_delay,
+		  .text = seconds_text(a->arena, a->record.at_ms - m->envelope.arrived_ms) },
+		{ .field = FIELD_delays, .text = delays_text(a, t) },
+		{ .field = FIELD_tls, .text = tls_text(a, t) },
+		{ .field = FIELD_dsn, .text = status_text(a->arena, o->status) },
+		{ .field = FIELD_status, .text = words[o->kind] },
+		{ .field = FIELD_reason, .text = log_reason(a->arena, o) },
+		{ .field = FIELD_conn_use, .number = t ? t->use_count : 0 },
+	};
+	size_t n = ARRAY_LEN(values) - !(t && t->use_count > 1); /* the first is not told */
+
+	queue_log(a->queue, EVENT_delivery, values, n);
+	attempt_measure(a, r);
+	queue_count(a->queue, counters[o->kind], 1);
+}

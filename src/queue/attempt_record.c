@@ -1,0 +1,123 @@
+/* An attempt's outcomes and evidence become the store's. */
+
+#include "deliver/json.h"
+#include "queue/attempt.h"
+
+static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
+{
+	const struct queue_verdict *v = &r->verdict;
+	struct queue *q = a->queue;
+
+	if (v->is_told) {
+		struct queue_told t = {
+			.index = r->rcpt->index,
+			.kind = v->kind,
+			.rcpt = {
+				.address = r->rcpt->address,
+				.orcpt = r->rcpt->orcpt,
+				.outcome = r->outcome,
+				.advice = r->advice,
+				.is_relayed = v->kind == DSN_SUCCESS,
+				.last_attempt_utc = a->record.at_ms / 1000,
+			},
+		};
+		queue_message_tell(a->part->message, &t);
+	}
+	if (v->record.verdict == STORE_RETRY_AT)
+		queue_tell_backlog(q, a->part->destination, v->record.due_ms);
+	if (v->is_expired) {
+		struct log_value values[] = {
+			{ .field = FIELD_queue_id, .text = str_of(a->part->message->id_text) },
+			{ .field = FIELD_from, .text = a->part->message->envelope.sender },
+		};
+		queue_log(q, EVENT_expired, values, ARRAY_LEN(values));
+		queue_count(q, COUNTER_recipients_expired, 1);
+	}
+}
+
+static void attempt_record(void *arg);
+
+static void attempt_recorded(void *arg, const struct store_result *result)
+{
+	struct queue_attempt *a = arg;
+
+	if (result->fault != STORE_DONE && result->fault != STORE_REFUSED) {
+		queue_store_fault(a->queue, "an attempt", result);
+		if (!a->retry)
+			a->retry = net_timer_new(a->queue->options.loop, attempt_record, a);
+		net_timer_set(a->retry,
+			      net_loop_now(a->queue->options.loop) + QUEUE_RECORD_RETRY_MS);
+		return;
+	}
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->rcpts[i].has_outcome)
+			attempt_settle_rcpt(a, &a->rcpts[i]);
+	a->is_recorded = true;
+	queue_attempt_check_end(a);
+}
+
+/* Until it is kept: what was delivered must not be delivered again. */
+static void attempt_record(void *arg)
+{
+	struct queue_attempt *a = arg;
+
+	store_record(a->queue->store, &a->record, attempt_recorded, a);
+}
+
+/* Evidence: all that was asked, decided, shown and said. */
+static void attempt_evidence(struct queue_attempt *a, const struct deliver_result *result)
+{
+	struct buf text;
+	struct json j;
+
+	if (!result)
+		return;
+	buf_init(&text, EVIDENCE_MAX);
+	json_init(&j, &text, false);
+	deliver_result_json(&j, result);
+	if (json_end(&j)) {
+		a->ground = store_ground_new(buf_str(&text));
+		a->record.ground = a->ground;
+	}
+	buf_reset(&text);
+	json_init(&j, &text, false);
+	json_object(&j);
+	json_put_str(&j, "configuration", conf_fingerprint(a->site->deliver->conf));
+	json_key(&j, "recipients");
+	json_array(&j);
+	for (unsigned i = 0; i < a->n; i++) {
+		if (!a->rcpts[i].has_outcome)
+			continue;
+		json_object(&j);
+		json_put_str(&j, "recipient", a->rcpts[i].rcpt->address);
+		deliver_outcome_json(&j, &a->rcpts[i].outcome);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+	a->record.evidence = json_end(&j) ? arena_str(a->arena, buf_str(&text)) : STR("");
+	buf_fini(&text);
+}
+
+/* All outcomes are known. */
+void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result)
+{
+	struct store_rcpt_record *records = ARENA_ARRAY(a->arena, a->n, struct store_rcpt_record);
+
+	a->record.message = a->part->message->envelope.id;
+	a->record.at_ms = queue_now_utc();
+	a->record.rcpts = records;
+	for (unsigned i = 0; i < a->n; i++) {
+		struct attempt_rcpt *r = &a->rcpts[i];
+		if (!r->has_outcome)
+			continue;
+		r->verdict = queue_verdict(a->site->settings, &a->part->message->envelope, r->rcpt,
+					   &r->outcome, a->record.at_ms);
+		records[a->record.n_rcpts++] = r->verdict.record;
+	}
+	attempt_evidence(a, result);
+	if (a->record.n_rcpts > 0)
+		attempt_record(a);
+	else
+		a->is_recorded = true;
+}
