@@ -10,7 +10,7 @@ build:
 	[ -f build/build.ninja ] || meson setup build
 	ninja -C build src/hopseal
 
-# The main job on real sockets: builds, then shows it.
+# The main job on real sockets: builds, shows it, and starts the gateway on loopback.
 run: build
 	scripts/demo
 
