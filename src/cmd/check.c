@@ -10,6 +10,7 @@
 #include "cmd/site.h"
 #include "deliver/site_options.h"
 #include "os/os.h"
+#include "queue/queue.h"
 
 enum { CHECK_REPORT_MAX = 64 * 1024 * 1024 };
 
@@ -206,6 +207,22 @@ static void check_requiretls(struct check *c, enum conf_id id)
 	check_add(c, &f);
 }
 
+/* hopseal serve does not start with it. */
+static void check_auth(struct check *c)
+{
+	enum conf_id blamed;
+	struct error e = { 0 };
+
+	if (queue_can_send(c->conf, &blamed, &e))
+		return;
+	struct conf_finding f = check_param_finding(c->conf, blamed, CONF_ERROR, STR("smtp-auth"));
+	f.text = STR("hopseal cannot authenticate itself to servers: hopseal serve does not start, "
+		     "for they would refuse this mail");
+	f.remedy = STR("remove the line if the servers take mail without AUTH, or let another "
+		       "server relay the mail that needs it");
+	check_add(c, &f);
+}
+
 static void check_resolver(struct check *c, const struct check_tables *tables)
 {
 	struct error e = { 0 };
@@ -246,6 +263,7 @@ static void check_all(struct check *c)
 		check_add_error(c, "tls-policy", &e);
 	check_requiretls(c, CONF_smtp_requiretls_policy);
 	check_requiretls(c, CONF_lmtp_requiretls_policy);
+	check_auth(c);
 	check_policy(c, cfg, &tables);
 	check_tables_fini(&tables);
 }
