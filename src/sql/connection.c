@@ -146,9 +146,12 @@ static bool set_up(struct sql *db, const struct sql_options *o, struct error *e)
 
 /* The library counts the memory that it takes, under one lock for all connections, unless told not
  * to: some 5 % of a busy writer's time. */
+static const char *gathers;
+
 static void configure(void)
 {
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	gathers = sql_gather();
 }
 
 struct sql *sql_open(const char *path, const struct sql_options *o, struct error *e)
@@ -156,7 +159,8 @@ struct sql *sql_open(const char *path, const struct sql_options *o, struct error
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	CHECK(pthread_once(&once, configure) == 0);
 	struct sql *db = base_alloc(sizeof(*db));
-	int code = sqlite3_open_v2(path, &db->handle, open_flags(o->access), NULL);
+	int code = sqlite3_open_v2(path, &db->handle, open_flags(o->access),
+				   o->access == SQL_READ ? NULL : gathers);
 	bool is_open = code == SQLITE_OK ? set_up(db, o, e) : sql_fail(db, code, e);
 
 	if (is_open)

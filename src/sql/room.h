@@ -22,4 +22,7 @@ bool sql_fail(struct sql *db, int code, struct error *e);
 
 void sql_drop_kept(struct sql *db);
 
+/* Makes the file system that gathers writes known, once; its name. */
+const char *sql_gather(void);
+
 #endif

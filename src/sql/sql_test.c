@@ -404,6 +404,37 @@ TEST(sql_log_is_copied_when_told)
 	sql_close(db);
 }
 
+/* A cache of ten pages: the transaction reads again what it has put into the log. */
+TEST(sql_gathered_writes_are_read_back)
+{
+	const char fill[] =
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+		"WHERE i < 3000) INSERT INTO t SELECT i, printf('%.*c', 900, 'x') FROM n";
+	struct sql *db = open_or_fail(path, &create_wal), *reader;
+	struct error e = { 0 };
+
+	do_all(db, "PRAGMA cache_size = 10; CREATE TABLE t (i INTEGER PRIMARY KEY, x)");
+	reader = open_or_fail(path, &read_only);
+	ok(sql_begin(db, &e), e.text);
+	do_all(db, fill);
+	ok(get_int(db, "SELECT sum(length(x)) FROM t") == 2700000, "in the transaction");
+	ok(get_int(reader, "SELECT count(*) FROM t") == 0, "and not outside");
+	sql_rollback(db);
+	ok(get_int(db, "SELECT count(*) FROM t") == 0, "rolled back");
+	ok(sql_begin(db, &e), e.text);
+	do_all(db, fill);
+	do_all(db, "DELETE FROM t WHERE i % 3 = 0; UPDATE t SET x = 'y' WHERE i % 3 = 1");
+	ok(sql_commit(db, &e), e.text);
+	ok(get_int(reader, "SELECT sum(length(x)) FROM t") == 901000, "committed");
+	ok(sql_checkpoint(db, &e), e.text);
+	sql_close(db);
+	ok(get_int(reader, "SELECT sum(length(x)) FROM t") == 901000, "copied");
+	ok(get_int(reader, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = "
+			   "'ok'") == 1,
+	   "whole");
+	sql_close(reader);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +451,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_sql_pragma_that_is_refused, remove_files),
 		RUN(sql_watch),
 		cmocka_unit_test_teardown(test_sql_log_is_copied_when_told, remove_files),
+		cmocka_unit_test_teardown(test_sql_gathered_writes_are_read_back, remove_files),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

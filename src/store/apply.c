@@ -172,6 +172,13 @@ record_one(struct writer *w, uint64_t message, const struct store_rcpt_record *r
 	CHECK(!"verdict of no kind");
 }
 
+/* Rises with time. Should a clock that was set back give one again, its evidence is not worth that
+ * the outcome could not be recorded. */
+static int64_t attempt_number(struct writer *w, int64_t at_ms)
+{
+	return (int64_t)((uint64_t)at_ms << 20 | (w->n_attempts++ & 0xfffff));
+}
+
 static bool add_attempt(struct writer *w, const struct store_record *r, struct error *e)
 {
 	struct sql_statement *st = w->st[W_ATTEMPT_ADD];
@@ -183,6 +190,7 @@ static bool add_attempt(struct writer *w, const struct store_record *r, struct e
 	sql_bind_int(st, 3, r->ground->row);
 	sql_bind_int(st, 4, r->is_fate_unknown);
 	sql_bind_text(st, 5, r->evidence);
+	sql_bind_int(st, 6, attempt_number(w, r->at_ms));
 	return sql_run(st, e);
 }
 
@@ -249,24 +257,63 @@ bool writer_move(struct writer *w, struct note *n, struct error *e)
 
 /* ---- expiry ---- */
 
-static bool
-expire_piece(struct writer *w, enum writer_statement which, int64_t before_ms, struct error *e)
+struct expiring {
+	struct note_attempt v[STORE_PIECE_MAX];
+	size_t n;
+};
+
+/* Looks at the next attempts; only messages that came before can have one before. Returns how many
+ * were looked at; -1: *e. */
+static int
+expire_look(struct writer *w, struct note_expire *in, struct expiring *x, struct error *e)
 {
-	sql_bind_int(w->st[which], 1, before_ms);
-	sql_bind_int(w->st[which], 2, STORE_PIECE_MAX);
-	return sql_run(w->st[which], e);
+	struct sql_statement *st = w->st[W_ATTEMPT_AFTER];
+	enum sql_step step;
+	int n = 0;
+
+	in->reached = in->looked_at;
+	sql_bind_int(st, 1, in->looked_at.message);
+	sql_bind_int(st, 2, in->looked_at.n);
+	sql_bind_int(st, 3, (int64_t)store_id_from_ms(in->before_ms));
+	sql_bind_int(st, 4, STORE_PIECE_MAX);
+	while ((step = sql_step(st, e)) == SQL_ROW) {
+		in->reached = (struct note_attempt){ sql_int(st, 0), sql_int(st, 1) };
+		if (sql_int(st, 2) < in->before_ms)
+			x->v[x->n++] = in->reached;
+		n++;
+	}
+	return step == SQL_DONE ? n : -1;
+}
+
+static bool expire_attempts(struct writer *w, struct note *n, struct error *e)
+{
+	struct sql_statement *st = w->st[W_ATTEMPT_REMOVE];
+	struct expiring x = { .n = 0 };
+	int n_seen = expire_look(w, &n->u.expire, &x, e);
+
+	for (size_t i = 0; i < x.n && n_seen >= 0; i++) {
+		sql_bind_int(st, 1, x.v[i].message);
+		sql_bind_int(st, 2, x.v[i].n);
+		if (!sql_run(st, e))
+			return false;
+	}
+	n->piece = x.n;
+	n->is_unfinished = n_seen == STORE_PIECE_MAX;
+	return n_seen >= 0;
 }
 
 /* Attempts first: a ground outlives those that stand on it. */
 bool writer_expire(struct writer *w, struct note *n, struct error *e)
 {
-	if (!expire_piece(w, W_ATTEMPT_EXPIRE, n->u.expire_before_ms, e))
+	struct sql_statement *grounds = w->st[W_GROUND_EXPIRE];
+
+	if (!expire_attempts(w, n, e))
 		return false;
-	n->piece = (uint64_t)sql_changes(w->db);
-	n->is_unfinished = n->piece == STORE_PIECE_MAX;
 	if (n->is_unfinished)
 		return true;
-	if (!expire_piece(w, W_GROUND_EXPIRE, n->u.expire_before_ms, e))
+	sql_bind_int(grounds, 1, n->u.expire.before_ms);
+	sql_bind_int(grounds, 2, STORE_PIECE_MAX);
+	if (!sql_run(grounds, e))
 		return false;
 	n->is_unfinished = sql_changes(w->db) == STORE_PIECE_MAX;
 	if (!n->is_unfinished && !sql_run(w->st[W_DESTINATION_SWEEP], e))

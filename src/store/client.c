@@ -286,6 +286,6 @@ void store_expire(struct store_client *c, int64_t before_ms, store_done *done, v
 {
 	struct note *n = note_new(c, NOTE_EXPIRE, done, arg);
 
-	n->u.expire_before_ms = before_ms;
+	n->u.expire = (struct note_expire){ .before_ms = before_ms };
 	note_send(n);
 }

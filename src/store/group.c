@@ -165,6 +165,8 @@ static void done(struct store *s, struct note *n)
 	}
 	if (n->kind == NOTE_CHANGE)
 		n->u.change.destination = n->u.change.reached;
+	if (n->kind == NOTE_EXPIRE)
+		n->u.expire.looked_at = n->u.expire.reached;
 	note_queue_put(&s->to_write, n);
 }
 

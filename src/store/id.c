@@ -1,6 +1,6 @@
 /* Queue ids and their text. */
 
-#include "store/store.h"
+#include "store/room.h"
 
 #include <string.h>
 
@@ -19,6 +19,11 @@ uint64_t store_ids_next(struct store_ids *ids, uint64_t now_us)
 int64_t store_id_ms(uint64_t id)
 {
 	return (int64_t)((id >> 8) / 1000);
+}
+
+uint64_t store_id_from_ms(int64_t ms)
+{
+	return ms <= 0 ? 0 : (uint64_t)ms * 1000 << 8;
 }
 
 struct str store_id_text(uint64_t id, char out[STORE_ID_TEXT_MAX])

@@ -11,17 +11,12 @@ struct place {
 	int64_t index, state, due_ms;
 };
 
-static uint64_t id_from_ms(int64_t ms)
-{
-	return ms <= 0 ? 0 : (uint64_t)ms * 1000 << 8;
-}
-
 /* The first bound is raised as the list goes on: it is the one that the index is entered by. */
 static void
 bind_piece(struct sql_statement *st, const struct store_filter *f, const struct place *at)
 {
-	uint64_t from = f->message ? f->message : id_from_ms(f->arrived_from_ms);
-	uint64_t before = id_from_ms(f->arrived_before_ms);
+	uint64_t from = f->message ? f->message : store_id_from_ms(f->arrived_from_ms);
+	uint64_t before = store_id_from_ms(f->arrived_before_ms);
 	uint64_t last = f->message ? f->message : before ? before - 1 : INT64_MAX;
 
 	if (!f->destination && from < at->message)

@@ -34,7 +34,7 @@ static const struct str texts[R_STATEMENTS] = {
 			       "LEFT JOIN content AS c ON c.id = m.id WHERE m.id = ?1"),
 	[R_EVIDENCE] = STR_INIT("SELECT t.message, t.at, t.is_fate_unknown, g.text, t.evidence "
 				"FROM attempt AS t LEFT JOIN ground AS g ON g.id = t.ground "
-				"WHERE t.message = ?1 ORDER BY t.id"),
+				"WHERE t.message = ?1 ORDER BY t.n"),
 	[R_LIST] = STR_INIT("SELECT " READER_MESSAGE ", " READER_RCPT " " LISTED
 			    "WHERE (r.message, r.n) > (?1, ?2) AND r.message BETWEEN ?3 AND ?4 "
 			    "ORDER BY r.message, r.n LIMIT ?5"),

@@ -108,6 +108,14 @@ struct note_change {
 	int64_t reached;     /* and up to this one, when the piece is committed */
 };
 
+struct note_expire {
+	int64_t before_ms;
+	struct note_attempt {
+		int64_t message, n;
+	} looked_at,     /* up to this attempt all are done */
+		reached; /* and up to this one, when the piece is committed */
+};
+
 /* Belongs to whoever has it: the client that makes it, the writer, the client again. */
 struct note {
 	struct net_note link;
@@ -123,7 +131,7 @@ struct note {
 		struct note_notice notice;
 		struct note_move move;
 		struct note_change change;
-		int64_t expire_before_ms;
+		struct note_expire expire;
 	} u;
 
 	/* The writer's. */
@@ -184,7 +192,8 @@ enum writer_statement {
 	W_GROUND_USE,
 	W_GROUND_EXPIRE,
 	W_ATTEMPT_ADD,
-	W_ATTEMPT_EXPIRE,
+	W_ATTEMPT_AFTER,
+	W_ATTEMPT_REMOVE,
 	W_FIND_OF_DESTINATION,
 	W_FIND_OF_MESSAGE,
 	W_STATEMENTS,
@@ -215,6 +224,7 @@ struct writer {
 	struct writer_name names[WRITER_NAMES];
 	uint64_t generation; /* grows when what was interned may be gone */
 	struct writer_tally tally;
+	uint64_t n_attempts; /* added so far */
 	int64_t checkpoint_at, log_pages;
 };
 
@@ -241,6 +251,7 @@ MUST_USE bool writer_remove(struct writer *w, enum writer_statement how, uint64_
 
 /* ---- rows ---- */
 
+uint64_t store_id_from_ms(int64_t ms); /* the least one made then or later */
 int64_t store_status_pack(struct status s);
 struct status store_status_unpack(int64_t v);
 

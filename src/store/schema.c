@@ -65,6 +65,21 @@ static const char *const steps[] = {
 	" is_fate_unknown INTEGER NOT NULL,"
 	" evidence TEXT NOT NULL);"
 	"CREATE INDEX attempt_message ON attempt (message);",
+
+	/* 2: the attempts of a message stand together, in one tree and not in a table with an
+	 * index. n rises with time. */
+	"ALTER TABLE attempt RENAME TO attempt_1;"
+	"CREATE TABLE attempt ("
+	" message INTEGER NOT NULL,"
+	" n INTEGER NOT NULL,"
+	" at INTEGER NOT NULL,"
+	" ground INTEGER NOT NULL,"
+	" is_fate_unknown INTEGER NOT NULL,"
+	" evidence TEXT NOT NULL,"
+	" PRIMARY KEY (message, n)) WITHOUT ROWID;"
+	"INSERT OR IGNORE INTO attempt SELECT message, (at << 20) + (id & 0xfffff), at, ground,"
+	" is_fate_unknown, evidence FROM attempt_1 ORDER BY message, id;"
+	"DROP TABLE attempt_1;",
 };
 
 enum { APPLICATION_ID = 0x486f7073 }; /* "Hops", for file(1) and for us */

@@ -35,7 +35,9 @@ static const char version_1[] =
 	" 'a@one.example', 'rfc822;a', 'NEVER', 1, 4007005, 'not trusted', 'mx.one.example', 451,"
 	" 4007000, 'later');"
 	"INSERT INTO ground VALUES (1, 77, 1780000000000, 'why');"
-	"INSERT INTO attempt VALUES (9, 455680000000000000, 1780000000000, 1, 1, 'how');";
+	"INSERT INTO attempt VALUES (9, 455680000000000000, 1780000000000, 1, 1, 'how');"
+	"INSERT INTO attempt VALUES (10, 455680000000000000, 1780000000000, 1, 1, 'how');"
+	"INSERT INTO attempt VALUES (7, 455679999999999999, 1780000000000, 1, 1, 'another');";
 
 static const uint64_t id_1 = 455680000000000000;
 
@@ -97,7 +99,7 @@ TEST(version_1_is_read)
 	   "status");
 	ok_str(v->last.reply.text, STR("later"), "reply");
 	ok_str(rig_text(r, id_1), STR("a\r\n"), "content");
-	ok(store_evidence(rig_reader(r), id_1, see_attempt, &n, &e) && n == 1, e.text);
+	ok(store_evidence(rig_reader(r), id_1, see_attempt, &n, &e) && n == 2, e.text);
 
 	struct rig *fresh = rig_new(1000);
 	struct sql *old = database(r, SQL_READ), *new = database(fresh, SQL_READ);

@@ -111,6 +111,21 @@ TEST(nothing_is_acknowledged_before_it_is_durable)
 	rig_free(r);
 }
 
+/* Each page goes into the log as two writes when SQLite is let. */
+TEST(the_pages_of_a_commit_are_written_together)
+{
+	struct rig *r = rig_new(100000);
+	static char text[80000]; /* twenty pages */
+
+	(void)rig_accept(r, one, STR("first"));
+	pthread_mutex_lock(&mutex);
+	unsigned before = n_writes;
+	pthread_mutex_unlock(&mutex);
+	(void)rig_accept(r, one, str_span(text, sizeof(text)));
+	ok(n_writes - before <= 4, "few calls");
+	rig_free(r);
+}
+
 static enum store_fault try_one(struct rig *r, struct str text, uint64_t *id)
 {
 	*id = rig_accept_at(r, 1000, &one, 1, text, STORE_ACCEPT_QUEUED);
@@ -353,7 +368,8 @@ TEST(a_damaged_database_says_so)
 	rig_free(r);
 }
 
-TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable), RUN(a_disk_that_fails_once),
+TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable),
+	  RUN(the_pages_of_a_commit_are_written_together), RUN(a_disk_that_fails_once),
 	  RUN(a_group_fails_whole), RUN(a_content_file_that_cannot_be_synchronised),
 	  RUN(a_file_is_synchronised_once), RUN(failures_while_the_log_is_copied),
 	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(mail_leaves_a_full_disk),

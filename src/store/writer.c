@@ -49,17 +49,16 @@ static const struct str texts[W_STATEMENTS] = {
 	[W_GROUND_FIND] = STR_INIT("SELECT id, used, text FROM ground WHERE hash = ?1"),
 	[W_GROUND_ADD] = STR_INIT("INSERT INTO ground (hash, used, text) VALUES (?1, ?2, ?3)"),
 	[W_GROUND_USE] = STR_INIT("UPDATE ground SET used = ?2 WHERE id = ?1"),
-	/* An hour on top of how far behind `used` may be; and never ahead of the attempts. */
-	[W_GROUND_EXPIRE] = STR_INIT(
-		"DELETE FROM ground WHERE id IN (SELECT id FROM ground WHERE used < ?1 - 7200000 "
-		"AND "
-		"used < ifnull((SELECT at FROM attempt ORDER BY id LIMIT 1) - 7200000, used + 1) "
-		"LIMIT ?2)"),
+	/* An hour on top of how far behind `used` may be. */
+	[W_GROUND_EXPIRE] = STR_INIT("DELETE FROM ground WHERE id IN (SELECT id FROM ground "
+				     "WHERE used < ?1 - 7200000 LIMIT ?2)"),
 
-	[W_ATTEMPT_ADD] = STR_INIT("INSERT INTO attempt (message, at, ground, is_fate_unknown, "
-				   "evidence) VALUES (?1, ?2, ?3, ?4, ?5)"),
-	[W_ATTEMPT_EXPIRE] = STR_INIT("DELETE FROM attempt WHERE id IN (SELECT id FROM attempt "
-				      "ORDER BY id LIMIT ?2) AND at < ?1"),
+	[W_ATTEMPT_ADD] = STR_INIT("INSERT OR IGNORE INTO attempt (message, at, ground, "
+				   "is_fate_unknown, evidence, n) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
+	[W_ATTEMPT_AFTER] =
+		STR_INIT("SELECT message, n, at FROM attempt WHERE (message, n) > (?1, ?2) "
+			 "AND message < ?3 ORDER BY message, n LIMIT ?4"),
+	[W_ATTEMPT_REMOVE] = STR_INIT("DELETE FROM attempt WHERE message = ?1 AND n = ?2"),
 
 	[W_FIND_OF_DESTINATION] =
 		STR_INIT("SELECT message, n, destination, state, due FROM recipient "
@@ -73,7 +72,8 @@ static const struct str texts[W_STATEMENTS] = {
 static const struct sql_pragma pragmas[] = {
 	{ "journal_mode", "wal" },  { "synchronous", "full" },
 	{ "cache_size", "-65536" }, { "journal_size_limit", "67108864" },
-	{ "foreign_keys", "off" },  { "temp_store", "memory" },
+	{ "secure_delete", "off" }, { "foreign_keys", "off" },
+	{ "temp_store", "memory" },
 };
 
 static bool prepare_all(struct writer *w, struct error *e)
