@@ -30,7 +30,7 @@ struct sched_dest {
 	uint64_t rate_next; /* limits.rate_delay_ms */
 	uint64_t idle_since;
 
-	uint64_t backlog_due;
+	uint64_t backlog_due, refilled_at;
 	bool is_refilling;
 
 	size_t name_n;
@@ -321,6 +321,7 @@ void sched_refilled(struct sched *s, struct sched_dest *d, uint64_t due, uint64_
 {
 	CHECK(d->is_refilling);
 	d->is_refilling = false;
+	d->refilled_at = now;
 	sched_backlog(s, d, due, now);
 }
 
@@ -525,6 +526,7 @@ struct sched_dest_view sched_view(const struct sched_dest *d, uint64_t now)
 		.n_rcpts = d->n_rcpts,
 		.blocked_until = blocked > now ? blocked : 0,
 		.backlog_due = d->backlog_due,
+		.refilled_at = d->refilled_at,
 	};
 }
 

@@ -92,6 +92,7 @@ struct sched_dest_view {
 	unsigned n_attempts, n_parts, n_rcpts;
 	uint64_t blocked_until; /* dead or suspended; 0: neither */
 	uint64_t backlog_due;
+	uint64_t refilled_at; /* the last sched_refilled; 0: none */
 };
 struct sched_dest_view sched_view(const struct sched_dest *d, uint64_t now);
 void sched_each(const struct sched *s, void (*dest)(void *arg, struct sched_dest *d), void *arg);

@@ -93,6 +93,10 @@ void queue_part_free(struct queue_part *p);
 /* ---- refill.c ---- */
 
 void queue_refill(struct queue *q, struct sched_dest *d, unsigned room);
+/* Of the recipients of `m`, all for one destination, those that wait there still and are not in
+ * memory, into `out`; their number. */
+MUST_USE bool queue_still_there(struct queue *q, const struct store_message *m,
+				struct store_rcpt *out, size_t *n, struct error *e);
 bool queue_load_all(struct queue *q, struct error *e); /* at start: destinations, no mail */
 
 /* ---- attempt.c ---- */
@@ -159,7 +163,9 @@ void queue_pump(struct queue *q); /* starts what may start; at the end of every 
 /* In the store there is due mail for it: whoever owns it is told. */
 void queue_tell_backlog(struct queue *q, struct str destination, int64_t due_ms);
 /* Puts a stored message up for delivery, here and at the other members. */
-void queue_fresh(struct queue *q, const struct store_message *m, struct store_content *content);
+/* `since`: monotonic ms before it was given to the store. */
+void queue_fresh(struct queue *q, const struct store_message *m, struct store_content *content,
+		 uint64_t since);
 void queue_busy(struct queue *q);
 void queue_idle(struct queue *q); /* the other side of queue_busy; may end a stop */
 void queue_log(const struct queue *q, enum log_event_id id, const struct log_value *v, size_t n);

@@ -8,6 +8,7 @@
 
 struct notice {
 	struct queue *queue;
+	uint64_t since;
 	struct queue_site *site;
 	struct queue_message *about;
 	struct arena *arena;
@@ -84,7 +85,7 @@ static void notice_stored(void *arg, const struct store_result *result)
 	} else {
 		notice_log(x);
 		if (x->to.n > 0)
-			queue_fresh(x->queue, &x->message, x->content);
+			queue_fresh(x->queue, &x->message, x->content, x->since);
 	}
 	struct queue *q = x->queue;
 	notice_free(x);
@@ -102,6 +103,7 @@ static void notice_store(struct notice *x)
 		.content = x->content,
 	};
 
+	x->since = net_loop_now(x->queue->options.loop);
 	store_bounce(x->queue->store, &n, notice_stored, x);
 }
 

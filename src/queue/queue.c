@@ -36,6 +36,7 @@ struct queue_note {
 	struct arena *arena;
 	struct store_message message; /* FRESH: with the recipients of one destination */
 	struct store_content *content;
+	uint64_t since;
 	struct str destination; /* BACKLOG */
 	int64_t due_ms;
 	struct store_selection selection; /* CHANGED */
@@ -205,16 +206,9 @@ static void queue_wake(void *arg)
 
 /* ---- mail that came just now ---- */
 
-static void add_fresh(struct queue *q, const struct store_message *m, struct store_content *content,
-		      struct str destination)
+static void add_part(struct queue *q, struct sched_dest *d, const struct store_message *m,
+		     struct store_content *content, struct str destination)
 {
-	struct sched_dest *d = queue_dest(q, destination);
-
-	if (!sched_has_room(q->sched, d)) {
-		sched_backlog(q->sched, d, net_loop_now(q->options.loop),
-			      net_loop_now(q->options.loop));
-		return;
-	}
 	struct queue_message *here = queue_message_get(q, m);
 
 	if (!here->content && content)
@@ -226,8 +220,41 @@ static void add_fresh(struct queue *q, const struct store_message *m, struct sto
 	queue_message_unref(here);
 }
 
+/* The store was read after the message was given to it: it may have been read with the rest, and
+ * even be delivered and gone already. */
+static void add_if_there(struct queue *q, struct sched_dest *d, const struct store_message *m,
+			 struct store_content *content, struct str destination)
+{
+	struct store_rcpt *rcpts = base_alloc(m->n_rcpts * sizeof(*rcpts));
+	struct store_message left = *m;
+	struct error e;
+
+	left.rcpts = rcpts;
+	if (!queue_still_there(q, m, rcpts, &left.n_rcpts, &e)) {
+		queue_log_trouble(q, &e);
+		queue_tell_backlog(q, destination, queue_now_utc());
+	} else if (left.n_rcpts > 0) {
+		add_part(q, d, &left, content, destination);
+	}
+	free(rcpts);
+}
+
+static void add_fresh(struct queue *q, const struct store_message *m, struct store_content *content,
+		      struct str destination, uint64_t since)
+{
+	struct sched_dest *d = queue_dest(q, destination);
+	uint64_t now = net_loop_now(q->options.loop);
+
+	if (!sched_has_room(q->sched, d))
+		sched_backlog(q->sched, d, now, now);
+	else if (sched_view(d, now).refilled_at >= since)
+		add_if_there(q, d, m, content, destination);
+	else
+		add_part(q, d, m, content, destination);
+}
+
 static void send_fresh(struct queue *q, const struct store_message *m,
-		       struct store_content *content, struct str destination)
+		       struct store_content *content, struct str destination, uint64_t since)
 {
 	struct queue_note *n = note_new(QUEUE_NOTE_FRESH);
 	struct store_rcpt *rcpts = ARENA_ARRAY(n->arena, m->n_rcpts, struct store_rcpt);
@@ -247,6 +274,7 @@ static void send_fresh(struct queue *q, const struct store_message *m,
 		rcpts[i].last = (struct outcome){ 0 };
 	}
 	n->content = content ? store_content_ref(content) : NULL;
+	n->since = since;
 	net_chan_post(q->options.team->chan[team_owner(q->options.team, destination)], &n->note);
 }
 
@@ -258,7 +286,8 @@ static int by_destination(const void *a, const void *b)
 	return order ? order : x->index < y->index ? -1 : x->index > y->index;
 }
 
-void queue_fresh(struct queue *q, const struct store_message *m, struct store_content *content)
+void queue_fresh(struct queue *q, const struct store_message *m, struct store_content *content,
+		 uint64_t since)
 {
 	struct store_rcpt *sorted = base_alloc(m->n_rcpts * sizeof(*sorted));
 
@@ -274,15 +303,16 @@ void queue_fresh(struct queue *q, const struct store_message *m, struct store_co
 		part.rcpts = &sorted[i];
 		part.n_rcpts = n;
 		if (queue_is_mine(q, sorted[i].destination))
-			add_fresh(q, &part, content, sorted[i].destination);
+			add_fresh(q, &part, content, sorted[i].destination, since);
 		else
-			send_fresh(q, &part, content, sorted[i].destination);
+			send_fresh(q, &part, content, sorted[i].destination, since);
 	}
 	free(sorted);
 }
 
 struct accepting {
 	struct queue *queue;
+	uint64_t since;
 	struct arena *arena;
 	struct store_message message;
 	struct store_content *content;
@@ -317,7 +347,7 @@ static void accepted(void *arg, const struct store_result *result)
 		queue_count(q, COUNTER_octets_accepted, x->message.size);
 		log_queued(q, &x->message);
 		if (x->how == STORE_ACCEPT_QUEUED)
-			queue_fresh(q, &x->message, x->content);
+			queue_fresh(q, &x->message, x->content, x->since);
 	}
 	store_content_unref(x->content);
 	arena_free(x->arena);
@@ -333,6 +363,7 @@ void queue_accept(struct queue *q, const struct store_message *m, struct store_c
 	struct store_rcpt *rcpts;
 
 	x->queue = q;
+	x->since = net_loop_now(q->options.loop);
 	x->arena = arena_new();
 	x->message = *m;
 	x->message.sender = arena_str(x->arena, m->sender);
@@ -455,7 +486,7 @@ static void queue_received(void *arg, struct net_note *note)
 
 	switch (n->kind) {
 	case QUEUE_NOTE_FRESH:
-		add_fresh(q, &n->message, n->content, n->message.rcpts[0].destination);
+		add_fresh(q, &n->message, n->content, n->message.rcpts[0].destination, n->since);
 		break;
 	case QUEUE_NOTE_BACKLOG:
 		queue_tell_backlog(q, n->destination, n->due_ms);

@@ -73,8 +73,34 @@ void queue_refill(struct queue *q, struct sched_dest *d, unsigned room)
 		queue_log_trouble(q, &e);
 		due = now + QUEUE_RECORD_RETRY_MS;
 	}
-	sched_refilled(q->sched, d, due, now);
+	sched_refilled(q->sched, d, due, net_loop_now(q->options.loop));
 	arena_free(a);
+}
+
+static bool waits_for(const struct store_message *there, const struct store_rcpt *r)
+{
+	for (size_t i = 0; i < there->n_rcpts; i++)
+		if (there->rcpts[i].index == r->index)
+			return there->rcpts[i].state == STORE_QUEUED &&
+			       str_eq(there->rcpts[i].destination, r->destination);
+	return false;
+}
+
+bool queue_still_there(struct queue *q, const struct store_message *m, struct store_rcpt *out,
+		       size_t *n, struct error *e)
+{
+	const struct queue_message *here = queue_message_find(q, m->id);
+	struct arena *a = arena_new();
+	struct store_message *there;
+	bool is_good = store_message(store_client_reader(q->store), a, m->id, &there, e);
+
+	*n = 0;
+	for (size_t i = 0; is_good && there && i < m->n_rcpts; i++)
+		if (!(here && queue_message_has(here, m->rcpts[i].index)) &&
+		    waits_for(there, &m->rcpts[i]))
+			out[(*n)++] = m->rcpts[i];
+	arena_free(a);
+	return is_good;
 }
 
 static void load_destination(void *arg, const struct store_destination *d)

@@ -1,6 +1,7 @@
 """`hopseal serve` with a queue of its own."""
 
 import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -37,6 +38,7 @@ class Gateway:
         )
         hopseal.configure()
         self.child = None
+        self.env = {}  # in addition
 
     def start(self):
         """Starts the daemon and waits until it says that it has."""
@@ -48,6 +50,7 @@ class Gateway:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env={**os.environ, **self.env},
         )
         wait_until(
             lambda: self.text().count("started, version") > before,
