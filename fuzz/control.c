@@ -10,6 +10,14 @@ struct result {
 	bool is_bad;
 };
 
+static void same_filter(const struct control_filter *x, const struct control_filter *y)
+{
+	CHECK(x->has_destination == y->has_destination && x->has_sender == y->has_sender);
+	CHECK(str_eq(x->destination, y->destination) && str_eq(x->sender, y->sender));
+	CHECK(str_eq(x->message, y->message) && str_eq(x->reason, y->reason));
+	CHECK(x->states == y->states && x->arrived_before_ms == y->arrived_before_ms);
+}
+
 static bool there_and_back(struct str line)
 {
 	struct arena *a = arena_new();
@@ -27,6 +35,7 @@ static bool there_and_back(struct str line)
 		CHECK(r.kind == again.kind && r.reach == again.reach);
 		CHECK(str_eq(r.destination, again.destination) && str_eq(r.message, again.message));
 		CHECK(str_eq(r.recipient, again.recipient));
+		same_filter(&r.filter, &again.filter);
 	}
 	buf_fini(&b);
 	arena_free(a);

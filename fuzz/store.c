@@ -179,7 +179,7 @@ static void read_message(struct store_reader *r, struct arena *a, uint64_t id)
 			(void)str_hash(store_content_memory(c));
 		store_content_unref(c);
 	}
-	(void)!store_evidence(r, id, see_attempt, &n, &e);
+	(void)!store_evidence(r, id, 0, see_attempt, &n, &e);
 }
 
 static void read_all(void)

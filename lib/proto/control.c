@@ -1,5 +1,7 @@
 #include "proto/control.h"
 
+#include <stdio.h>
+
 #include "base/json.h"
 
 enum control_take control_take(struct str in, struct str *line, size_t *used)
@@ -16,6 +18,8 @@ enum control_take control_take(struct str in, struct str *line, size_t *used)
 
 static const struct str kinds[] = {
 	[CONTROL_STATUS] = STR_INIT("status"),   [CONTROL_DESTINATIONS] = STR_INIT("destinations"),
+	[CONTROL_SUMMARY] = STR_INIT("summary"), [CONTROL_LIST] = STR_INIT("list"),
+	[CONTROL_SHOW] = STR_INIT("show"),       [CONTROL_CAT] = STR_INIT("cat"),
 	[CONTROL_RELOAD] = STR_INIT("reload"),   [CONTROL_STOP] = STR_INIT("stop"),
 	[CONTROL_HOLD] = STR_INIT("hold"),       [CONTROL_RELEASE] = STR_INIT("release"),
 	[CONTROL_RETRY] = STR_INIT("retry"),     [CONTROL_DELETE] = STR_INIT("delete"),
@@ -41,6 +45,31 @@ bool control_kind_parse(struct str name, enum control_kind *out)
 bool control_is_change(enum control_kind k)
 {
 	return k >= CONTROL_HOLD;
+}
+
+bool control_is_reading(enum control_kind k)
+{
+	return k >= CONTROL_SUMMARY && k <= CONTROL_CAT;
+}
+
+static const struct {
+	struct str name;
+	enum control_state state;
+} states[] = {
+	{ STR_INIT("queued"), CONTROL_QUEUED },
+	{ STR_INIT("held"), CONTROL_HELD },
+	{ STR_INIT("finished"), CONTROL_FINISHED },
+};
+
+bool control_state_parse(struct str name, enum control_state *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		if (str_eq(name, states[i].name)) {
+			*out = states[i].state;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* ---- JSON, as far as it is needed: RFC 8259 ---- */
@@ -181,12 +210,29 @@ static bool take_string(struct reader *r, struct str *out)
 
 /* ---- requests ---- */
 
-enum member { REQUEST, ALL, DESTINATION, MESSAGE, RECIPIENT, MEMBERS };
+enum member {
+	REQUEST,
+	ALL,
+	DESTINATION,
+	MESSAGE,
+	RECIPIENT,
+	SENDER,
+	REASON,
+	STATES,
+	ARRIVED_BEFORE,
+	MEMBERS
+};
 
 static const struct str members[MEMBERS] = {
-	[REQUEST] = STR_INIT("request"),         [ALL] = STR_INIT("all"),
-	[DESTINATION] = STR_INIT("destination"), [MESSAGE] = STR_INIT("message"),
+	[REQUEST] = STR_INIT("request"),
+	[ALL] = STR_INIT("all"),
+	[DESTINATION] = STR_INIT("destination"),
+	[MESSAGE] = STR_INIT("message"),
 	[RECIPIENT] = STR_INIT("recipient"),
+	[SENDER] = STR_INIT("sender"),
+	[REASON] = STR_INIT("reason"),
+	[STATES] = STR_INIT("states"),
+	[ARRIVED_BEFORE] = STR_INIT("arrived_before_ms"),
 };
 
 static bool bad(struct error *e, const char *why)
@@ -233,13 +279,48 @@ static bool has(const struct str values[MEMBERS], enum member m)
 	return values[m].p != NULL;
 }
 
+static bool has_any(const struct str v[MEMBERS], enum member from)
+{
+	for (int m = (int)from; m < MEMBERS; m++)
+		if (has(v, (enum member)m))
+			return true;
+	return false;
+}
+
+static bool settle_states(struct str text, unsigned *out, struct error *e)
+{
+	enum control_state state;
+	struct str word;
+
+	while (str_token(&text, STR(" "), &word)) {
+		if (!control_state_parse(word, &state))
+			return bad(e, "a state that is not known");
+		*out |= state;
+	}
+	return true;
+}
+
+/* Which recipients are listed. */
+static bool settle_filter(const struct str v[MEMBERS], struct control_filter *f, struct error *e)
+{
+	f->has_destination = has(v, DESTINATION);
+	f->destination = v[DESTINATION];
+	f->has_sender = has(v, SENDER);
+	f->sender = v[SENDER];
+	f->message = v[MESSAGE];
+	f->reason = v[REASON];
+	if (has(v, ALL) || has(v, RECIPIENT))
+		return bad(e, "no such member of a list");
+	if (has(v, ARRIVED_BEFORE) && !str_to_u64(v[ARRIVED_BEFORE], &f->arrived_before_ms))
+		return bad(e, "digits are wanted");
+	return settle_states(v[STATES], &f->states, e);
+}
+
 /* One way to say which recipients, and only where there is something to be done to them. */
-static bool settle_reach(const struct str v[MEMBERS], struct control_request *out, struct error *e)
+static bool settle_change(const struct str v[MEMBERS], struct control_request *out, struct error *e)
 {
 	int n = has(v, ALL) + has(v, DESTINATION) + has(v, MESSAGE);
 
-	if (!control_is_change(out->kind))
-		return (n == 0 && !has(v, RECIPIENT)) || bad(e, "it is about no mail");
 	if (n != 1)
 		return bad(e, "one of all, destination and message is wanted");
 	if (has(v, RECIPIENT) && (!has(v, MESSAGE) || v[RECIPIENT].n == 0))
@@ -251,6 +332,23 @@ static bool settle_reach(const struct str v[MEMBERS], struct control_request *ou
 	out->destination = v[DESTINATION];
 	out->message = v[MESSAGE];
 	out->recipient = v[RECIPIENT];
+	return true;
+}
+
+static bool settle_reach(const struct str v[MEMBERS], struct control_request *out, struct error *e)
+{
+	if (out->kind == CONTROL_LIST)
+		return settle_filter(v, &out->filter, e);
+	if (has_any(v, SENDER))
+		return bad(e, "only a list has such a member");
+	if (control_is_change(out->kind))
+		return settle_change(v, out, e);
+	if (out->kind != CONTROL_SHOW && out->kind != CONTROL_CAT)
+		return !has_any(v, ALL) || bad(e, "it is about no mail");
+	if (!has(v, MESSAGE) || has(v, ALL) || has(v, DESTINATION) || has(v, RECIPIENT))
+		return bad(e, "a message is wanted, and nothing else");
+	out->reach = CONTROL_OF_MESSAGE;
+	out->message = v[MESSAGE];
 	return true;
 }
 
@@ -266,6 +364,37 @@ bool control_request_parse(struct arena *a, struct str line, struct control_requ
 	if (!has(values, REQUEST) || !control_kind_parse(values[REQUEST], &out->kind))
 		return bad(e, "what is asked for is not known");
 	return settle_reach(values, out, e);
+}
+
+static void add_states(struct json *j, unsigned wanted)
+{
+	struct buf b;
+
+	buf_init(&b, 64);
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		if (wanted & states[i].state)
+			(void)!buf_fmt(&b, STR_FMT " ", STR_ARG(states[i].name));
+	json_put_str(j, "states", str_trim(buf_str(&b)));
+	buf_fini(&b);
+}
+
+static void add_filter(struct json *j, const struct control_filter *f)
+{
+	char digits[24];
+
+	if (f->has_destination)
+		json_put_str(j, "destination", f->destination);
+	if (f->has_sender)
+		json_put_str(j, "sender", f->sender);
+	if (f->message.n > 0)
+		json_put_str(j, "message", f->message);
+	if (f->reason.n > 0)
+		json_put_str(j, "reason", f->reason);
+	if (f->states)
+		add_states(j, f->states);
+	(void)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)f->arrived_before_ms);
+	if (f->arrived_before_ms)
+		json_put_str(j, "arrived_before_ms", str_of(digits));
 }
 
 bool control_request_add(struct buf *out, const struct control_request *r)
@@ -284,6 +413,8 @@ bool control_request_add(struct buf *out, const struct control_request *r)
 		json_put_str(&j, "message", r->message);
 	if (r->reach == CONTROL_OF_RECIPIENT)
 		json_put_str(&j, "recipient", r->recipient);
+	if (r->kind == CONTROL_LIST)
+		add_filter(&j, &r->filter);
 	json_object_end(&j);
 	return json_end(&j) && buf_len(out) - before <= CONTROL_LINE_MAX;
 }

@@ -59,6 +59,43 @@ static const struct {
 	  STR_INIT("{\"request\":\"delete\",\"message\":\"4\",\"recipient\":\"\"}"),
 	  false,
 	  { 0 } },
+	{ "a list of all",
+	  STR_INIT("{\"request\":\"list\"}"),
+	  true,
+	  { CONTROL_LIST, CONTROL_NOTHING } },
+	{ "a list, filtered",
+	  STR_INIT("{\"request\":\"list\",\"sender\":\"\",\"states\":\"held queued\","
+		   "\"reason\":\"r\",\"arrived_before_ms\":\"12\",\"destination\":\"d\","
+		   "\"message\":\"m\"}"),
+	  true,
+	  { CONTROL_LIST, CONTROL_NOTHING,
+	    .filter = { true, true, STR_INIT("d"), STR_INIT(""), STR_INIT("m"), STR_INIT("r"),
+			CONTROL_HELD | CONTROL_QUEUED, 12 } } },
+	{ "a list and no state",
+	  STR_INIT("{\"request\":\"list\",\"states\":\"odd\"}"),
+	  false,
+	  { 0 } },
+	{ "a list and no time",
+	  STR_INIT("{\"request\":\"list\",\"arrived_before_ms\":\"1d\"}"),
+	  false,
+	  { 0 } },
+	{ "a list of a recipient",
+	  STR_INIT("{\"request\":\"list\",\"message\":\"m\",\"recipient\":\"r\"}"),
+	  false,
+	  { 0 } },
+	{ "a filter of a change",
+	  STR_INIT("{\"request\":\"hold\",\"all\":true,\"sender\":\"s\"}"),
+	  false,
+	  { 0 } },
+	{ "a message to show",
+	  STR_INIT("{\"request\":\"show\",\"message\":\"m\"}"),
+	  true,
+	  { CONTROL_SHOW, CONTROL_OF_MESSAGE, .message = STR_INIT("m") } },
+	{ "no message to show", STR_INIT("{\"request\":\"cat\"}"), false, { 0 } },
+	{ "more than a message",
+	  STR_INIT("{\"request\":\"cat\",\"message\":\"m\",\"recipient\":\"r\"}"),
+	  false,
+	  { 0 } },
 	{ "a number", STR_INIT("{\"request\":7}"), false, { 0 } },
 	{ "a control", STR_INIT("{\"request\":\"hold\",\"message\":\"a\tb\"}"), false, { 0 } },
 	{ "no UTF-8", STR_INIT("{\"request\":\"hold\",\"message\":\"\xff\"}"), false, { 0 } },
@@ -78,6 +115,14 @@ ok_request(const struct control_request *got, const struct control_request *want
 	ok_str(got->destination, want->destination, rule);
 	ok_str(got->message, want->message, rule);
 	ok_str(got->recipient, want->recipient, rule);
+	ok(got->filter.has_destination == want->filter.has_destination, rule);
+	ok_str(got->filter.destination, want->filter.destination, rule);
+	ok(got->filter.has_sender == want->filter.has_sender, rule);
+	ok_str(got->filter.sender, want->filter.sender, rule);
+	ok_str(got->filter.message, want->filter.message, rule);
+	ok_str(got->filter.reason, want->filter.reason, rule);
+	ok(got->filter.states == want->filter.states, rule);
+	ok(got->filter.arrived_before_ms == want->filter.arrived_before_ms, rule);
 }
 
 TEST(requests)
@@ -180,6 +225,8 @@ TEST(names)
 		ok(control_kind_parse(control_kind_name((enum control_kind)i), &k) && (int)k == i,
 		   "there and back");
 		ok(control_is_change(k) == (i >= CONTROL_HOLD), "changes");
+		ok(control_is_reading(k) == (i > CONTROL_DESTINATIONS && i < CONTROL_RELOAD),
+		   "what reads the store");
 	}
 	ok(!control_kind_parse(STR(""), &k) && !control_kind_parse(STR("HOLD"), &k), "no name");
 }

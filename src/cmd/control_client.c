@@ -5,7 +5,7 @@
 #include "cmd/cmd.h"
 #include "net/net.h"
 
-enum { ANSWER_MS = 120 * 1000 };
+enum { ANSWER_MS = 120 * 1000 }; /* without a word */
 
 struct asking {
 	struct net_loop *loop;
@@ -13,7 +13,7 @@ struct asking {
 	struct net_timer *timer;
 	struct buf in;
 	const struct control_request *request;
-	void (*line)(void *arg, struct str text, const struct json_node *node);
+	cmd_control_line *line;
 	void *arg;
 	struct error *e;
 	enum cmd_control result;
@@ -52,8 +52,9 @@ static bool asking_line(struct asking *a, const struct json_node *n, struct str 
 		asking_end(a, CMD_CONTROL_FAILED);
 		return true;
 	}
-	a->line(a->arg, text, n);
+	bool goes_on = a->line(a->arg, text, n);
 	(void)!json_get_bool(n, "done", &is_done);
+	is_done |= !goes_on;
 	if (is_done)
 		asking_end(a, CMD_CONTROL_DONE);
 	return is_done;
@@ -66,9 +67,10 @@ static void asking_read(void *arg, struct str octets)
 	bool is_end = false;
 
 	if (!buf_add(&a->in, octets)) {
-		asking_fail(a, "the reply is too long");
+		asking_fail(a, "a line of the reply is too long");
 		return;
 	}
+	net_timer_set(a->timer, net_loop_now(a->loop) + ANSWER_MS);
 	in = buf_str(&a->in);
 	while (!is_end && str_cut(in, '\n', &line, &in)) {
 		struct json_doc *d = json_doc_new(line, a->e);
@@ -134,10 +136,8 @@ static bool is_there(struct str path)
 	return is_found;
 }
 
-enum cmd_control
-cmd_control_ask(const struct conf *conf, const struct control_request *r,
-		void (*line)(void *arg, struct str text, const struct json_node *node), void *arg,
-		struct error *e)
+enum cmd_control cmd_control_ask(const struct conf *conf, const struct control_request *r,
+				 cmd_control_line *line, void *arg, struct error *e)
 {
 	struct str path = conf_str(conf, CONF_hopseal_control_socket);
 	struct asking a = { .request = r, .line = line, .arg = arg, .e = e };

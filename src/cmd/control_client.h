@@ -13,11 +13,11 @@ enum cmd_control {
 	CMD_CONTROL_FAILED, /* *e; also what the daemon refused */
 };
 
-/* `line` is called for each line of the reply, the last one included, with its text and its JSON,
- * both borrowed. */
-MUST_USE enum cmd_control
-cmd_control_ask(const struct conf *conf, const struct control_request *r,
-		void (*line)(void *arg, struct str text, const struct json_node *node), void *arg,
-		struct error *e);
+/* Called for each line of the reply, the last one included, with its text and its JSON, both
+ * borrowed. False: enough; it counts as done. */
+typedef bool cmd_control_line(void *arg, struct str text, const struct json_node *node);
+
+MUST_USE enum cmd_control cmd_control_ask(const struct conf *conf, const struct control_request *r,
+					  cmd_control_line *line, void *arg, struct error *e);
 
 #endif

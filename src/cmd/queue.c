@@ -39,17 +39,6 @@ static const struct str queue_help = STR_INIT(
 	"Exit status: 0 done, 64 usage, 65 no queue id, 66 no such message or no queue, 74 the\n"
 	"queue could not be read, 75 it could not be changed now, 78 bad configuration.\n");
 
-struct str cmd_queue_state(enum store_state s)
-{
-	static const struct str names[] = {
-		[STORE_QUEUED] = STR_INIT("queued"),
-		[STORE_HELD] = STR_INIT("held"),
-		[STORE_FINISHED] = STR_INIT("finished"),
-	};
-
-	return names[s];
-}
-
 enum {
 	OPT_DESTINATION = 256,
 	OPT_ALL,
@@ -76,13 +65,12 @@ static const struct option options[] = {
 
 static bool take_state(struct queue_command *q, const char *text)
 {
-	for (enum store_state s = STORE_QUEUED; s <= STORE_FINISHED; s++) {
-		if (str_eq(str_of(text), cmd_queue_state(s))) {
-			q->filter.states |= 1u << s;
-			return true;
-		}
-	}
-	return false;
+	enum control_state state;
+
+	if (!control_state_parse(str_of(text), &state))
+		return false;
+	q->filter.states |= state;
+	return true;
 }
 
 static bool take_older(struct queue_command *q, const char *text)
@@ -91,20 +79,21 @@ static bool take_older(struct queue_command *q, const char *text)
 
 	if (!conf_value_time(str_of(text), 's', &s) || s > INT64_MAX / 1000)
 		return false;
-	q->filter.arrived_before_ms = os_utc_ns() / 1000000 - (int64_t)s * 1000;
-	return q->filter.arrived_before_ms > 0;
+	int64_t before_ms = os_utc_ns() / 1000000 - s * 1000;
+	q->filter.arrived_before_ms = (uint64_t)before_ms;
+	return before_ms > 0;
 }
 
 static bool take_option(struct queue_command *q, int c)
 {
 	switch (c) {
 	case OPT_DESTINATION:
-		q->destination = str_of(optarg);
-		q->has_destination = true;
+		q->filter.destination = str_of(optarg);
+		q->filter.has_destination = true;
 		return true;
 	case OPT_SENDER:
-		q->sender = str_of(optarg);
-		q->has_sender = true;
+		q->filter.sender = str_of(optarg);
+		q->filter.has_sender = true;
 		return true;
 	case OPT_REASON:
 		q->filter.reason = str_of(optarg);
@@ -139,10 +128,6 @@ static int queue_parse(struct queue_command *q, int argc, char **argv)
 			return cmd_usage("queue", "\"%s\" is no %s", optarg,
 					 c == OPT_STATE ? "state" : "time");
 	}
-	if (q->has_destination)
-		q->filter.destination = &q->destination;
-	if (q->has_sender)
-		q->filter.sender = &q->sender;
 	q->ids = argv + optind;
 	q->n_ids = (size_t)(argc - optind);
 	return 0;
@@ -173,7 +158,7 @@ static int check_read(const struct queue_command *q, const struct action *a)
 
 static int check_change(const struct queue_command *q)
 {
-	int ways = (q->n_ids > 0) + q->has_destination + q->is_all;
+	int ways = (q->n_ids > 0) + q->filter.has_destination + q->is_all;
 
 	if (ways == 0)
 		return cmd_usage("queue", "which mail? queue ids, --destination or --all");

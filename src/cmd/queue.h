@@ -5,7 +5,6 @@
 
 #include "cmd/cmd.h"
 #include "cmd/control_client.h"
-#include "store/store.h"
 
 struct queue_command {
 	struct cmd_sources sources;
@@ -13,9 +12,7 @@ struct queue_command {
 	struct arena *arena;
 	const char *directory; /* of the store */
 	bool is_json, is_by_destination, is_all;
-	struct str destination, sender;
-	bool has_destination, has_sender;
-	struct store_filter filter; /* of list */
+	struct control_filter filter; /* of list; its destination is of changes, too */
 	char *const *ids;
 	size_t n_ids;
 };
@@ -27,10 +24,12 @@ int cmd_queue_show(struct queue_command *q);
 int cmd_queue_cat(struct queue_command *q);
 int cmd_queue_change(struct queue_command *q, enum control_kind kind);
 
-struct str cmd_queue_state(enum store_state s);
-/* As the log writes times; in the arena. */
-struct str cmd_queue_time(struct arena *a, int64_t ms);
-/* The members of a recipient, in the object that is open. */
-void cmd_queue_recipient_json(struct json *j, struct arena *a, const struct store_rcpt *r);
+/* Tells the lines of the reply to a request that reads the store, without the last one. */
+MUST_USE bool cmd_queue_read(struct queue_command *q, const struct control_request *r,
+			     cmd_control_line *line, void *arg, struct error *e);
+
+/* Of a line; "" and 0 when there is none. */
+struct str cmd_queue_text(const struct json_node *n, const char *path);
+int64_t cmd_queue_number(const struct json_node *n, const char *path);
 
 #endif

@@ -5,6 +5,7 @@
 #include "cmd/queue.h"
 #include "console/console.h"
 #include "os/os.h"
+#include "store/store.h"
 
 struct changing {
 	struct queue_command *q;
@@ -16,7 +17,7 @@ struct changing {
 	struct error e;
 };
 
-static void take_changed(void *arg, struct str text, const struct json_node *n)
+static bool take_changed(void *arg, struct str text, const struct json_node *n)
 {
 	struct changing *c = arg;
 	int64_t changed;
@@ -24,6 +25,7 @@ static void take_changed(void *arg, struct str text, const struct json_node *n)
 	(void)text;
 	if (json_get_int(n, "changed", &changed))
 		c->changed += (uint64_t)changed;
+	return true;
 }
 
 /* ---- without a daemon ---- */
@@ -106,9 +108,9 @@ static bool change_all(struct changing *c, enum control_kind kind)
 	const struct queue_command *q = c->q;
 	struct control_request r = { .kind = kind, .reach = CONTROL_ALL };
 
-	if (q->has_destination) {
+	if (q->filter.has_destination) {
 		r.reach = CONTROL_OF_DESTINATION;
-		r.destination = q->destination;
+		r.destination = q->filter.destination;
 	}
 	if (q->n_ids == 0)
 		return change(c, &r);

@@ -5,28 +5,18 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/json.h"
 #include "cmd/queue.h"
-#include "log/log.h"
-#include "os/os.h"
+#include "store/store.h"
 
-enum { OUT_MAX = 1024 * 1024, OUT_FULL = 64 * 1024 };
+enum { OUT_FULL = 64 * 1024 };
 
 struct listing {
 	struct queue_command *q;
-	struct arena *arena; /* of one row */
 	struct buf out;
-	uint64_t last_id;
+	char last_id[STORE_ID_TEXT_MAX];
 	uint64_t n_messages, n_rcpts;
 	bool is_broken; /* nobody reads the output */
 };
-
-struct str cmd_queue_time(struct arena *a, int64_t ms)
-{
-	char text[LOG_TIME_MAX];
-
-	return arena_str(a, log_time(ms, text));
-}
 
 static bool flush(struct listing *l)
 {
@@ -37,82 +27,72 @@ static bool flush(struct listing *l)
 	return is_good;
 }
 
-static struct str id_of(struct arena *a, uint64_t id)
+struct str cmd_queue_text(const struct json_node *n, const char *path)
 {
-	char text[STORE_ID_TEXT_MAX];
+	struct str text = STR("");
 
-	return arena_str(a, store_id_text(id, text));
+	(void)!json_get_str(n, path, &text);
+	return text;
+}
+
+int64_t cmd_queue_number(const struct json_node *n, const char *path)
+{
+	int64_t number = 0;
+
+	(void)!json_get_int(n, path, &number);
+	return number;
 }
 
 /* ---- a row ---- */
 
-static struct str reason_of(const struct store_rcpt *r)
+static bool is_new(struct listing *l, struct str id)
 {
-	return r->last.reason;
+	if (str_eq(id, str_of(l->last_id)) || id.n >= sizeof(l->last_id))
+		return false;
+	memcpy(l->last_id, id.p, id.n);
+	l->last_id[id.n] = '\0';
+	return true;
 }
 
-void cmd_queue_recipient_json(struct json *j, struct arena *a, const struct store_rcpt *r)
+static bool head_text(struct listing *l, const struct json_node *n)
 {
-	json_put_str(j, "recipient", r->address);
-	json_put_str(j, "destination", r->destination);
-	json_put_str(j, "state", cmd_queue_state(r->state));
-	json_put_str(j, "due", cmd_queue_time(a, r->due_ms));
-	json_put_int(j, "attempts", r->attempts);
-	json_put_str(j, "status", r->last.status.class ? status_text(a, r->last.status) : STR(""));
-	json_put_str(j, "reason", r->last.reason);
-	json_put_str(j, "remote_host", r->last.remote_host);
+	struct str sender = cmd_queue_text(n, "sender");
+
+	return buf_fmt(&l->out, "%s" STR_FMT " %9lld " STR_FMT "  %s" STR_FMT "\n",
+		       l->n_messages > 1 ? "\n" : "", STR_ARG(cmd_queue_text(n, "queue_id")),
+		       (long long)cmd_queue_number(n, "size"),
+		       STR_ARG(cmd_queue_text(n, "arrived")), sender.n > 0 ? "" : "<>",
+		       STR_ARG(sender));
 }
 
-static bool row_json(struct listing *l, const struct store_message *m)
+static bool row_text(struct listing *l, const struct json_node *n)
 {
-	struct json j;
+	struct str to = cmd_queue_text(n, "destination"), reason = cmd_queue_text(n, "reason");
+	struct str state = cmd_queue_text(n, "state");
 
-	json_init(&j, &l->out, false);
-	json_object(&j);
-	json_put_str(&j, "queue_id", id_of(l->arena, m->id));
-	json_put_str(&j, "arrived", cmd_queue_time(l->arena, m->arrived_ms));
-	json_put_int(&j, "size", (int64_t)m->size);
-	json_put_str(&j, "sender", m->sender);
-	cmd_queue_recipient_json(&j, l->arena, m->rcpts);
-	json_object_end(&j);
-	return json_end(&j);
-}
-
-static bool head_text(struct listing *l, const struct store_message *m)
-{
-	return buf_fmt(&l->out, "%s" STR_FMT " %9llu " STR_FMT "  %s" STR_FMT "\n",
-		       l->n_messages > 1 ? "\n" : "", STR_ARG(id_of(l->arena, m->id)),
-		       (unsigned long long)m->size,
-		       STR_ARG(cmd_queue_time(l->arena, m->arrived_ms)),
-		       m->sender.n > 0 ? "" : "<>", STR_ARG(m->sender));
-}
-
-static bool row_text(struct listing *l, const struct store_message *m)
-{
-	const struct store_rcpt *r = m->rcpts;
-	struct str to = r->destination.n > 0 ? r->destination : STR("not routed yet");
-	struct str reason = reason_of(r);
-
-	return buf_fmt(&l->out, "  %-8s " STR_FMT " (" STR_FMT ")", cmd_queue_state(r->state).p,
-		       STR_ARG(r->address), STR_ARG(to)) &&
-	       (r->state != STORE_QUEUED ||
-		buf_fmt(&l->out, ", due " STR_FMT, STR_ARG(cmd_queue_time(l->arena, r->due_ms)))) &&
+	return buf_fmt(&l->out, "  %-8.*s " STR_FMT " (" STR_FMT ")", STR_ARG(state),
+		       STR_ARG(cmd_queue_text(n, "recipient")),
+		       STR_ARG(to.n > 0 ? to : STR("not routed yet"))) &&
+	       (!str_eq(state, STR("queued")) ||
+		buf_fmt(&l->out, ", due " STR_FMT, STR_ARG(cmd_queue_text(n, "due")))) &&
 	       (reason.n == 0 || buf_fmt(&l->out, "\n           " STR_FMT, STR_ARG(reason))) &&
 	       buf_add_char(&l->out, '\n');
 }
 
-static enum store_go_on list_row(void *arg, const struct store_message *m)
+static bool list_row(void *arg, struct str text, const struct json_node *n)
 {
 	struct listing *l = arg;
-	bool is_new = m->id != l->last_id;
+	bool is_head = is_new(l, cmd_queue_text(n, "queue_id"));
+	bool fits;
 
-	arena_reset(l->arena);
-	l->last_id = m->id;
-	l->n_messages += is_new;
+	l->n_messages += is_head;
 	l->n_rcpts++;
-	bool fits = l->q->is_json ? row_json(l, m) : (!is_new || head_text(l, m)) && row_text(l, m);
-	CHECK(fits); /* rows are bounded by what an envelope may hold */
-	return buf_len(&l->out) < OUT_FULL || flush(l) ? STORE_GO_ON : STORE_STOP;
+	if (l->q->is_json)
+		fits = buf_add(&l->out, text) && buf_add_char(&l->out, '\n');
+	else
+		fits = (!is_head || head_text(l, n)) && row_text(l, n);
+	CHECK(fits); /* a row is no longer than a line of the reply */
+	return buf_len(&l->out) < OUT_FULL || flush(l);
 }
 
 static bool list_end(struct listing *l)
@@ -128,59 +108,38 @@ static bool list_end(struct listing *l)
 }
 
 /* With --destination rows come in the order of their times, and a message may come in parts. */
-static int list_all(struct listing *l, struct store_reader *r, struct store_filter *f)
+static int list_one(struct listing *l, struct str message)
 {
+	struct control_request r = { .kind = CONTROL_LIST, .filter = l->q->filter };
 	struct error e;
 
-	if (!store_list(r, f, list_row, l, &e))
+	r.filter.message = message;
+	if (!cmd_queue_read(l->q, &r, list_row, l, &e))
 		return cmd_fail(&e);
 	return l->is_broken ? EX_IOERR : EX_OK;
 }
 
-static int list_ids(struct listing *l, struct store_reader *r)
-{
-	struct queue_command *q = l->q;
-	int status = EX_OK;
-
-	for (size_t i = 0; status == EX_OK && i < q->n_ids; i++) {
-		struct store_filter f = q->filter;
-		if (!store_id_parse(str_of(q->ids[i]), &f.message)) {
-			cmd_say("\"%s\" is no queue id", q->ids[i]);
-			return EX_DATAERR;
-		}
-		status = list_all(l, r, &f);
-	}
-	return status;
-}
-
 int cmd_queue_list(struct queue_command *q)
 {
-	struct error e;
-	struct store_reader *r = store_reader_open(q->directory, &e);
-	struct listing l = { .q = q, .arena = arena_new() };
-	int status;
+	struct listing l = { .q = q };
+	int status = EX_OK;
 
-	buf_init(&l.out, OUT_MAX);
-	if (!r)
-		status = cmd_fail(&e);
-	else if (q->n_ids > 0)
-		status = list_ids(&l, r);
-	else
-		status = list_all(&l, r, &q->filter);
+	buf_init(&l.out, OUT_FULL + 2 * CONTROL_REPLY_MAX);
+	if (q->n_ids == 0)
+		status = list_one(&l, STR(""));
+	for (size_t i = 0; status == EX_OK && i < q->n_ids; i++)
+		status = list_one(&l, str_of(q->ids[i]));
 	if (status == EX_OK && !list_end(&l))
 		status = EX_IOERR;
-	store_reader_close(r);
 	buf_fini(&l.out);
-	arena_free(l.arena);
 	return status;
 }
 
 /* ---- by destination ---- */
 
 struct summary {
-	struct str name;
-	uint64_t n_queued, n_held, n_finished;
-	int64_t due_ms, oldest_ms;
+	struct str name, oldest, due; /* due "": none is queued */
+	int64_t n_queued, n_held, n_finished;
 	bool is_live, is_dead;
 	int64_t window, attempts, blocked_s;
 };
@@ -191,21 +150,24 @@ struct summaries {
 	size_t n, size;
 };
 
-static void add_summary(void *arg, const struct store_destination *d)
+static bool take_summary(void *arg, struct str text, const struct json_node *n)
 {
 	struct summaries *s = arg;
 
+	(void)text;
 	if (s->n == s->size) {
 		s->size = s->size ? 2 * s->size : 64;
 		s->v = base_realloc(s->v, s->size * sizeof(*s->v));
 	}
 	s->v[s->n++] = (struct summary){
-		.name = arena_str(s->arena, d->name),
-		.n_queued = d->n_queued,
-		.n_held = d->n_held,
-		.n_finished = d->n_finished,
-		.due_ms = d->due_ms,
+		.name = arena_str(s->arena, cmd_queue_text(n, "destination")),
+		.n_queued = cmd_queue_number(n, "queued"),
+		.n_held = cmd_queue_number(n, "held"),
+		.n_finished = cmd_queue_number(n, "finished"),
+		.oldest = arena_str(s->arena, cmd_queue_text(n, "oldest")),
+		.due = arena_str(s->arena, cmd_queue_text(n, "due")),
 	};
+	return true;
 }
 
 static int by_name(const void *a, const void *b)
@@ -222,57 +184,33 @@ static struct summary *find_summary(const struct summaries *s, struct str name)
 	return s->n > 0 ? bsearch(&key, s->v, s->n, sizeof(key), by_name) : NULL;
 }
 
-/* Messages come in the order of their ids, the oldest first. */
-static enum store_go_on take_oldest(void *arg, const struct store_message *m)
-{
-	struct summary *found = find_summary(arg, m->rcpts->destination);
-
-	if (found && found->oldest_ms == 0)
-		found->oldest_ms = m->arrived_ms;
-	return STORE_GO_ON;
-}
-
-static void take_live(void *arg, struct str text, const struct json_node *n)
+static bool take_live(void *arg, struct str text, const struct json_node *n)
 {
 	struct summary *found;
 	struct str name;
 
 	(void)text;
-	if (!json_get_str(n, "destination", &name) || !(found = find_summary(arg, name)))
-		return;
-	found->is_live = json_get_bool(n, "is_dead", &found->is_dead) &&
-			 json_get_int(n, "window", &found->window) &&
-			 json_get_int(n, "attempts", &found->attempts) &&
-			 json_get_int(n, "blocked_s", &found->blocked_s);
+	if (json_get_str(n, "destination", &name) && (found = find_summary(arg, name)))
+		found->is_live = json_get_bool(n, "is_dead", &found->is_dead) &&
+				 json_get_int(n, "window", &found->window) &&
+				 json_get_int(n, "attempts", &found->attempts) &&
+				 json_get_int(n, "blocked_s", &found->blocked_s);
+	return true;
 }
 
-static bool read_summaries(struct queue_command *q, struct summaries *s, struct error *e)
-{
-	struct store_filter all = { 0 };
-	struct store_reader *r = store_reader_open(q->directory, e);
-	bool is_read = r && store_destinations(r, add_summary, s, e);
-
-	if (s->n > 0)
-		qsort(s->v, s->n, sizeof(*s->v), by_name);
-	is_read = is_read && store_list(r, &all, take_oldest, s, e);
-	store_reader_close(r);
-	return is_read;
-}
-
-static bool summary_json(struct buf *out, struct arena *a, const struct summary *s)
+static bool summary_json(struct buf *out, const struct summary *s)
 {
 	struct json j;
 
 	json_init(&j, out, false);
 	json_object(&j);
 	json_put_str(&j, "destination", s->name);
-	json_put_int(&j, "queued", (int64_t)s->n_queued);
-	json_put_int(&j, "held", (int64_t)s->n_held);
-	json_put_int(&j, "finished", (int64_t)s->n_finished);
-	json_key(&j, "oldest");
-	json_str_or_null(&j, s->oldest_ms ? cmd_queue_time(a, s->oldest_ms) : STR_NONE);
+	json_put_int(&j, "queued", s->n_queued);
+	json_put_int(&j, "held", s->n_held);
+	json_put_int(&j, "finished", s->n_finished);
+	json_put_str(&j, "oldest", s->oldest);
 	json_key(&j, "due");
-	json_str_or_null(&j, s->n_queued ? cmd_queue_time(a, s->due_ms) : STR_NONE);
+	json_str_or_null(&j, s->due.n > 0 ? s->due : STR_NONE);
 	if (s->is_live) {
 		json_put_int(&j, "window", s->window);
 		json_put_int(&j, "attempts", s->attempts);
@@ -294,33 +232,27 @@ static bool summary_live(struct buf *out, const struct summary *s)
 		       (long long)s->window);
 }
 
-static bool summary_text(struct buf *out, struct arena *a, const struct summary *s)
+static bool summary_text(struct buf *out, const struct summary *s)
 {
 	struct str name = s->name.n > 0 ? s->name : STR("not routed yet");
 
-	return buf_fmt(out, STR_FMT "\n  %llu queued, %llu held, %llu finished", STR_ARG(name),
-		       (unsigned long long)s->n_queued, (unsigned long long)s->n_held,
-		       (unsigned long long)s->n_finished) &&
-	       (!s->oldest_ms ||
-		buf_fmt(out, ", oldest " STR_FMT, STR_ARG(cmd_queue_time(a, s->oldest_ms)))) &&
-	       (!s->n_queued ||
-		buf_fmt(out, ", due " STR_FMT, STR_ARG(cmd_queue_time(a, s->due_ms)))) &&
+	return buf_fmt(out, STR_FMT "\n  %lld queued, %lld held, %lld finished, oldest " STR_FMT,
+		       STR_ARG(name), (long long)s->n_queued, (long long)s->n_held,
+		       (long long)s->n_finished, STR_ARG(s->oldest)) &&
+	       (s->due.n == 0 || buf_fmt(out, ", due " STR_FMT, STR_ARG(s->due))) &&
 	       summary_live(out, s) && buf_add_char(out, '\n');
 }
 
 static bool print_summaries(struct queue_command *q, const struct summaries *s)
 {
-	struct arena *a = arena_new();
 	bool is_good = true;
 	struct buf out;
 
-	buf_init(&out, OUT_MAX);
+	buf_init(&out, OUT_FULL + 2 * CONTROL_REPLY_MAX);
 	for (size_t i = 0; is_good && i < s->n; i++) {
-		if (q->has_destination && !str_eq(q->destination, s->v[i].name))
+		if (q->filter.has_destination && !str_eq(q->filter.destination, s->v[i].name))
 			continue;
-		CHECK(q->is_json ? summary_json(&out, a, &s->v[i])
-				 : summary_text(&out, a, &s->v[i]));
-		arena_reset(a);
+		CHECK(q->is_json ? summary_json(&out, &s->v[i]) : summary_text(&out, &s->v[i]));
 		if (buf_len(&out) >= OUT_FULL) {
 			is_good = cmd_print(buf_str(&out));
 			buf_reset(&out);
@@ -328,23 +260,32 @@ static bool print_summaries(struct queue_command *q, const struct summaries *s)
 	}
 	is_good = is_good && cmd_print(buf_str(&out));
 	buf_fini(&out);
-	arena_free(a);
 	return is_good;
+}
+
+static bool read_summaries(struct queue_command *q, struct summaries *s, struct error *e)
+{
+	const struct control_request on_disk = { .kind = CONTROL_SUMMARY };
+	const struct control_request in_memory = { .kind = CONTROL_DESTINATIONS };
+
+	if (!cmd_queue_read(q, &on_disk, take_summary, s, e))
+		return false;
+	if (s->n > 0)
+		qsort(s->v, s->n, sizeof(*s->v), by_name);
+	return cmd_control_ask(q->conf, &in_memory, take_live, s, e) != CMD_CONTROL_FAILED ||
+	       e->kind == ERROR_TEMP; /* said before */
 }
 
 int cmd_queue_by_destination(struct queue_command *q)
 {
-	struct control_request request = { .kind = CONTROL_DESTINATIONS };
 	struct summaries s = { .arena = q->arena };
 	struct error e = { 0 };
 	int status;
 
-	if (!read_summaries(q, &s, &e))
-		status = cmd_fail(&e);
-	else if (cmd_control_ask(q->conf, &request, take_live, &s, &e) == CMD_CONTROL_FAILED)
-		status = cmd_fail(&e);
-	else
+	if (read_summaries(q, &s, &e))
 		status = print_summaries(q, &s) ? EX_OK : EX_IOERR;
+	else
+		status = cmd_fail(&e);
 	free(s.v);
 	return status;
 }

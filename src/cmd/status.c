@@ -92,14 +92,14 @@ static void blocked_row(struct asked *s, const struct json_node *n)
 				     is_dead ? "dead" : "suspended", (long long)seconds);
 }
 
-static void take_status(void *arg, struct str text, const struct json_node *n)
+static bool take_status(void *arg, struct str text, const struct json_node *n)
 {
 	struct asked *s = arg;
 	const struct json_node *blocked = json_at(n, "blocked");
 
 	if (s->is_json) {
 		s->fits = buf_add(&s->out, text) && buf_add_char(&s->out, '\n');
-		return;
+		return true;
 	}
 	row(s, "state", n, "state");
 	row(s, "version", n, "version");
@@ -116,6 +116,7 @@ static void take_status(void *arg, struct str text, const struct json_node *n)
 		s->fits = s->fits && buf_add(&s->out, STR("\nleft alone\n"));
 	for (size_t i = 0; i < json_count(blocked); i++)
 		blocked_row(s, json_item(blocked, i));
+	return true;
 }
 
 /* ---- without one ---- */
@@ -186,11 +187,12 @@ static int status_down(struct asked *s)
 
 /* ---- the commands ---- */
 
-static void take_nothing(void *arg, struct str text, const struct json_node *n)
+static bool take_nothing(void *arg, struct str text, const struct json_node *n)
 {
 	(void)arg;
 	(void)text;
 	(void)n;
+	return true;
 }
 
 static int ask(struct asked *s, enum control_kind kind)

@@ -30,6 +30,10 @@ static enum store_change change_of(enum control_kind k)
 	case CONTROL_REQUEUE:
 		return STORE_REQUEUE;
 	case CONTROL_STATUS:
+	case CONTROL_SUMMARY:
+	case CONTROL_LIST:
+	case CONTROL_SHOW:
+	case CONTROL_CAT:
 	case CONTROL_DESTINATIONS:
 	case CONTROL_RELOAD:
 	case CONTROL_STOP:

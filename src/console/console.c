@@ -89,7 +89,9 @@ struct console *console_new(const struct console_options *o, struct error *e)
 	c->options = *o;
 	list_init(&c->sessions);
 	c->client = store_client_new(o->daemon.store, o->loop, e);
-	bool is_good = c->client != NULL;
+	if (c->client)
+		c->reader = console_reader_new(o->loop, o->daemon.directory, e);
+	bool is_good = c->reader != NULL;
 	if (is_good && o->sockets->control >= 0) {
 		c->listener =
 			net_listener_open(o->loop, o->sockets->control, console_accepted, c, e);
@@ -115,6 +117,7 @@ void console_free(struct console *c)
 	c->is_closing = true;
 	while (c->n_out > 0)
 		net_loop_run(c->loop);
+	console_reader_free(c->reader);
 	store_client_free(c->client);
 	free(c);
 }

@@ -1,7 +1,7 @@
 /* What operators and monitors ask of the running daemon: requests over a UNIX-domain socket
  * (proto/control.h), and figures over HTTP. The only room that sees libmicrohttpd.
  *
- * Thread: the main loop's, which carries no mail. */
+ * Thread: the main loop's, which carries no mail, and one of its own that reads the store. */
 
 #ifndef HOPSEAL_CONSOLE_CONSOLE_H
 #define HOPSEAL_CONSOLE_CONSOLE_H
@@ -114,6 +114,27 @@ struct console_change_options {
 /* Does what a request for a change says. It cannot be taken back. */
 void console_change(const struct console_change_options *o);
 
+/* ---- what is on disk, also without a daemon ---- */
+
+/* The reply to a request that reads the store (control_is_reading), but for its last line: lines of
+ * JSON, docs/reference/control.md. Used by one thread at a time. */
+struct console_reading;
+
+enum console_piece { CONSOLE_MORE, CONSOLE_DONE, CONSOLE_FAILED };
+
+MUST_USE struct console_reading *console_reading_new(const struct control_request *r); /* copied */
+void console_reading_free(struct console_reading *rd); /* NULL is fine */
+/* Appends whole lines to `out`, whose limit is CONTROL_REPLY_MAX; none maybe. FAILED: *e. */
+MUST_USE enum console_piece console_reading_piece(struct console_reading *rd,
+						  struct store_reader *r, struct buf *out,
+						  struct error *e);
+
+struct str console_state_name(enum store_state s); /* "queued" */
+
+/* ---- who may ---- */
+
+/* Who may read the mail itself: root and the daemon's own user. */
+bool console_may_cat(unsigned uid);
 /* Whether a user may ask: root, the daemon's own, members of the group. */
 bool console_may(unsigned uid, unsigned gid, bool has_group, unsigned group);
 

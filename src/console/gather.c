@@ -1,6 +1,7 @@
 /* Figures from three sides: the store's rows, the workers, the writer. They are asked at once, and
  * the last answer ends it. */
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "console/room.h"
@@ -15,8 +16,7 @@ struct gather {
 	struct console_look *look;
 	struct arena *arena;
 	struct console_view view;
-	struct error totals_error; /* written on the pool's thread */
-	const char *directory;
+	struct reader_job totals;
 	struct net_timer *later;
 };
 
@@ -33,8 +33,8 @@ static void gather_end(void *arg)
 	struct gather *g = arg;
 	struct console *c = g->console;
 
-	if (g->figures.e.kind == ERROR_NONE && g->totals_error.kind != ERROR_NONE)
-		g->figures.e = g->totals_error;
+	if (g->figures.e.kind == ERROR_NONE && !g->totals.is_good)
+		g->figures.e = g->totals.e;
 	if (g->look)
 		c->options.daemon.look_free(c->options.daemon.arg, g->look);
 	if (!g->is_forgotten)
@@ -63,21 +63,19 @@ static void count_destination(void *arg, const struct store_destination *d)
 	t->destinations++;
 }
 
-static void totals_work(void *arg)
+static struct gather *gather_of(struct reader_job *j)
 {
-	struct gather *g = arg;
-	struct store_reader *r = store_reader_open(g->directory, &g->totals_error);
-
-	if (!r)
-		return;
-	if (store_destinations(r, count_destination, &g->figures.totals, &g->totals_error))
-		g->totals_error.kind = ERROR_NONE;
-	store_reader_close(r);
+	return (struct gather *)(void *)((char *)j - offsetof(struct gather, totals));
 }
 
-static void totals_done(void *arg)
+static bool totals_work(struct reader_job *j, struct store_reader *r)
 {
-	gather_answer(arg);
+	return store_destinations(r, count_destination, &gather_of(j)->figures.totals, &j->e);
+}
+
+static void totals_done(struct reader_job *j)
+{
+	gather_answer(gather_of(j));
 }
 
 /* ---- the workers ---- */
@@ -127,7 +125,8 @@ struct gather *gather_new(struct console *c, unsigned parts, enum console_look_h
 	g->arg = arg;
 	g->arena = arena_new();
 	g->later = net_timer_new(c->loop, gather_end, g);
-	g->directory = d->directory;
+	g->totals =
+		(struct reader_job){ .work = totals_work, .done = totals_done, .is_good = true };
 	g->waiting = 1;
 	c->n_out++;
 	g->figures.has_space = store_space(d->store, &g->figures.space, &g->figures.e);
@@ -135,7 +134,7 @@ struct gather *gather_new(struct console *c, unsigned parts, enum console_look_h
 		g->figures.e.kind = ERROR_NONE;
 	if (parts & GATHER_TOTALS) {
 		g->waiting++;
-		net_loop_work(c->loop, totals_work, totals_done, g);
+		console_reader_ask(c->reader, &g->totals);
 	}
 	if (parts & GATHER_LOOK) {
 		g->waiting++;

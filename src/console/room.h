@@ -15,14 +15,34 @@ struct console {
 	unsigned n_sessions;
 	struct net_listener *listener;
 	struct metrics *metrics;
+	struct console_reader *reader;
 	unsigned n_out; /* gathers and changes that are under way */
 	bool is_closing;
 };
 
+/* ---- reading the store ---- */
+
+/* A member of what it is about. `work` is called on the reader's thread; false: *e says why. Then
+ * `done`, on the loop. */
+struct reader_job {
+	struct net_note note;
+	struct reader_job *next;
+	bool (*work)(struct reader_job *j, struct store_reader *r);
+	void (*done)(struct reader_job *j);
+	bool is_good;
+	struct error e;
+};
+
+struct console_reader;
+MUST_USE struct console_reader *
+console_reader_new(struct net_loop *l, const char *directory, struct error *e);
+void console_reader_free(struct console_reader *r); /* when nothing is out; NULL is fine */
+void console_reader_ask(struct console_reader *r, struct reader_job *j);
+
 /* ---- gathering figures ---- */
 
 enum gather_part {
-	GATHER_TOTALS = 1, /* reads the store, on a thread of the pool */
+	GATHER_TOTALS = 1, /* reads the store */
 	GATHER_LOOK = 2,   /* asks the workers */
 	GATHER_WRITE = 4,  /* whether the store's writer answers */
 };

@@ -21,8 +21,10 @@ struct session {
 	struct arena *arena; /* of the request under way */
 	struct control_request request;
 	struct gather *gather;
+	struct session_read *reading;
 	bool is_busy, has_ended;
 	bool is_gone; /* a change of it is still under way */
+	unsigned uid;
 	char user[32];
 };
 
@@ -32,6 +34,11 @@ bool console_may(unsigned uid, unsigned gid, bool has_group, unsigned group)
 	       (has_group && (gid == group || os_user_is_member(uid, group)));
 }
 
+bool console_may_cat(unsigned uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
 static void session_free(struct session *s)
 {
 	buf_fini(&s->in);
@@ -39,14 +46,17 @@ static void session_free(struct session *s)
 	free(s);
 }
 
+static void read_forget(struct session_read *r);
+
 static void session_close(struct session *s)
 {
 	gather_forget(s->gather);
+	read_forget(s->reading);
 	list_remove(&s->link);
 	s->console->n_sessions--;
 	s->stream = NULL;
 	s->is_gone = true;
-	if (!s->is_busy || s->gather)
+	if (!s->is_busy || s->gather || s->reading)
 		session_free(s);
 }
 
@@ -217,6 +227,115 @@ static void session_change(struct session *s)
 	console_change(&o);
 }
 
+/* ---- what is on disk ---- */
+
+/* Outlives its session while a piece is being read. */
+struct session_read {
+	struct reader_job job;
+	struct console *console;
+	struct session *session; /* NULL: gone */
+	struct console_reading *reading;
+	struct buf out;
+	enum console_piece got;
+	bool is_out; /* at the reader's */
+};
+
+static void read_free(struct session_read *r)
+{
+	console_reading_free(r->reading);
+	buf_fini(&r->out);
+	free(r);
+}
+
+static void read_forget(struct session_read *r)
+{
+	if (!r)
+		return;
+	r->session = NULL;
+	if (!r->is_out)
+		read_free(r);
+}
+
+static bool read_work(struct reader_job *j, struct store_reader *store)
+{
+	struct session_read *r = (struct session_read *)(void *)j;
+
+	r->got = console_reading_piece(r->reading, store, &r->out, &j->e);
+	return r->got != CONSOLE_FAILED;
+}
+
+static void read_ask(struct session_read *r)
+{
+	r->is_out = true;
+	r->console->n_out++;
+	console_reader_ask(r->console->reader, &r->job);
+}
+
+static void read_end(struct session_read *r)
+{
+	struct session *s = r->session;
+
+	s->reading = NULL;
+	if (r->job.is_good)
+		reply_done(s, NULL, 0);
+	else
+		reply_error(s, &r->job.e);
+	read_free(r);
+	session_idle(s);
+}
+
+/* What was read goes out before more is read. */
+static void session_drained(void *arg)
+{
+	struct session *s = arg;
+	struct session_read *r = s->reading;
+
+	if (r && !r->is_out)
+		read_ask(r);
+}
+
+static void read_done(struct reader_job *j)
+{
+	struct session_read *r = (struct session_read *)(void *)j;
+	struct session *s = r->session;
+	struct console *c = r->console;
+
+	r->is_out = false;
+	if (!s) {
+		read_free(r);
+		console_back(c);
+		return;
+	}
+	reply(s, &r->out);
+	buf_reset(&r->out);
+	if (!j->is_good || r->got == CONSOLE_DONE)
+		read_end(r);
+	else if (net_stream_queued(s->stream) == 0)
+		read_ask(r);
+	console_back(c);
+}
+
+static void session_reading(struct session *s)
+{
+	struct session_read *r;
+	struct error e;
+
+	if (s->request.kind == CONTROL_CAT && !console_may_cat(s->uid)) {
+		(void)error_set(&e, ERROR_NOT_HERE,
+				"only root and the user of the daemon may read messages");
+		reply_error(s, &e);
+		return;
+	}
+	s->is_busy = true;
+	s->reading = r = base_alloc(sizeof(*r));
+	r->job = (struct reader_job){ .work = read_work, .done = read_done };
+	r->console = s->console;
+	r->session = s;
+	r->reading = console_reading_new(&s->request);
+	buf_init(&r->out, CONTROL_REPLY_MAX);
+	read_ask(r);
+}
+
 static void session_gather(struct session *s, unsigned parts, enum console_look_how how,
 			   void (*done)(void *arg, const struct console_figures *f))
 {
@@ -246,6 +365,12 @@ static void session_do(struct session *s)
 		break;
 	case CONTROL_DESTINATIONS:
 		session_gather(s, GATHER_LOOK, CONSOLE_LOOK_ALL, destinations_gathered);
+		break;
+	case CONTROL_SUMMARY:
+	case CONTROL_LIST:
+	case CONTROL_SHOW:
+	case CONTROL_CAT:
+		session_reading(s);
 		break;
 	case CONTROL_RELOAD:
 		session_reload(s);
@@ -325,15 +450,16 @@ static void session_failed(void *arg, const struct net_failure *why)
 static const struct net_stream_calls calls = {
 	.read = session_read,
 	.ended = session_ended,
+	.drained = session_drained,
 	.failed = session_failed,
 };
 
-static void refuse(struct net_stream *stream, const char *why)
+static void refuse(struct net_stream *stream, enum error_kind kind, const char *why)
 {
 	struct session s = { .stream = stream };
 	struct error e;
 
-	(void)error_set(&e, ERROR_NOT_HERE, "%s", why);
+	(void)error_set(&e, kind, "%s", why);
 	reply_error(&s, &e);
 	net_stream_finish(stream, LINGER_MS);
 }
@@ -345,11 +471,11 @@ void console_accepted(void *arg, struct net_stream *stream)
 
 	if (!net_stream_user(stream, &user) ||
 	    !console_may(user.uid, user.gid, c->options.has_group, c->options.group)) {
-		refuse(stream, "you may not use the control socket");
+		refuse(stream, ERROR_NOT_HERE, "you may not use the control socket");
 		return;
 	}
 	if (c->n_sessions >= CONTROL_SESSIONS_MAX) {
-		refuse(stream, "too many connections to the control socket");
+		refuse(stream, ERROR_TEMP, "too many connections to the control socket");
 		return;
 	}
 	struct session *s = base_alloc(sizeof(*s));
@@ -358,6 +484,7 @@ void console_accepted(void *arg, struct net_stream *stream)
 	s->stream = stream;
 	s->arena = arena_new();
 	buf_init(&s->in, INPUT_MAX);
+	s->uid = user.uid;
 	os_user_name(user.uid, s->user, sizeof(s->user));
 	list_add(&c->sessions, &s->link);
 	c->n_sessions++;

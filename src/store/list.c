@@ -5,15 +5,9 @@
 
 enum { LIST_PIECE = 500 };
 
-/* Behind which row to go on. */
-struct place {
-	uint64_t message;
-	int64_t index, state, due_ms;
-};
-
 /* The first bound is raised as the list goes on: it is the one that the index is entered by. */
-static void
-bind_piece(struct sql_statement *st, const struct store_filter *f, const struct place *at)
+static void bind_piece(struct sql_statement *st, const struct store_filter *f,
+		       const struct store_list_place *at)
 {
 	uint64_t from = f->message ? f->message : store_id_from_ms(f->arrived_from_ms);
 	uint64_t before = store_id_from_ms(f->arrived_before_ms);
@@ -67,41 +61,66 @@ static bool is_wanted(const struct store_filter *f, const struct store_message *
 	       has_reason(&r->last, f->reason);
 }
 
-static enum store_go_on tell(const struct store_filter *f, const struct store_message *v, size_t n,
-			     enum store_go_on (*each)(void *arg, const struct store_message *m),
-			     void *arg)
+static struct store_list_place behind(const struct store_message *m)
 {
-	for (size_t i = 0; i < n; i++)
-		if (is_wanted(f, &v[i]) && each(arg, &v[i]) == STORE_STOP)
-			return STORE_STOP;
-	return STORE_GO_ON;
+	return (struct store_list_place){ m->id, m->rcpts->index, m->rcpts->state, m->rcpts->due_ms,
+					  false };
 }
 
-static struct place behind(const struct store_message *m)
+struct store_list_place store_list_start(void)
 {
-	return (struct place){ m->id, m->rcpts->index, m->rcpts->state, m->rcpts->due_ms };
+	return (struct store_list_place){ .index = -1, .due_ms = INT64_MIN };
+}
+
+bool store_list_piece(struct store_reader *r, const struct store_filter *f,
+		      struct store_list_place *at,
+		      enum store_go_on (*each)(void *arg, const struct store_message *m), void *arg,
+		      struct error *e)
+{
+	struct sql_statement *st = r->st[f->destination ? R_LIST_DESTINATION : R_LIST];
+	struct arena *a = arena_new();
+	struct store_message *v = ARENA_ARRAY(a, LIST_PIECE, struct store_message);
+	size_t n;
+
+	bind_piece(st, f, at);
+	bool is_read = read_piece(st, a, v, &n, e);
+	for (size_t i = 0; is_read && i < n; i++) {
+		*at = behind(&v[i]);
+		if (is_wanted(f, &v[i]) && each(arg, &v[i]) == STORE_STOP) {
+			arena_free(a);
+			return true;
+		}
+	}
+	at->is_end = n < LIST_PIECE;
+	arena_free(a);
+	return is_read;
+}
+
+/* A list whose caller says when it is over. */
+struct listing {
+	enum store_go_on (*each)(void *arg, const struct store_message *m);
+	void *arg;
+	bool is_over;
+};
+
+static enum store_go_on listing_each(void *arg, const struct store_message *m)
+{
+	struct listing *l = arg;
+	enum store_go_on on = l->each(l->arg, m);
+
+	l->is_over = on == STORE_STOP;
+	return on;
 }
 
 bool store_list(struct store_reader *r, const struct store_filter *f,
 		enum store_go_on (*each)(void *arg, const struct store_message *m), void *arg,
 		struct error *e)
 {
-	struct sql_statement *st = r->st[f->destination ? R_LIST_DESTINATION : R_LIST];
-	struct place at = { .index = -1, .due_ms = INT64_MIN };
-	struct arena *a = arena_new();
-	bool is_read;
-	size_t n;
+	struct store_list_place at = store_list_start();
+	struct listing l = { .each = each, .arg = arg };
 
-	do {
-		arena_reset(a);
-		struct store_message *v = ARENA_ARRAY(a, LIST_PIECE, struct store_message);
-		bind_piece(st, f, &at);
-		is_read = read_piece(st, a, v, &n, e);
-		if (n > 0)
-			at = behind(&v[n - 1]);
-		if (is_read && tell(f, v, n, each, arg) == STORE_STOP)
-			break;
-	} while (is_read && n == LIST_PIECE);
-	arena_free(a);
-	return is_read;
+	while (!at.is_end && !l.is_over)
+		if (!store_list_piece(r, f, &at, listing_each, &l, e))
+			return false;
+	return true;
 }

@@ -13,8 +13,9 @@
 static const struct str texts[R_STATEMENTS] = {
 	[R_DESTINATIONS] = STR_INIT(
 		"SELECT d.name, max(g.n * (g.state = 0)), max(g.n * (g.state = 1)), "
-		"max(g.n * (g.state = 2)), max(CASE g.state WHEN 0 THEN g.due END) "
-		"FROM (SELECT destination, state, count(*) AS n, min(due) AS due FROM recipient "
+		"max(g.n * (g.state = 2)), max(CASE g.state WHEN 0 THEN g.due END), min(g.first) "
+		"FROM (SELECT destination, state, count(*) AS n, min(due) AS due, "
+		"min(message) AS first FROM recipient "
 		"GROUP BY destination, state) AS g JOIN destination AS d ON d.id = g.destination "
 		"GROUP BY g.destination"),
 	[R_DESTINATION] = STR_INIT("SELECT id FROM destination WHERE name = ?1"),
@@ -32,9 +33,10 @@ static const struct str texts[R_STATEMENTS] = {
 					   "WHERE r.message = ?1 AND r.state = 2 ORDER BY r.n"),
 	[R_CONTENT] = STR_INIT("SELECT m.size, c.octets FROM message AS m "
 			       "LEFT JOIN content AS c ON c.id = m.id WHERE m.id = ?1"),
-	[R_EVIDENCE] = STR_INIT("SELECT t.message, t.at, t.is_fate_unknown, g.text, t.evidence "
-				"FROM attempt AS t LEFT JOIN ground AS g ON g.id = t.ground "
-				"WHERE t.message = ?1 ORDER BY t.n"),
+	[R_EVIDENCE] =
+		STR_INIT("SELECT t.message, t.at, t.is_fate_unknown, g.text, t.evidence, t.n "
+			 "FROM attempt AS t LEFT JOIN ground AS g ON g.id = t.ground "
+			 "WHERE t.message = ?1 AND t.n > ?2 ORDER BY t.n"),
 	[R_LIST] = STR_INIT("SELECT " READER_MESSAGE ", " READER_RCPT " " LISTED
 			    "WHERE (r.message, r.n) > (?1, ?2) AND r.message BETWEEN ?3 AND ?4 "
 			    "ORDER BY r.message, r.n LIMIT ?5"),
@@ -230,6 +232,7 @@ bool store_destinations(struct store_reader *r,
 			.n_held = (uint64_t)sql_int(st, 2),
 			.n_finished = (uint64_t)sql_int(st, 3),
 			.due_ms = sql_int(st, 4),
+			.oldest_ms = store_id_ms((uint64_t)sql_int(st, 5)),
 		};
 		each(arg, &d);
 	}
@@ -435,7 +438,7 @@ bool store_content_open(struct store_reader *r, uint64_t id, struct store_conten
 	return true;
 }
 
-bool store_evidence(struct store_reader *r, uint64_t message,
+bool store_evidence(struct store_reader *r, uint64_t message, uint64_t after,
 		    enum store_go_on (*each)(void *arg, const struct store_attempt *t), void *arg,
 		    struct error *e)
 {
@@ -443,8 +446,10 @@ bool store_evidence(struct store_reader *r, uint64_t message,
 	enum sql_step step;
 
 	sql_bind_int(st, 1, (int64_t)message);
+	sql_bind_int(st, 2, after > 0 ? (int64_t)after : -1);
 	while ((step = sql_step(st, e)) == SQL_ROW) {
 		const struct store_attempt t = {
+			.id = (uint64_t)sql_int(st, 5),
 			.message = (uint64_t)sql_int(st, 0),
 			.at_ms = sql_int(st, 1),
 			.is_fate_unknown = sql_int(st, 2) != 0,

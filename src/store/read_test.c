@@ -26,6 +26,7 @@ static void defer(struct rig *r, uint64_t id, uint32_t index, int64_t due_ms, st
 
 struct seen {
 	char text[400];
+	int64_t oldest_ms; /* of the last one */
 };
 
 static void see_destination(void *arg, const struct store_destination *d)
@@ -36,6 +37,7 @@ static void see_destination(void *arg, const struct store_destination *d)
 	(void)snprintf(s->text + n, sizeof(s->text) - n, STR_FMT " %d/%d/%d at %d\n",
 		       STR_ARG(d->name), (int)d->n_queued, (int)d->n_held, (int)d->n_finished,
 		       (int)d->due_ms);
+	s->oldest_ms = d->oldest_ms;
 }
 
 TEST(destinations_are_counted)
@@ -55,6 +57,7 @@ TEST(destinations_are_counted)
 	ok_str(str_of(s.text),
 	       STR("smtp:one.example 3/1/0 at 3000\nsmtp:two.example 1/1/0 at 3000\n"),
 	       "by state, the earliest of the queued ones");
+	ok(s.oldest_ms > 0 && s.oldest_ms < store_id_ms(id) + 1, "the oldest message");
 	rig_free(r);
 }
 
@@ -168,6 +171,28 @@ TEST(lists_are_filtered)
 	rig_free(r);
 }
 
+TEST(a_list_goes_on_behind_where_it_stopped)
+{
+	struct rig *r = rig_new(1000);
+	struct listed l = { .max = 3, .is_in_order = true };
+	struct store_list_place at = store_list_start();
+	struct error e = { 0 };
+	size_t n = 0;
+
+	for (int i = 0; i < 7; i++)
+		(void)rig_accept_at(r, 1000, &one, 1, STR("x"), STORE_ACCEPT_QUEUED);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	while (!at.is_end) {
+		l.n = 0;
+		ok(store_list_piece(rig_reader(r), &(struct store_filter){ 0 }, &at, see_listed, &l,
+				    &e),
+		   e.text);
+		n += l.n;
+	}
+	ok(n == 7 && l.is_in_order, "each once");
+	rig_free(r);
+}
+
 /* ---- what operators do ---- */
 
 static uint64_t change(struct rig *r, enum store_change what, struct store_selection which)
@@ -272,4 +297,5 @@ TEST(changes_of_many_are_done_in_pieces)
 }
 
 TEST_MAIN(RUN(destinations_are_counted), RUN(due_ones_by_time_and_message), RUN(lists_are_filtered),
-	  RUN(changes_of_a_message_and_a_recipient), RUN(changes_of_many_are_done_in_pieces))
+	  RUN(a_list_goes_on_behind_where_it_stopped), RUN(changes_of_a_message_and_a_recipient),
+	  RUN(changes_of_many_are_done_in_pieces))

@@ -99,7 +99,7 @@ TEST(version_1_is_read)
 	   "status");
 	ok_str(v->last.reply.text, STR("later"), "reply");
 	ok_str(rig_text(r, id_1), STR("a\r\n"), "content");
-	ok(store_evidence(rig_reader(r), id_1, see_attempt, &n, &e) && n == 2, e.text);
+	ok(store_evidence(rig_reader(r), id_1, 0, see_attempt, &n, &e) && n == 2, e.text);
 
 	struct rig *fresh = rig_new(1000);
 	struct sql *old = database(r, SQL_READ), *new = database(fresh, SQL_READ);

@@ -295,7 +295,8 @@ void store_reader_close(struct store_reader *r); /* NULL is fine */
 struct store_destination {
 	struct str name;
 	uint64_t n_queued, n_held, n_finished;
-	int64_t due_ms; /* the earliest of the queued ones */
+	int64_t due_ms;    /* the earliest of the queued ones */
+	int64_t oldest_ms; /* when the oldest message came */
 };
 
 /* Each destination that has recipients, in no order; spans are borrowed for the call. */
@@ -355,15 +356,32 @@ MUST_USE bool store_list(struct store_reader *r, const struct store_filter *f,
 			 enum store_go_on (*each)(void *arg, const struct store_message *m),
 			 void *arg, struct error *e);
 
+/* The same by pieces, between which any time may pass. */
+struct store_list_place {
+	uint64_t message; /* behind this row */
+	int64_t index, state, due_ms;
+	bool is_end; /* there was no more */
+};
+
+struct store_list_place store_list_start(void);
+/* Some hundred rows, of which those that are wanted are told; moves the place. When `each` stops,
+ * it is behind the row that was told last. */
+MUST_USE bool store_list_piece(struct store_reader *r, const struct store_filter *f,
+			       struct store_list_place *at,
+			       enum store_go_on (*each)(void *arg, const struct store_message *m),
+			       void *arg, struct error *e);
+
 struct store_attempt {
+	uint64_t id; /* rises with time */
 	uint64_t message;
 	int64_t at_ms;
 	bool is_fate_unknown;
 	struct str ground, evidence; /* as given; ground "" when it has expired */
 };
 
-/* The attempts of one message, the oldest first. Spans are borrowed for the call. */
-MUST_USE bool store_evidence(struct store_reader *r, uint64_t message,
+/* The attempts of one message behind the one whose id is `after` (0: all), the oldest first. Spans
+ * are borrowed for the call. */
+MUST_USE bool store_evidence(struct store_reader *r, uint64_t message, uint64_t after,
 			     enum store_go_on (*each)(void *arg, const struct store_attempt *t),
 			     void *arg, struct error *e);
 

@@ -274,7 +274,7 @@ static struct seen_attempts attempts_of(struct rig *r, uint64_t id)
 	struct seen_attempts s = { 0 };
 	struct error e = { 0 };
 
-	ok(store_evidence(rig_reader(r), id, see_attempt, &s, &e), e.text);
+	ok(store_evidence(rig_reader(r), id, 0, see_attempt, &s, &e), e.text);
 	return s;
 }
 

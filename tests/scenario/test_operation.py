@@ -440,6 +440,105 @@ def test_the_group_may(network):
         assert json.loads(g.run("status", "--json", user=NOBODY).stdout)["state"] == "running"
         assert g.run("queue", "hold", "--all", user=NOBODY).stdout == "hold: 1 recipients\n"
         assert " by nobody" in g.log
+        message = g.id_of("u@one.example")
+        g.queue("release", "--all")
+        g.queue("hold", "--all")
+        for argv in (
+            ("list", "--json"),
+            ("list",),
+            ("list", "--by-destination", "--json"),
+            ("show", message),
+            ("show", "--json", message),
+        ):
+            # the group's members cannot read the database
+            assert g.queue(*argv, user=NOBODY) == g.queue(*argv)
+        assert "u@one.example" in g.queue(user=NOBODY)
+        assert "may read messages" in g.run("queue", "cat", message, code=69, user=NOBODY).stderr
+        g.end()
+        assert "No such" not in g.run("queue", user=NOBODY, code=None).stderr
+        assert g.run("queue", user=NOBODY, code=None).returncode != 0
+
+
+def test_the_same_with_and_without_a_daemon(network):
+    """Long lists and large messages, too: they come in pieces."""
+    big = MESSAGE + b"".join(b"%d \x80\xff\r\n" % i for i in range(60000))
+    with gateway() as g:
+        for i in range(15):
+            g.put(*(f"u{k}@d{i}.example" for k in range(50)))
+        g.put("big@example.net", message=big)
+        g.queue("hold", "--all")
+        some = g.id_of("u7@d3.example")
+        large = g.id_of("big@example.net")
+
+        def seen():
+            return [
+                g.queue(*argv)
+                for argv in (
+                    ("list", "--json"),
+                    ("list",),
+                    ("list", some),
+                    ("list", "--json", some, large),
+                    ("--destination", "", "--json"),
+                    ("--sender", "alice@client.example", "--state", "held", "--older", "0"),
+                    ("--by-destination",),
+                    ("--by-destination", "--json"),
+                    ("show", some),
+                    ("show", "--json", some),
+                )
+            ] + [cat(g, some), cat(g, large)]
+
+        def cat(g, message):
+            return subprocess.run(
+                [program(), "queue", "-c", g.dir, "cat", message], capture_output=True, check=True
+            ).stdout
+
+        down = seen()
+        g.start()
+        assert seen() == down
+        assert down[0].count("\n") == 751 and down[-1].endswith(b"59999 \x80\xff\r\n")
+        assert len(json.loads(down[9])["recipients"]) == 50
+
+
+def test_a_client_that_does_not_read(network):
+    """It costs the daemon a piece, and nobody waits for it."""
+    with gateway() as g:
+        for _ in range(20):
+            g.put(*(f"u{k}@{'x' * 60}.example" for k in range(500)))
+        g.queue("hold", "--all")
+        g.start()
+        sockets = []
+        for _ in range(30):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(g.dir / "q/control"))
+            s.sendall(b'{"request":"list"}\n')
+            sockets.append(s)
+        time.sleep(1)
+        assert g.queue("list", "--json").count("\n") == 10000
+        memory = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{g.child.pid}/status").read())[1])
+        assert memory < 300 * 1024, memory  # sanitizers included
+        heard = b""
+        while not heard.endswith(b'{"done":true}\n'):
+            heard += sockets[0].recv(1 << 20)
+        assert heard.count(b"\n") == 10001
+        for s in sockets:
+            s.close()
+        assert g.status()["state"] == "running"
+
+
+def test_more_connections_than_are_served(network):
+    """Operators with the rights to read the queue itself do without the daemon."""
+    with gateway() as g:
+        g.put("u@one.example")
+        g.start()
+        sockets = [socket.socket(socket.AF_UNIX) for _ in range(64)]
+        for s in sockets:
+            s.connect(str(g.dir / "q/control"))
+        done = g.run("queue", "--json")
+        assert "u@one.example" in done.stdout and "too many connections" in done.stderr
+        assert "too many" in g.run("queue", "hold", "--all", code=75).stderr
+        for s in sockets:
+            s.close()
+        until(lambda: g.run("status", code=None).returncode == 0)
 
 
 # ---- the socket itself ----
