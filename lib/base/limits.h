@@ -106,6 +106,7 @@
 /* the queue */
 #define EVIDENCE_MAX (4 * 1024 * 1024)    /* the record of one attempt */
 #define CLIENT_RECORD_MAX (64 * 1024)     /* who brought a message */
+#define NOTICE_RCPTS_MAX 1000             /* told of in one notification; more get another */
 #define NOTICE_TEXT_MAX (8 * 1024 * 1024) /* of a notification, without the original */
 
 /* a recorded fact set read from a file */

@@ -6,7 +6,8 @@
 
 enum {
 	LINE_FILL = 72, /* where lines for people are broken; RFC 5322 section 2.1.1 asks for 78 */
-	LINE_MAX = 900, /* octets of a word that has no break; 998 are allowed */
+	QUOTE_MAX = 2000, /* octets of one reply, of which there may be many */
+	LINE_MAX = 900,   /* octets of a word that has no break; 998 are allowed */
 };
 
 bool dsn_is_wanted(struct str notify, enum dsn_kind kind)
@@ -179,9 +180,11 @@ static void put_original_recipient(struct dsn_out *o, struct str orcpt)
 
 /* ---- the header section ---- */
 
-static const struct {
+struct dsn_words {
 	const char *subject, *first;
-} words[] = {
+};
+
+static const struct dsn_words words[] = {
 	[DSN_FAILURE] = { "Your message could not be delivered",
 			  "Your message could not be delivered to the recipients below. It will "
 			  "not "
@@ -195,6 +198,20 @@ static const struct {
 			  "As you asked to be told: your message has reached the recipients below, "
 			  "or was handed on to a server that gives no such notices." },
 };
+
+/* To a postmaster, who has sent nothing. */
+static const struct dsn_words words_of_lost_notice = {
+	"A notice could not be delivered",
+	"A message without a sender's address, as notices of delivery have none, could not be "
+	"delivered to the recipients below. It will not be tried again, and nobody else is told."
+};
+
+static const struct dsn_words *words_of(const struct dsn *d)
+{
+	bool is_lost_notice = d->kind == DSN_FAILURE && d->sender.n == 0;
+
+	return is_lost_notice ? &words_of_lost_notice : &words[d->kind];
+}
 
 static bool is_global(const struct dsn *d)
 {
@@ -224,7 +241,7 @@ static void put_header(struct dsn_out *o, const struct dsn *d)
 	put_z(o, "To: <");
 	put(o, d->to);
 	put_z(o, ">\r\n");
-	put_raw_field(o, "Subject", str_of(words[d->kind].subject));
+	put_raw_field(o, "Subject", str_of(words_of(d)->subject));
 	put_raw_field(o, "Message-ID", d->message_id);
 	put_z(o, "Auto-Submitted: auto-replied\r\n");
 	if (d->has_tls_required_no)
@@ -249,13 +266,39 @@ static void put_part(struct dsn_out *o, const struct dsn *d, const char *type, c
 
 /* ---- for people ---- */
 
-static void put_person_rcpt(struct dsn_out *o, const struct dsn_rcpt *r)
+/* "5 days": in the largest unit of which there are two. */
+static void put_span(struct dsn_out *o, int64_t seconds)
+{
+	static const struct {
+		int64_t seconds;
+		const char *name;
+	} units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }, { 1, "seconds" } };
+	char text[40];
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_LEN(units) && seconds < 2 * units[i].seconds)
+		i++;
+	int n = snprintf(text, sizeof(text), "%lld %s", (long long)(seconds / units[i].seconds),
+			 units[i].name);
+	put(o, str_span(text, (size_t)n));
+}
+
+static void put_person_expiry(struct dsn_out *o, const struct dsn *d)
+{
+	put_z(o, "    This has been so for ");
+	put_span(o, d->now_utc > d->arrived_utc ? d->now_utc - d->arrived_utc : 0);
+	put_z(o, ", and your message is given up now.\r\n");
+}
+
+static void put_person_rcpt(struct dsn_out *o, const struct dsn *d, const struct dsn_rcpt *r)
 {
 	put_z(o, "\r\n<");
 	put_folded(o, r->address, "");
 	put_z(o, ">:\r\n    ");
 	put_folded(o, r->outcome.reason, "    ");
 	put_z(o, "\r\n");
+	if (r->is_expired)
+		put_person_expiry(o, d);
 	if (r->advice.n > 0) {
 		put_z(o, "    ");
 		put_folded(o, r->advice, "    ");
@@ -269,14 +312,14 @@ static void put_person_part(struct dsn_out *o, const struct dsn *d)
 	put_z(o, "This is the mail system at ");
 	put(o, d->reporting_mta);
 	put_z(o, ".\r\n\r\n");
-	put_line(o, str_of(words[d->kind].first));
+	put_line(o, str_of(words_of(d)->first));
 	if (d->kind == DSN_DELAY) {
 		put_z(o, "\r\nIt will be tried until ");
 		put_when(o, d->retry_until_utc);
 		put_z(o, ".\r\n");
 	}
 	for (size_t i = 0; i < d->n_rcpts; i++)
-		put_person_rcpt(o, &d->rcpts[i]);
+		put_person_rcpt(o, d, &d->rcpts[i]);
 	put_z(o, "\r\n");
 	put_line(o, STR("If you need help, forward this notice, with the parts attached to it, to "
 			"your postmaster."));
@@ -302,8 +345,10 @@ static void put_status(struct dsn_out *o, struct status s, enum dsn_kind kind)
 	char text[24];
 	int n;
 
-	/* the class must say what the action says: RFC 3464 section 2.3.4 */
-	s.class = kind == DSN_FAILURE ? 5 : kind == DSN_DELAY ? 4 : 2;
+	/* as the action says; what was given up after deferrals keeps their class, for "sending in
+	 * the future may be successful": RFC 3463 section 2 */
+	if (kind != DSN_FAILURE || s.class != 4)
+		s.class = kind == DSN_FAILURE ? 5 : kind == DSN_DELAY ? 4 : 2;
 	n = snprintf(text, sizeof(text), "%u.%u.%u", s.class, s.subject, s.detail);
 	put_field(o, "Status", str_span(text, (size_t)n));
 }
@@ -325,7 +370,7 @@ static void put_diagnostic(struct dsn_out *o, const struct outcome *outcome)
 				 outcome->reply.status.subject, outcome->reply.status.detail);
 		put(o, str_span(status, (size_t)m));
 	}
-	put_folded(o, outcome->reply.text, "\t");
+	put_folded(o, str_first(outcome->reply.text, QUOTE_MAX), "\t");
 	put_z(o, "\r\n");
 }
 

@@ -19,6 +19,7 @@ struct dsn_rcpt {
 	struct str address;
 	struct str orcpt; /* "type;xtext" as in the envelope, "" for none */
 	struct outcome outcome;
+	bool is_expired;          /* failure: it was tried again until its time was over */
 	bool is_relayed;          /* success: the next server takes no DSN requests, and this is
 	                           * the last that will be heard. RFC 3461 section 5.2.2 */
 	struct str advice;        /* for the sender: whose business it is; "" for none */

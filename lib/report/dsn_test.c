@@ -185,6 +185,49 @@ TEST(a_delay_says_until_when_it_is_tried)
 	buf_fini(&w.buf);
 }
 
+static const struct {
+	const char *rule;
+	int64_t seconds;
+	const char *want;
+} span_cases[] = {
+	{ "a clock that went back", -5, "0 seconds" },
+	{ "seconds", 119, "119 seconds" },
+	{ "minutes", 120, "2 minutes" },
+	{ "a day is hours", 86400, "24 hours" },
+	{ "days", 5 * 86400 + 600, "5 days" },
+};
+
+TEST(what_expired_says_how_long_it_was_tried)
+{
+	FOR_EACH(c, span_cases) {
+		char want[100];
+		struct dsn_rcpt r = rcpt;
+		struct dsn d = plain;
+		r.is_expired = true;
+		r.outcome.status = STATUS(4, 4, 1);
+		d.rcpts = &r;
+		d.now_utc = d.arrived_utc + c->seconds;
+		struct written w = write_front(&d);
+		snprintf(want, sizeof(want),
+			 "\r\n    This has been so for %s, and your message is given up now.\r\n",
+			 c->want);
+		ok(has(&w, want), c->rule);
+		ok(has(&w, "\r\nAction: failed\r\nStatus: 4.4.1\r\n"), "RFC 3463 section 2");
+		buf_fini(&w.buf);
+	}
+}
+
+TEST(a_postmaster_has_sent_nothing)
+{
+	struct dsn d = plain;
+
+	d.sender = STR("");
+	struct written w = write_front(&d);
+	ok(has(&w, "Subject: A notice could not be delivered\r\n"), "subject");
+	ok(!has(&w, "Your message could"), "words");
+	buf_fini(&w.buf);
+}
+
 TEST(a_success_says_whether_it_was_handed_on)
 {
 	struct dsn_rcpt r[2] = { rcpt, rcpt };
@@ -306,7 +349,8 @@ TEST(a_full_buffer_is_told)
 
 TEST_MAIN(RUN(a_failure_is_told_as_rfc_3464_has_it), RUN(what_a_peer_says_begins_no_line),
 	  RUN(octets_that_are_no_text_are_not_passed_on), RUN(lines_are_short),
-	  RUN(a_delay_says_until_when_it_is_tried), RUN(a_success_says_whether_it_was_handed_on),
+	  RUN(a_delay_says_until_when_it_is_tried), RUN(what_expired_says_how_long_it_was_tried),
+	  RUN(a_postmaster_has_sent_nothing), RUN(a_success_says_whether_it_was_handed_on),
 	  RUN(addresses_outside_ascii_make_it_global),
 	  RUN(what_it_tells_without_a_reply_is_our_own_word),
 	  RUN(xtext_is_decoded_where_it_is_safe), RUN(notify_says_what_is_told),

@@ -89,6 +89,8 @@ static void attempt_take(struct queue_attempt *a, const struct deliver_result *r
 
 	r->has_outcome = true;
 	r->outcome = outcome_copy(a->arena, &from->outcome);
+	r->try = t;
+	r->is_handed_on = t && (t->extensions & SMTP_EXT_DSN);
 	if (from->is_fate_unknown) {
 		a->record.is_fate_unknown = true;
 		queue_count(a->queue, COUNTER_fates_unknown, 1);
@@ -133,9 +135,6 @@ static void attempt_delivered(void *arg, const struct deliver_result *result)
 	attempt_suspend(a);
 	queue_attempt_count(a, result);
 	queue_attempt_settle(a, result);
-	for (size_t i = 0; i < result->n_rcpts; i++)
-		queue_attempt_log(a, &a->rcpts[a->sent[i]],
-				  queue_attempt_try(result, &result->rcpts[i]));
 	attempt_tell_sched(a, f, result->rcpts[0].outcome.reason);
 	deliver_free(a->delivery);
 	a->delivery = NULL;
@@ -176,7 +175,6 @@ static void attempt_fail(struct queue_attempt *a, const struct error *e)
 			.status = STATUS(4, 3, 0),
 			.reason = arena_str(a->arena, error_text(e)),
 		};
-		queue_attempt_log(a, r, NULL);
 	}
 	queue_attempt_settle(a, NULL);
 }
@@ -243,6 +241,7 @@ static void attempt_deliver(struct queue_attempt *a)
 
 struct attempt_move {
 	struct queue_attempt *attempt;
+	const struct store_rcpt *rcpt;
 	struct str destination;
 };
 
@@ -253,6 +252,7 @@ static void attempt_moved(void *arg, const struct store_result *result)
 
 	if (result->fault != STORE_DONE)
 		queue_store_fault(a->queue, "a new destination", result);
+	queue_part_settle(a->part, v->rcpt);
 	/* not moved: it is due where it was, and will be looked at again */
 	queue_tell_backlog(a->queue,
 			   result->fault == STORE_DONE ? v->destination : a->part->destination,
@@ -266,7 +266,7 @@ static void attempt_move(struct queue_attempt *a, struct attempt_rcpt *r)
 	struct attempt_move *v = ARENA_NEW(a->arena, struct attempt_move);
 	struct store_move move = { r->rcpt->index, r->moved_to };
 
-	*v = (struct attempt_move){ a, r->moved_to };
+	*v = (struct attempt_move){ a, r->rcpt, r->moved_to };
 	a->n_moves++;
 	store_move(a->queue->store, a->part->message->envelope.id, &move, 1, queue_now_utc(),
 		   attempt_moved, v);
@@ -279,8 +279,6 @@ static void attempt_routed_all(struct queue_attempt *a)
 		a->rcpts[i].route = NULL;
 		if (a->rcpts[i].moved_to.n > 0)
 			attempt_move(a, &a->rcpts[i]);
-		else if (a->rcpts[i].has_outcome)
-			queue_attempt_log(a, &a->rcpts[i], NULL);
 	}
 	attempt_deliver(a);
 }

@@ -11,7 +11,9 @@ struct attempt_rcpt {
 	struct queue_route *route;
 	struct str moved_to; /* another destination; "": none */
 	bool has_outcome;
+	bool is_handed_on; /* to a server that takes DSN requests */
 	struct outcome outcome;
+	const struct deliver_try *try; /* that gave it, until it is settled; NULL: none */
 	struct str advice;
 	struct queue_verdict verdict;
 };
@@ -55,8 +57,8 @@ void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *
 /* The try that gave the outcome, or NULL. */
 const struct deliver_try *
 queue_attempt_try(const struct deliver_result *result, const struct deliver_rcpt *r);
-void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r,
-		       const struct deliver_try *t);
+/* A recipient that is settled. */
+void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r);
 void queue_attempt_count(const struct queue_attempt *a, const struct deliver_result *result);
 
 #endif

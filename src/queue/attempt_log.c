@@ -87,8 +87,7 @@ void queue_attempt_count(const struct queue_attempt *a, const struct deliver_res
 	}
 }
 
-void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r,
-		       const struct deliver_try *t)
+void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt *r)
 {
 	static const struct str words[] = { STR_INIT("sent"), STR_INIT("deferred"),
 					    STR_INIT("bounced") };
@@ -96,6 +95,8 @@ void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt 
 						     COUNTER_recipients_deferred,
 						     COUNTER_recipients_bounced };
 	const struct outcome *o = &r->outcome;
+	const struct deliver_try *t = r->try;
+	enum outcome_kind kind = r->verdict.is_soft ? OUTCOME_DEFERRED : o->kind;
 	const struct queue_message *m = a->part->message;
 	struct log_value values[] = {
 		{ .field = FIELD_queue_id, .text = str_of(m->id_text) },
@@ -107,7 +108,8 @@ void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt 
 		{ .field = FIELD_delays, .text = delays_text(a, t) },
 		{ .field = FIELD_tls, .text = tls_text(a, t) },
 		{ .field = FIELD_dsn, .text = status_text(a->arena, o->status) },
-		{ .field = FIELD_status, .text = words[o->kind] },
+		{ .field = FIELD_status,
+		  .text = r->verdict.is_soft ? STR("SOFTBOUNCE") : words[kind] },
 		{ .field = FIELD_reason, .text = log_reason(a->arena, o) },
 		{ .field = FIELD_conn_use, .number = t ? t->use_count : 0 },
 	};
@@ -115,5 +117,5 @@ void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt 
 
 	queue_log(a->queue, EVENT_delivery, values, n);
 	attempt_measure(a, r);
-	queue_count(a->queue, counters[o->kind], 1);
+	queue_count(a->queue, counters[kind], 1);
 }

@@ -3,11 +3,18 @@
 #include "deliver/json.h"
 #include "queue/attempt.h"
 
+/* Nobody after this server would tell more. */
+static bool attempt_is_final(const struct queue_attempt *a)
+{
+	return a->job.protocol == ROUTE_LMTP && a->site->settings->is_lmtp_final;
+}
+
 static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
 {
 	const struct queue_verdict *v = &r->verdict;
 	struct queue *q = a->queue;
 
+	queue_part_settle(a->part, r->rcpt);
 	if (v->is_told) {
 		struct queue_told t = {
 			.index = r->rcpt->index,
@@ -17,7 +24,8 @@ static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
 				.orcpt = r->rcpt->orcpt,
 				.outcome = r->outcome,
 				.advice = r->advice,
-				.is_relayed = v->kind == DSN_SUCCESS,
+				.is_relayed = !attempt_is_final(a),
+				.is_expired = v->is_expired,
 				.last_attempt_utc = a->record.at_ms / 1000,
 			},
 		};
@@ -113,7 +121,11 @@ void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *
 			continue;
 		r->verdict = queue_verdict(a->site->settings, &a->part->message->envelope, r->rcpt,
 					   &r->outcome, a->record.at_ms);
+		if (r->is_handed_on)
+			queue_verdict_hand_on(&r->verdict);
 		records[a->record.n_rcpts++] = r->verdict.record;
+		queue_attempt_log(a, r);
+		r->try = NULL;
 	}
 	attempt_evidence(a, result);
 	if (a->record.n_rcpts > 0)

@@ -13,7 +13,8 @@ enum {
 	QUEUE_RCPTS_WAITING = 1000,     /* of one destination in memory */
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
-	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long */
+	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
+	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long, at most */
 	QUEUE_SWEEP_MAX = 1000,         /* recipients of one sweep */
 	QUEUE_EVIDENCE_MS = 3600 * 1000 /* looking for evidence that has expired */
 };
@@ -26,7 +27,7 @@ struct queue_settings {
 	int64_t suspend_ms;                        /* hopseal_suspend_time */
 	struct str suspend_replies;                /* hopseal_suspend_replies */
 	uint64_t bounce_size_limit;
-	bool is_soft_bounce, tells_double_bounces, redacts_requiretls;
+	bool is_soft_bounce, tells_double_bounces, redacts_requiretls, is_lmtp_final;
 	struct str hostname, origin;
 	struct str daemon;        /* MAILER-DAEMON@origin */
 	struct str double_bounce; /* who postmasters are told by */
@@ -68,6 +69,7 @@ struct queue_part {
 	bool is_routed;           /* just now: its destination need not be looked up again */
 	bool is_taken_back;       /* the store has recipients of it that are due */
 	struct store_rcpt *rcpts; /* sched.n_rcpts of them, by rising index */
+	bool *is_settled;         /* as rcpts: recorded or moved, and the store's again */
 	unsigned n_out;           /* given out, and not recorded yet */
 };
 
@@ -80,12 +82,15 @@ struct queue_message *queue_message_get(struct queue *q, const struct store_mess
 void queue_message_ref(struct queue_message *m);
 /* With the last one the senders are told what is to be told, and the message leaves memory. */
 void queue_message_unref(struct queue_message *m);
-bool queue_message_has(const struct queue_message *m, uint32_t index); /* in one of its parts */
+/* It waits in one of the parts, or is under way. */
+bool queue_message_has(const struct queue_message *m, uint32_t index);
 void queue_message_tell(struct queue_message *m, const struct queue_told *t); /* copies */
 
 /* Those recipients of `m` that are for `destination`; copies. */
 struct queue_part *queue_part_new(struct queue_message *m, struct str destination,
 				  const struct store_rcpt *rcpts, size_t n);
+/* One of its recipients that was out is the store's again, and may be read from there. */
+void queue_part_settle(struct queue_part *p, const struct store_rcpt *r);
 /* Frees it when nothing of it waits and nothing is out. */
 void queue_part_check(struct queue_part *p);
 void queue_part_free(struct queue_part *p);
@@ -120,9 +125,13 @@ void queue_sweep(struct queue *q);
 struct queue_verdict {
 	struct store_rcpt_record record;
 	bool is_told, is_expired;
+	bool is_soft;       /* refused for good, and tried again by soft_bounce */
 	enum dsn_kind kind; /* told: of a notice that settles it; DELAY: that only warns */
 };
 
+/* What of a recipient is under way to another server that tells the sender itself: RFC 3461 section
+ * 5.2.1. */
+void queue_verdict_hand_on(struct queue_verdict *v);
 struct queue_verdict queue_verdict(const struct queue_settings *s, const struct store_message *m,
 				   const struct store_rcpt *r, const struct outcome *o,
 				   int64_t now_ms);

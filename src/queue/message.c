@@ -131,7 +131,9 @@ bool queue_message_has(const struct queue_message *m, uint32_t index)
 
 	for (const struct list *l = m->parts.next; l != &m->parts; l = l->next) {
 		const struct queue_part *p = LIST_OF(l, struct queue_part, of_message);
-		if (bsearch(&key, p->rcpts, p->sched.n_rcpts, sizeof(key), by_index))
+		const struct store_rcpt *r =
+			bsearch(&key, p->rcpts, p->sched.n_rcpts, sizeof(key), by_index);
+		if (r && !p->is_settled[r - p->rcpts])
 			return true;
 	}
 	return false;
@@ -147,6 +149,7 @@ struct queue_part *queue_part_new(struct queue_message *m, struct str destinatio
 	p->arena = arena_new();
 	p->destination = arena_str(p->arena, destination);
 	p->rcpts = ARENA_ARRAY(p->arena, n, struct store_rcpt);
+	p->is_settled = ARENA_ARRAY(p->arena, n, bool);
 	p->sched.n_rcpts = (unsigned)n;
 	for (size_t i = 0; i < n; i++) {
 		p->rcpts[i] = rcpts[i];
@@ -171,6 +174,11 @@ void queue_part_free(struct queue_part *p)
 	arena_free(p->arena);
 	free(p);
 	queue_message_unref(m);
+}
+
+void queue_part_settle(struct queue_part *p, const struct store_rcpt *r)
+{
+	p->is_settled[r - p->rcpts] = true;
 }
 
 void queue_part_check(struct queue_part *p)

@@ -19,6 +19,8 @@ struct notice {
 	struct str to, from_envelope; /* to "": nobody is told */
 	enum log_event_id event;
 	struct queue_route *route;
+	struct net_timer *retry;
+	bool is_gone; /* what it is about: an operator has deleted it */
 	struct store_message message;
 	struct store_rcpt rcpt;
 	struct store_content *content;
@@ -29,6 +31,7 @@ static void notice_free(struct notice *x)
 	struct queue *q = x->queue;
 
 	queue_route_free(x->route);
+	net_timer_free(x->retry);
 	store_content_unref(x->content);
 	queue_site_unref(x->site);
 	queue_message_unref(x->about);
@@ -75,14 +78,44 @@ static void notice_log(const struct notice *x)
 	}
 }
 
+static void notice_go(struct notice *x);
+
+static void notice_again(void *arg)
+{
+	struct notice *x = arg;
+
+	if (x->queue->is_stopping)
+		notice_free(x); /* it is made at the next start */
+	else
+		notice_go(x);
+}
+
+/* The store may take it later: those it names stay there, finished, until it does. */
+static void notice_retry(struct notice *x)
+{
+	struct net_loop *loop = x->queue->options.loop;
+
+	store_content_unref(x->content);
+	x->content = NULL;
+	queue_route_free(x->route);
+	x->route = NULL;
+	if (!x->retry)
+		x->retry = net_timer_new(loop, notice_again, x);
+	net_timer_set(x->retry,
+		      x->queue->is_stopping ? 0 : net_loop_now(loop) + QUEUE_NOTICE_RETRY_MS);
+}
+
 static void notice_stored(void *arg, const struct store_result *result)
 {
 	struct notice *x = arg;
 
-	/* what could not be stored is found again at the next start, or at the next try */
-	if (result->fault != STORE_DONE) {
+	if (result->fault != STORE_DONE)
 		queue_store_fault(x->queue, "a notification", result);
-	} else {
+	if (result->fault != STORE_DONE && result->fault != STORE_REFUSED) {
+		notice_retry(x);
+		return;
+	}
+	if (result->fault == STORE_DONE) {
 		notice_log(x);
 		if (x->to.n > 0)
 			queue_fresh(x->queue, &x->message, x->content, x->since);
@@ -153,6 +186,7 @@ static struct content *original_open(struct notice *x, struct store_content **ke
 				e))
 		return NULL;
 	if (!*kept) {
+		x->is_gone = true;
 		error_set(e, ERROR_NO_INPUT, "the message is gone");
 		return NULL;
 	}
@@ -260,7 +294,10 @@ static void notice_routed(void *arg, const struct route *r, const struct error *
 	x->rcpt.orcpt = STR("");
 	if (!notice_write(x, &why)) {
 		queue_log_trouble(x->queue, &why);
-		notice_free(x);
+		if (x->is_gone)
+			notice_free(x);
+		else
+			notice_retry(x);
 		return;
 	}
 	x->message.arrived_ms = queue_now_utc();
@@ -272,17 +309,29 @@ static void notice_routed(void *arg, const struct route *r, const struct error *
 	notice_store(x);
 }
 
-static void notice_begin(struct queue_message *m, enum dsn_kind kind)
+static void notice_go(struct notice *x)
 {
-	struct queue *q = m->queue;
-	struct notice *x;
+	if (x->to.n == 0)
+		notice_store(x);
+	else
+		x->route = queue_route_new(x->queue, x->to, notice_routed, x);
+}
+
+static size_t n_told(const struct queue_message *m, enum dsn_kind kind, size_t from)
+{
 	size_t n = 0;
 
-	for (size_t i = 0; i < m->n_told; i++)
+	for (size_t i = from; i < m->n_told && n < NOTICE_RCPTS_MAX; i++)
 		n += m->told[i].kind == kind;
-	if (n == 0)
-		return;
-	x = base_alloc(sizeof(*x));
+	return n;
+}
+
+/* Names `n` of that kind from *at on. */
+static void notice_begin(struct queue_message *m, enum dsn_kind kind, size_t *at, size_t n)
+{
+	struct queue *q = m->queue;
+	struct notice *x = base_alloc(sizeof(*x));
+
 	x->queue = q;
 	x->site = q->options.site;
 	queue_site_ref(x->site);
@@ -292,27 +341,32 @@ static void notice_begin(struct queue_message *m, enum dsn_kind kind)
 	x->kind = kind;
 	x->rcpts = ARENA_ARRAY(x->arena, n, struct dsn_rcpt);
 	x->indexes = ARENA_ARRAY(x->arena, n, uint32_t);
-	for (size_t i = 0; i < m->n_told; i++) {
-		if (m->told[i].kind != kind)
+	for (; x->n < n; ++*at) {
+		if (m->told[*at].kind != kind)
 			continue;
-		x->rcpts[x->n] = m->told[i].rcpt; /* texts live with the message */
-		x->indexes[x->n++] = m->told[i].index;
+		x->rcpts[x->n] = m->told[*at].rcpt; /* texts live with the message */
+		x->indexes[x->n++] = m->told[*at].index;
 	}
 	queue_busy(q);
 	notice_address(x);
-	if (x->to.n == 0)
-		notice_store(x);
-	else
-		x->route = queue_route_new(q, x->to, notice_routed, x);
+	notice_go(x);
+}
+
+static void notices_begin(struct queue_message *m, enum dsn_kind kind)
+{
+	size_t n;
+
+	for (size_t at = 0; (n = n_told(m, kind, at)) > 0;)
+		notice_begin(m, kind, &at, n);
 }
 
 void queue_notice_start(struct queue_message *m)
 {
 	if (m->queue->is_stopping)
 		return; /* it is made at the next start */
-	notice_begin(m, DSN_FAILURE);
-	notice_begin(m, DSN_SUCCESS);
-	notice_begin(m, DSN_DELAY);
+	notices_begin(m, DSN_FAILURE);
+	notices_begin(m, DSN_SUCCESS);
+	notices_begin(m, DSN_DELAY);
 }
 
 /* ---- what a crash left ---- */
@@ -326,7 +380,11 @@ static void recover_message(struct queue *q, const struct store_message *m)
 		struct queue_told t = {
 			.index = r->index,
 			.kind = r->last.kind == OUTCOME_DELIVERED ? DSN_SUCCESS : DSN_FAILURE,
-			.rcpt = { .address = r->address, .orcpt = r->orcpt, .outcome = r->last },
+			.rcpt = { .address = r->address,
+				  .orcpt = r->orcpt,
+				  .is_relayed = true,
+				  .is_expired = r->last.kind == OUTCOME_DEFERRED,
+				  .outcome = r->last },
 		};
 		queue_message_tell(here, &t);
 	}

@@ -74,6 +74,7 @@ queue_settings_new(struct arena *a, const struct conf *conf, struct error *e)
 	s->bounce_size_limit = (uint64_t)conf_int(conf, CONF_bounce_size_limit);
 	s->is_soft_bounce = conf_bool(conf, CONF_soft_bounce);
 	s->tells_double_bounces = has_word(conf_str(conf, CONF_notify_classes), STR("2bounce"));
+	s->is_lmtp_final = conf_bool(conf, CONF_lmtp_assume_final);
 	s->redacts_requiretls = conf_bool(conf, CONF_requiretls_redact_dsn);
 	s->hostname = conf_str(conf, CONF_myhostname);
 	s->origin = origin;

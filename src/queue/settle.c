@@ -73,7 +73,9 @@ struct queue_verdict queue_verdict(const struct queue_settings *s, const struct 
 		verdict_finish(&v, r, DSN_SUCCESS);
 		break;
 	case OUTCOME_BOUNCED:
-		if (s->is_soft_bounce && !is_old)
+		v.is_soft = s->is_soft_bounce && !is_old;
+		v.is_expired = s->is_soft_bounce && is_old;
+		if (v.is_soft)
 			verdict_defer(&v, s, m, r, now_ms);
 		else
 			verdict_finish(&v, r, DSN_FAILURE);
@@ -87,6 +89,14 @@ struct queue_verdict queue_verdict(const struct queue_settings *s, const struct 
 		break;
 	}
 	return v;
+}
+
+void queue_verdict_hand_on(struct queue_verdict *v)
+{
+	if (v->kind != DSN_SUCCESS || !v->is_told)
+		return;
+	v->is_told = false;
+	v->record.verdict = STORE_GONE;
 }
 
 /* ---- the destination ---- */

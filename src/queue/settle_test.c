@@ -77,6 +77,20 @@ TEST(an_outcome_becomes_a_verdict)
 	}
 }
 
+TEST(who_hands_a_request_on_tells_no_success)
+{
+	struct queue_verdict v = { .is_told = true,
+				   .kind = DSN_SUCCESS,
+				   .record = { .verdict = STORE_TO_BE_TOLD } };
+	struct queue_verdict failed = v;
+
+	queue_verdict_hand_on(&v);
+	ok(!v.is_told && v.record.verdict == STORE_GONE, "RFC 3461 section 5.2.1");
+	failed.kind = DSN_FAILURE;
+	queue_verdict_hand_on(&failed);
+	ok(failed.is_told && failed.record.verdict == STORE_TO_BE_TOLD, "a failure is ours");
+}
+
 static const struct {
 	const char *rule;
 	enum outcome_kind kind;
@@ -131,5 +145,6 @@ TEST(a_destination_has_two_parts)
 	ok_str(n, STR(""), "not routed");
 }
 
-TEST_MAIN(RUN(an_outcome_becomes_a_verdict), RUN(some_replies_ask_to_be_left_alone),
+TEST_MAIN(RUN(an_outcome_becomes_a_verdict), RUN(who_hands_a_request_on_tells_no_success),
+	  RUN(some_replies_ask_to_be_left_alone),
 	  RUN(a_destination_is_in_trouble_when_no_host_took_part), RUN(a_destination_has_two_parts))

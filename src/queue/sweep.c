@@ -1,5 +1,6 @@
-/* What was in the queue too long without being tried, because its destination is left alone, is
- * given up here; and evidence that has expired goes. */
+/* What was in the queue too long without being tried, because its destination is dead, is given up
+ * here; any other mail has its attempt first, however old it is. And evidence that has expired
+ * goes. */
 
 #include <stdlib.h>
 
@@ -36,6 +37,7 @@ static void sweep_recorded(void *arg, const struct store_result *result)
 			.kind = s->verdict.kind,
 			.rcpt = { .address = s->rcpt.address,
 				  .orcpt = s->rcpt.orcpt,
+				  .is_expired = true,
 				  .outcome = s->verdict.record.outcome },
 		};
 		queue_message_tell(s->message, &t);
@@ -48,8 +50,10 @@ static struct outcome last_outcome(struct arena *a, const struct store_rcpt *r)
 	struct outcome o = r->last;
 
 	if (o.reason.n == 0)
-		o = (struct outcome){ .status = STATUS(4, 4, 7),
-				      .reason = STR("it could not be tried in time") };
+		o = (struct outcome){
+			.status = STATUS(4, 4, 7),
+			.reason = STR("no server of its destination could be reached in time")
+		};
 	o.kind = OUTCOME_DEFERRED;
 	o.reason = arena_str(a, o.reason);
 	o.remote_host = arena_str(a, o.remote_host);
@@ -81,6 +85,13 @@ static void sweep_start(struct queue *q, const struct store_message *m)
 	queue_count(q, COUNTER_recipients_bounced, 1);
 }
 
+static bool is_dead(const struct queue *q, struct str destination)
+{
+	struct sched_dest *d = sched_dest_find(q->sched, destination);
+
+	return d && sched_view(d, net_loop_now(q->options.loop)).window == 0;
+}
+
 struct sweep {
 	struct queue *queue;
 	int64_t now_ms;
@@ -95,7 +106,7 @@ static enum store_go_on sweep_look(void *arg, const struct store_message *m)
 	const struct queue_message *here = queue_message_find(q, m->id);
 	int64_t lifetime = m->sender.n == 0 ? settings->bounce_lifetime_ms : settings->lifetime_ms;
 
-	if (m->arrived_ms + lifetime > s->now_ms || !queue_is_mine(q, m->rcpts[0].destination) ||
+	if (m->arrived_ms + lifetime > s->now_ms || !is_dead(q, m->rcpts[0].destination) ||
 	    (here && queue_message_has(here, m->rcpts[0].index)))
 		return STORE_GO_ON;
 	sweep_start(q, m);
@@ -121,10 +132,10 @@ static void sweep_evidence(struct queue *q, int64_t now_ms)
 		     q);
 }
 
-void queue_sweep(struct queue *q)
+static void sweep_dead(struct queue *q, int64_t now_ms)
 {
 	const struct queue_settings *settings = q->options.site->settings;
-	struct sweep s = { q, queue_now_utc(), 0 };
+	struct sweep s = { q, now_ms, 0 };
 	int64_t least = settings->lifetime_ms < settings->bounce_lifetime_ms
 				? settings->lifetime_ms
 				: settings->bounce_lifetime_ms;
@@ -132,8 +143,15 @@ void queue_sweep(struct queue *q)
 				  .states = 1u << STORE_QUEUED };
 	struct error e;
 
-	if (!store_list(store_client_reader(q->store), &f, sweep_look, &s, &e)) {
+	if (!store_list(store_client_reader(q->store), &f, sweep_look, &s, &e))
 		queue_log_trouble(q, &e);
-	}
-	sweep_evidence(q, s.now_ms);
+}
+
+void queue_sweep(struct queue *q)
+{
+	int64_t now_ms = queue_now_utc();
+
+	if (sched_totals(q->sched).n_dead > 0)
+		sweep_dead(q, now_ms);
+	sweep_evidence(q, now_ms);
 }
