@@ -103,6 +103,9 @@
 #define TLS_SESSIONS_MAX 1024              /* kept to be resumed, of one thread */
 #define TLS_SESSIONS_KEY_MAX 16            /* of them, for one server under one demand */
 
+/* the log */
+#define LOG_WAITING_MAX (4 * 1024 * 1024) /* octets for a reader that is slow */
+
 /* the queue */
 #define EVIDENCE_MAX (4 * 1024 * 1024)    /* the record of one attempt */
 #define CLIENT_RECORD_MAX (64 * 1024)     /* who brought a message */

@@ -140,6 +140,16 @@ static bool serve_take_conf(struct serve *s, struct conf *conf, struct error *e)
 	return g != NULL;
 }
 
+static void serve_open_log_again(const struct serve *s)
+{
+	struct error e;
+
+	if (!os_log_reopen(s->log, &e)) {
+		struct log_value v = { .field = FIELD_reason, .text = error_text(&e) };
+		serve_log(s, EVENT_log_kept, &v, 1);
+	}
+}
+
 static bool serve_reload(void *arg, struct error *e)
 {
 	struct serve *s = arg;
@@ -148,8 +158,7 @@ static bool serve_reload(void *arg, struct error *e)
 
 	*e = (struct error){ 0 };
 	os_service_tell(STR("RELOADING=1"));
-	if (!os_log_reopen(s->log, e))
-		serve_refuse_reload(s, error_text(e));
+	serve_open_log_again(s);
 	struct conf *conf = cmd_configure_quietly(s->sources, a, &found, e);
 	if (!conf) {
 		const struct error why = *e;
@@ -185,6 +194,27 @@ static void on_watchdog(void *arg)
 
 /* ---- the beginning ---- */
 
+/* Those that Postfix takes. */
+static bool log_mode(struct str text, unsigned *mode, struct error *e)
+{
+	static const struct {
+		struct str text;
+		unsigned mode;
+	} modes[] = { { STR_INIT("0600"), 0600 },
+		      { STR_INIT("0640"), 0640 },
+		      { STR_INIT("0644"), 0644 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		if (str_eq(text, modes[i].text)) {
+			*mode = modes[i].mode;
+			return true;
+		}
+	}
+	return error_set(e, ERROR_CONFIG,
+			 "maillog_file_permissions = " STR_FMT ": 0600, 0640 or 0644",
+			 STR_ARG(text));
+}
+
 static bool serve_open_log(struct serve *s, struct error *e)
 {
 	struct str format = conf_str(s->conf, CONF_hopseal_log_format);
@@ -195,6 +225,8 @@ static bool serve_open_log(struct serve *s, struct error *e)
 		.form = str_eq(format, STR("json")) ? OS_LOG_JSON : OS_LOG_TEXT,
 	};
 
+	if (!log_mode(conf_str(s->conf, CONF_maillog_file_permissions), &o.mode, e))
+		return false;
 	if (o.form == OS_LOG_TEXT && !str_eq(format, STR("text")))
 		return error_set(e, ERROR_CONFIG, "hopseal_log_format = " STR_FMT ": text or json",
 				 STR_ARG(format));
@@ -207,8 +239,8 @@ static bool serve_become(struct serve *s, const char *directory, struct error *e
 	struct os_user user;
 
 	return os_user_find(conf_str(s->conf, CONF_hopseal_user), &user, e) &&
-	       os_user_folder(directory, user, e) && (s->console = serve_console_new(s->conf, e)) &&
-	       os_become(user, e);
+	       os_user_folder(directory, user, e) && os_log_give(s->log, user.uid, user.gid, e) &&
+	       (s->console = serve_console_new(s->conf, e)) && os_become(user, e);
 }
 
 static bool serve_open_store(struct serve *s, struct error *e)

@@ -12,9 +12,11 @@ struct os_log;
 enum os_log_form { OS_LOG_TEXT, OS_LOG_JSON };
 
 struct os_log_options {
-	struct str path;     /* maillog_file; "": the system's log, /dev/log */
+	struct str path;     /* maillog_file; "": the system's log */
 	struct str name;     /* syslog_name: lines of text begin "name/program[pid]: " */
 	struct str facility; /* syslog_facility, "mail" */
+	struct str system;   /* the socket of the system's log; "" for /dev/log */
+	unsigned mode;       /* of a file that is made; 0 for 0600 */
 	enum os_log_form form;
 };
 
@@ -26,8 +28,12 @@ void os_log_free(struct os_log *l); /* NULL is fine */
 /* After a file was renamed. False: the old one is written on. */
 MUST_USE bool os_log_reopen(struct os_log *l, struct error *e);
 
+/* Before root becomes that user: the file is the user's from now on, so that it can be opened
+ * again. False: it is a link, or has other names. */
+MUST_USE bool os_log_give(struct os_log *l, unsigned uid, unsigned gid, struct error *e);
+
+/* What cannot be written (no space, nobody who reads) is lost, and told with the next event. Only
+ * a file is waited for. */
 void os_log_event(struct os_log *l, const struct log_event *e);
-/* Lines that could not be written so far: no space, nobody who reads. */
-uint64_t os_log_lost(const struct os_log *l);
 
 #endif

@@ -1,9 +1,17 @@
+#define _GNU_SOURCE /* memmem */
+
 #include "os/log.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/test.h"
+#include "os/log_out.h"
 #include "os/os.h"
 
 enum { WRITERS = 4, LINES = 200 };
@@ -38,7 +46,10 @@ static void place_free(struct place *p)
 
 static struct os_log *log_new(const struct place *p, enum os_log_form form)
 {
-	struct os_log_options o = { str_of(p->path), STR("hopseal"), STR("mail"), form };
+	struct os_log_options o = { .path = str_of(p->path),
+				    .name = STR("hopseal"),
+				    .facility = STR("mail"),
+				    .form = form };
 	struct error e;
 	struct os_log *l = os_log_new(&o, &e);
 
@@ -107,9 +118,165 @@ TEST(after_a_rename_reopening_begins_a_new_file)
 	buf_fini(&b);
 	ok(unlink(p.path) == 0 && unlink(p.moved) == 0 && rmdir(p.dir) == 0, "all gone");
 	ok(!os_log_reopen(l, &e) && e.kind == ERROR_IO, "no folder: the old file is written on");
-	os_log_event(l, &event);
-	ok(os_log_lost(l) == 0, "nothing is lost");
+	os_log_event(l, &event); /* into the file that has no name any more */
 	os_log_free(l);
+}
+
+TEST(a_file_is_made_with_its_mode)
+{
+	struct place p = place_new();
+	struct os_log_out_options o = { .path = str_of(p.path), .mode = 0640 };
+	struct error e;
+	struct stat s;
+
+	mode_t before = umask(0077);
+	struct os_log_out *l = os_log_out_new(&o, &e);
+	ok(l && stat(p.path, &s) == 0 && (s.st_mode & 0777) == 0640, "whatever the umask");
+	ok(chmod(p.path, 0604) == 0 && os_log_out_reopen(l, &e), "opened again");
+	ok(stat(p.path, &s) == 0 && (s.st_mode & 0777) == 0604, "one that is there keeps its own");
+	umask(before);
+	os_log_out_free(l);
+	place_free(&p);
+}
+
+TEST(a_link_is_not_given_away)
+{
+	struct place p = place_new();
+	struct os_log_out_options o = { .path = str_of(p.path) };
+	struct error e;
+	const unsigned other = geteuid() + 1;
+
+	ok(mknod(p.moved, S_IFREG | 0600, 0) == 0 && symlink(p.moved, p.path) == 0, "a link");
+	struct os_log_out *l = os_log_out_new(&o, &e);
+	ok(l && !os_log_out_give(l, other, other, &e), "to another file");
+	ok(os_log_out_give(l, geteuid(), getegid(), &e), "nothing to give");
+	os_log_out_free(l);
+	ok(unlink(p.path) == 0 && link(p.moved, p.path) == 0, "a second name");
+	l = os_log_out_new(&o, &e);
+	ok(l && !os_log_out_give(l, other, other, &e), "of another file");
+	os_log_out_free(l);
+	place_free(&p);
+}
+
+/* ---- those who read slowly ---- */
+
+enum { MANY = 3000 };
+
+static int system_log(const struct place *p)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	strcpy(a.sun_path, p->path);
+	ok(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0, "the system's log");
+	return fd;
+}
+
+static struct os_log *system_log_new(const struct place *p)
+{
+	struct os_log_options o = { .name = STR("hopseal"),
+				    .facility = STR("mail"),
+				    .system = str_of(p->path) };
+	struct error e;
+
+	return os_log_new(&o, &e);
+}
+
+static struct str receive(int fd, char *text, size_t size)
+{
+	ssize_t n = recv(fd, text, size, 0);
+
+	return str_span(text, n < 0 ? 0 : (size_t)n);
+}
+
+static void log_number(struct os_log *l, int64_t n)
+{
+	const struct log_value v = { .field = FIELD_seconds, .number = n };
+	const struct log_event e = { .id = EVENT_suspended, .values = &v, .n_values = 1 };
+
+	os_log_event(l, &e);
+}
+
+static bool contains(struct str text, const char *part)
+{
+	return text.n > 0 && memmem(text.p, text.n, part, strlen(part));
+}
+
+static bool has_number(struct str line, int n)
+{
+	char want[32];
+
+	(void)snprintf(want, sizeof(want), "suspended for %ds", n);
+	return contains(line, want);
+}
+
+TEST(a_slow_system_log_gets_every_line_in_order)
+{
+	struct place p = place_new();
+	int fd = system_log(&p);
+	struct os_log *l = system_log_new(&p);
+	char text[4096];
+
+	for (int i = 0; i < MANY; i++)
+		log_number(l, i);
+	for (int i = 0; i < MANY; i++) {
+		struct str line = receive(fd, text, sizeof(text));
+		if (!has_number(line, i) || line.p[0] != '<' || line.p[line.n - 1] == '\n')
+			ok(false, "one line each, with a priority, without a line end");
+	}
+	os_log_free(l);
+	close(fd);
+	place_free(&p);
+}
+
+TEST(a_system_log_that_is_restarted_goes_on)
+{
+	struct place p = place_new();
+	struct os_log *l = system_log_new(&p); /* not there yet */
+	int fd = system_log(&p);
+	char text[4096];
+
+	log_number(l, 1);
+	ok(has_number(receive(fd, text, sizeof(text)), 1), "came later");
+	close(fd);
+	unlink(p.path);
+	log_number(l, 2);
+	os_sleep_ms(50);
+	fd = system_log(&p);
+	ok(has_number(receive(fd, text, sizeof(text)), 2), "was away for a moment");
+	os_log_free(l);
+	close(fd);
+	place_free(&p);
+}
+
+TEST(nobody_waits_for_who_does_not_read)
+{
+	struct place p = place_new();
+	char text[65536];
+	struct buf heard;
+
+	ok(mkfifo(p.path, 0600) == 0, "a pipe");
+	int fd = open(p.path, O_RDWR);
+	struct os_log *l = log_new(&p, OS_LOG_TEXT);
+	uint64_t before = os_now_ms();
+	for (size_t n = 0; n < LOG_WAITING_MAX / 40; n++)
+		log_number(l, (int64_t)n);
+	ok(os_now_ms() - before < 10000, "in no time");
+	buf_init(&heard, 4 * LOG_WAITING_MAX);
+	for (bool is_told = false; !is_told;) {
+		ssize_t n = read(fd, text, sizeof(text));
+		ok(n > 0 && buf_add(&heard, str_span(text, (size_t)n)), "what waited");
+		log_number(l, -1);
+		is_told = contains(buf_str(&heard), " lines of the log were lost");
+	}
+	buf_fini(&heard);
+	for (int i = 0; i < 20000; i++) /* more than a pipe holds */
+		log_number(l, i);
+	before = os_now_ms();
+	os_log_free(l); /* its thread is stuck, and stays so */
+	ok(os_now_ms() - before < 5000, "an end all the same");
+	close(fd);
+	place_free(&p);
 }
 
 static void *write_lines(void *arg)
@@ -144,8 +311,9 @@ TEST(lines_of_several_threads_stay_whole)
 
 TEST(what_cannot_be_opened_is_told)
 {
-	struct os_log_options o = { STR("/nonexistent/log"), STR("hopseal"), STR("mail"),
-				    OS_LOG_TEXT };
+	struct os_log_options o = { .path = STR("/nonexistent/log"),
+				    .name = STR("hopseal"),
+				    .facility = STR("mail") };
 	struct error e;
 
 	ok(!os_log_new(&o, &e) && e.kind == ERROR_IO, "a folder that is not there");
@@ -157,4 +325,7 @@ TEST(what_cannot_be_opened_is_told)
 
 TEST_MAIN(RUN(a_line_of_a_file_has_time_machine_program_and_process),
 	  RUN(a_line_of_json_is_an_object), RUN(after_a_rename_reopening_begins_a_new_file),
+	  RUN(a_file_is_made_with_its_mode), RUN(a_link_is_not_given_away),
+	  RUN(a_slow_system_log_gets_every_line_in_order),
+	  RUN(a_system_log_that_is_restarted_goes_on), RUN(nobody_waits_for_who_does_not_read),
 	  RUN(lines_of_several_threads_stay_whole), RUN(what_cannot_be_opened_is_told))
