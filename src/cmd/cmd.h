@@ -63,6 +63,13 @@ const char *cmd_config_dir(const struct cmd_sources *s);
 MUST_USE struct conf *
 cmd_configure(const struct cmd_sources *s, enum conf_severity least, int *exit_code);
 
+/* The same for commands that talk to the running daemon. When nothing else may be done under the
+ * configuration, *is_rescued is true and it is good for asking the daemon, and nothing else. */
+MUST_USE struct conf *
+cmd_configure_to_ask(const struct cmd_sources *s, bool *is_rescued, int *exit_code);
+/* Nobody is there to ask, and it is rescued: false with *e. */
+MUST_USE bool cmd_no_daemon(struct error *e);
+
 /* The same without printing: for `check`. The file's text lives in the arena. */
 MUST_USE struct conf *cmd_configure_quietly(const struct cmd_sources *s, struct arena *a,
 					    struct conf_findings *findings, struct error *e);

@@ -189,7 +189,7 @@ static int queue_run(struct queue_command *q, const char *name)
 	else
 		status = cmd_usage("queue", "no action \"%s\"", name);
 	if (status == 0)
-		q->conf = cmd_configure(&q->sources, CONF_ERROR, &status);
+		q->conf = cmd_configure_to_ask(&q->sources, &q->is_rescued, &status);
 	if (!q->conf)
 		return status;
 	q->directory = arena_str(q->arena, conf_str(q->conf, CONF_hopseal_queue_directory)).p;

@@ -9,6 +9,7 @@
 struct queue_command {
 	struct cmd_sources sources;
 	struct conf *conf;
+	bool is_rescued; /* only the daemon may be asked: cmd_configure_to_ask() */
 	struct arena *arena;
 	const char *directory; /* of the store */
 	bool is_json, is_by_destination, is_all;

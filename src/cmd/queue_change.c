@@ -84,6 +84,8 @@ static bool change(struct changing *c, const struct control_request *r)
 		case CMD_CONTROL_FAILED:
 			return false;
 		case CMD_CONTROL_DOWN:
+			if (c->q->is_rescued)
+				return cmd_no_daemon(&c->e);
 			c->is_direct = true;
 			break;
 		}

@@ -85,11 +85,13 @@ bool cmd_queue_read(struct queue_command *q, const struct control_request *r,
 	case CMD_CONTROL_DONE:
 		return true;
 	case CMD_CONTROL_FAILED:
-		if (e->kind != ERROR_TEMP || a.n_lines > 0)
+		if (e->kind != ERROR_TEMP || a.n_lines > 0 || q->is_rescued)
 			return false;
 		cmd_say("%s; the queue is read without the daemon", e->text);
 		break;
 	case CMD_CONTROL_DOWN:
+		if (q->is_rescued)
+			return cmd_no_daemon(e);
 		break;
 	}
 	return read_directly(q, r, &a, e);

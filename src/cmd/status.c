@@ -47,6 +47,7 @@ static const struct str stop_help = STR_INIT(
 struct asked {
 	struct cmd_sources sources;
 	struct conf *conf;
+	bool is_rescued; /* cmd_configure_to_ask() */
 	bool is_json;
 	struct buf out;
 	bool fits;
@@ -209,6 +210,8 @@ static int ask(struct asked *s, enum control_kind kind)
 	case CMD_CONTROL_FAILED:
 		return cmd_fail(&e);
 	case CMD_CONTROL_DOWN:
+		if (s->is_rescued)
+			return cmd_no_daemon(&e) ? EX_OK : cmd_fail(&e);
 		if (is_status)
 			return status_down(s);
 		cmd_say("no daemon runs");
@@ -250,7 +253,7 @@ asked_run(int argc, char **argv, const char *name, struct str help, enum control
 
 	buf_init(&s.out, CONTROL_REPLY_MAX);
 	if (status == 0)
-		s.conf = cmd_configure(&s.sources, CONF_ERROR, &status);
+		s.conf = cmd_configure_to_ask(&s.sources, &s.is_rescued, &status);
 	if (s.conf)
 		status = ask(&s, kind);
 	conf_unref(s.conf);

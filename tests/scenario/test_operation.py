@@ -388,6 +388,48 @@ def test_reload(network):
         assert g.status()["configuration"] == after
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "smtp_helo_timeout = odd\n    and\n  more\n",
+        "an odd line\n",
+        "inet_protocols = ipv5\nsmtp_tls_security_level = odd\nmyhostname = \"\"\n",
+        "myorigin = ${\n",
+    ],
+)
+def test_a_broken_configuration_hides_no_daemon(network, lines):
+    with gateway() as g:
+        g.put("u@one.example")
+        g.queue("hold", "--all")
+        g.start()
+        good = (g.dir / "main.cf").read_text()
+        (g.dir / "main.cf").write_text(lines + good)
+        said = g.run("status", "--json")
+        assert json.loads(said.stdout)["state"] == "running"
+        assert "error: " in said.stderr and f"all the same, at {g.dir}/q/control" in said.stderr
+        assert "u@one.example" in g.queue()
+        assert g.queue("release", "--all") == "release: 1 recipients\n"
+        assert g.run("reload", code=78).stdout == ""
+        g.run("stop")
+        assert g.wait() == 0
+        for argv in (("queue",), ("queue", "hold", "--all"), ("status",), ("stop",)):
+            assert "no daemon answers" in g.run(*argv, code=78).stderr
+
+
+def test_a_configuration_that_is_gone(network):
+    """No socket is guessed where it could be another daemon's."""
+    with gateway() as g:
+        g.start()
+        (g.dir / "main.cf").unlink()
+        assert "hopseal_control_socket=PATH" in g.run("stop", code=66).stderr
+        place = f"hopseal_control_socket={g.dir}/q/control"
+        assert "running" in g.run("status", "-o", place).stdout
+        g.configure(hopseal_queue_directory="$odd${")
+        assert "hopseal_control_socket=PATH" in g.run("stop", code=78).stderr
+        g.run("stop", "-o", place)
+        assert g.wait() == 0
+
+
 def test_stop(network):
     with gateway() as g:
         g.start()
