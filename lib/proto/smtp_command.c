@@ -1,5 +1,6 @@
 #include "proto/smtp_command.h"
 
+#include "mail/address.h"
 #include "mail/domain.h"
 #include "mail/mailbox.h"
 #include "proto/smtp_extension.h"
@@ -99,13 +100,26 @@ static bool is_local_part(struct str local)
 	return false;
 }
 
+/* RFC 5321 section 4.1.3; no tag but IPv6 was ever registered. */
+static bool is_literal(struct str domain)
+{
+	struct str text = str_first(str_from(domain, 1), domain.n - 2);
+	enum address_family want = ADDRESS_V4;
+	struct address address;
+
+	if (domain.n < 3 || domain.p[domain.n - 1] != ']')
+		return false;
+	if (str_ihas_prefix_ascii(text, STR("IPv6:"))) {
+		text = str_from(text, 5);
+		want = ADDRESS_V6;
+	}
+	return address_parse(text, &address) && address.family == want;
+}
+
 static bool is_domain(struct str domain, bool is_smtputf8)
 {
-	if (domain.p[0] == '[')
-		return domain.n > 2 && domain.p[domain.n - 1] == ']' &&
-		       !str_contains(str_first(str_from(domain, 1), domain.n - 2), ']') &&
-		       domain_is_ascii(domain);
-	return domain_is_hostname_utf8(domain, is_smtputf8);
+	return domain.p[0] == '[' ? is_literal(domain)
+				  : domain_is_hostname_utf8(domain, is_smtputf8);
 }
 
 static bool is_ascii(struct str s)
@@ -124,7 +138,8 @@ static enum smtp_command_fault check_path(struct str path, bool is_smtputf8)
 		return SMTP_COMMAND_PATH_TOO_LONG;
 	if (!is_smtputf8 && !is_ascii(path))
 		return SMTP_COMMAND_NEEDS_SMTPUTF8;
-	if (path.n == 0 || !mailbox_parse(path, &box) || !is_local_part(box.local))
+	if (path.n == 0 || !mailbox_parse(path, &box) || !is_local_part(box.local) ||
+	    !domain_is_utf8(box.local)) /* RFC 6531 section 3.3 */
 		return SMTP_COMMAND_BAD_PATH;
 	if (box.domain.n == 0) /* RFC 5321 section 4.1.1.3 */
 		return str_ieq_ascii(path, STR("postmaster")) ? SMTP_COMMAND_OK
@@ -198,7 +213,7 @@ static bool is_orcpt(struct str s)
 	for (size_t i = 0; i < type.n; i++)
 		if (!ascii_is_alnum(type.p[i]) && type.p[i] != '-')
 			return false;
-	return is_xtext(address) || str_ieq_ascii(type, STR("utf-8"));
+	return is_xtext(address) || (str_ieq_ascii(type, STR("utf-8")) && domain_is_utf8(address));
 }
 
 /* One parameter: what it is called, whether it has a value, and where that goes. */
