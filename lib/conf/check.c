@@ -178,6 +178,8 @@ static const struct {
 	enum conf_id id;
 	const char *remedy;
 } replacements[] = {
+	{ CONF_smtpd_use_tls, "set smtpd_tls_security_level = may in its place" },
+	{ CONF_smtpd_enforce_tls, "set smtpd_tls_security_level = encrypt in its place" },
 	{ CONF_disable_dns_lookups, "set smtp_dns_support_level = disabled in its place" },
 	REPLACED_TLS(smtp),
 	REPLACED_TLS(lmtp),
@@ -207,6 +209,8 @@ static bool is_replaced(const struct checker *k, enum conf_id id, enum conf_id *
 	else if (is_of_trio(id, CONF_lmtp_use_tls, CONF_lmtp_enforce_tls,
 			    CONF_lmtp_tls_enforce_peername))
 		*level = CONF_lmtp_tls_security_level;
+	else if (id == CONF_smtpd_use_tls || id == CONF_smtpd_enforce_tls)
+		*level = CONF_smtpd_tls_security_level;
 	else
 		return false;
 	return is_filled(k, *level);

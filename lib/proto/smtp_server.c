@@ -50,12 +50,13 @@ static struct str keep(char **at, struct str text)
 static void own_texts(struct smtp_server *s)
 {
 	char *at = base_realloc(NULL, s->o.hostname.n + s->o.mechanisms.n +
-					      s->o.mechanisms_in_clear.n + 1);
+					      s->o.mechanisms_in_clear.n + s->o.forbidden.n + 1);
 
 	s->own = at;
 	s->o.hostname = keep(&at, s->o.hostname);
 	s->o.mechanisms = keep(&at, s->o.mechanisms);
 	s->o.mechanisms_in_clear = keep(&at, s->o.mechanisms_in_clear);
+	s->o.forbidden = keep(&at, s->o.forbidden);
 }
 
 struct smtp_server *smtp_server_new(const struct smtp_server_options *o, uint64_t now)

@@ -45,7 +45,11 @@ struct smtp_server_options {
 	bool needs_tls;        /* before MAIL and AUTH; RFC 3207 section 4 */
 	bool forbids_early;    /* octets behind a command that must end its group end the session:
 	                          * RFC 2920 section 3.1 */
-	struct str mechanisms; /* of AUTH, with blanks between, inside TLS; copied */
+	/* Words, with blanks between, copied: a command that begins with one ends the session. Its
+	 * sender speaks another protocol, and may not know what it carries. */
+	struct str forbidden;
+	bool forbids_nonletters;        /* the same for one that does not begin with a letter */
+	struct str mechanisms;          /* of AUTH, with blanks between, inside TLS; copied */
 	struct str mechanisms_in_clear; /* before it; copied. "": no AUTH there */
 
 	/* From the reply to the last octet of the next command, 0: for ever; RFC 5321 section

@@ -338,6 +338,27 @@ static void end_early_talker(struct smtp_server *s)
 	smtp_server_close(s, STR("the peer did not wait for a reply"));
 }
 
+/* A browser's request, say, whose body has been made to look like mail. */
+static bool is_forbidden(const struct smtp_server *s, struct str line)
+{
+	struct str rest = s->o.forbidden, word, first;
+
+	if (s->o.forbids_nonletters && line.n > 0 && !ascii_is_alpha(line.p[0]))
+		return true;
+	if (!str_token(&line, STR(" \t"), &first))
+		return false;
+	while (str_token(&rest, STR(" "), &word))
+		if (str_ieq_ascii(word, first))
+			return true;
+	return false;
+}
+
+static void end_stranger(struct smtp_server *s)
+{
+	smtp_server_say(s, 221, STATUS(2, 7, 0), STR("you speak something else"));
+	smtp_server_close(s, STR("the peer speaks another protocol"));
+}
+
 static bool is_junk(enum smtp_verb v)
 {
 	return v == SMTP_VERB_HELO || v == SMTP_VERB_EHLO || v == SMTP_VERB_LHLO ||
@@ -354,7 +375,9 @@ static bool needs_tls_first(const struct smtp_server *s, enum smtp_verb v)
 
 static void take_line(struct smtp_server *s, struct str line, struct smtp_command c)
 {
-	if (has_control(line))
+	if (is_forbidden(s, line))
+		end_stranger(s);
+	else if (has_control(line))
 		smtp_server_say_error(s, 500, STATUS(5, 5, 2), STR("control octets in a command"));
 	else if (s->is_refused && c.verb != SMTP_VERB_QUIT) /* RFC 5321 section 3.1 */
 		smtp_server_bad_sequence(s, STR("no service for you"));

@@ -36,6 +36,13 @@ void listen_auth_drop(struct listen_session *s)
 	s->auth = NULL;
 }
 
+void listen_auth_forget(struct listen_session *s)
+{
+	free(s->user);
+	free(s->method);
+	s->user = s->method = NULL;
+}
+
 static void log_failed(struct listen_session *s, struct str reason)
 {
 	char name[LISTEN_NAME_MAX];

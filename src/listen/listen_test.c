@@ -29,9 +29,8 @@ static int tear_down(void **state)
 	"smtpd_sasl_auth_enable = yes\nsmtpd_sasl_authenticated_header = yes\n"                    \
 	"hopseal_sasl_password_maps = inline:{ { me = secret } { odd = {CRYPT}x } }\n"
 #define HELLO "S 220 mx.example ESMTP Hopseal\nC EHLO c.example\nS 250\n"
-#define TO_DATA                                                                                    \
-	"C MAIL FROM:<a@x.example>\nS 250 2.1.0\nC RCPT TO:<b@y.example>\nS 250 2.1.5\n"           \
-	"C DATA\nS 354\n"
+#define TO_RCPT "C MAIL FROM:<a@x.example>\nS 250 2.1.0\nC RCPT TO:<b@y.example>\nS 250 2.1.5\n"
+#define TO_DATA TO_RCPT "C DATA\nS 354\n"
 #define DATE "Sun, 22 Nov 2026 11:20:00 +0000"
 #define RECEIVED(protocol, id)                                                                     \
 	"Received: from c.example ([127.0.0.1])\r\n\tby mx.example (Hopseal) with " protocol       \
@@ -131,6 +130,21 @@ static const struct {
 	  ANY "smtpd_forbid_unauth_pipelining = no\n",
 	  HELLO "C NOOP\nC NOOP\nS 250\nS 250\n",
 	  { NULL, 0 } },
+	{ "another protocol", ANY, HELLO "C get / HTTP/1.1\nS 221 2.7.0\nE\n", { NULL, 0 } },
+	{ "a line that begins with no letter", ANY, HELLO "C {}\nS 221 2.7.0\nE\n", { NULL, 0 } },
+	{ "other words are forbidden",
+	  ANY "smtpd_forbidden_commands = HELP\n",
+	  HELLO "C {}\nS 500 5.5.2\nC GET\nS 500\nC HELP\nS 221\nE\n",
+	  { NULL, 0 } },
+	{ "a recipient twice", ANY,
+	  HELLO TO_RCPT "C RCPT TO:<B@y.example>\nS 250\nC RCPT TO:<b@Y.Example>\nS 250\n"
+			"C RCPT TO:<b@y.example> NOTIFY=NEVER\nS 250\nC RCPT TO:<a@y.example>\n"
+			"S 250\nC DATA\nS 354\nC From: x\nC Date: y\nC Message-ID: z\nC \nC .\n"
+			"S 250\n",
+	  STR_INIT("Received: from c.example ([127.0.0.1])\r\n\tby mx.example (Hopseal) with ESMTP "
+		   "id ID1; " DATE "\r\n" FROM_DATE_ID "\r\n"),
+	  STR_INIT("<a@x.example> user= <b@y.example> <B@y.example> <b@y.example> notify=NEVER "
+		   "<a@y.example>") },
 	{ "nothing is smuggled", ANY,
 	  HELLO TO_DATA "C From: x\nC Date: y\nC Message-ID: z\nC \nC a\n"
 			"C .\rMAIL FROM:<smuggled@x>\rb\nC .\nS 250\n",

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mail/date.h"
+#include "mail/domain.h"
 
 void listen_message_mail(struct listen_session *s, const struct smtp_command_mail *m)
 {
@@ -233,6 +234,53 @@ void listen_message_answer(struct listen_session *s)
 	say_result(s, 0);
 }
 
+/* Recipients that were named twice, each with a number for its place. */
+
+struct named {
+	struct str key;
+	size_t place;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = str_cmp(x->key, y->key);
+
+	return order ? order : x->place < y->place ? -1 : x->place > y->place;
+}
+
+/* The local part is the server's business (RFC 5321 section 2.4); other demands make another
+ * recipient. */
+static struct str name_key(struct arena *a, const struct listen_rcpt *r)
+{
+	struct str local = r->address, domain = STR("");
+
+	if (str_rcut(r->address, '@', &local, &domain))
+		domain = domain_fold(a, domain);
+	return arena_fmt(a, STR_FMT "@" STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(local),
+			 STR_ARG(domain), STR_ARG(r->notify), STR_ARG(r->orcpt));
+}
+
+/* The recipients in their order, each once; how many there are. */
+static size_t each_once(struct listen_transaction *t, const struct listen_rcpt **out)
+{
+	struct named *v = ARENA_ARRAY(t->arena, t->n_rcpts, struct named);
+	bool *is_again = ARENA_ARRAY(t->arena, t->n_rcpts, bool);
+	struct listen_rcpt *once = ARENA_ARRAY(t->arena, t->n_rcpts, struct listen_rcpt);
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		v[i] = (struct named){ name_key(t->arena, &t->rcpts[i]), i };
+	qsort(v, t->n_rcpts, sizeof(*v), compare_named);
+	for (size_t i = 1; i < t->n_rcpts; i++)
+		is_again[v[i].place] = str_eq(v[i].key, v[i - 1].key);
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		if (!is_again[i])
+			once[n++] = t->rcpts[i];
+	*out = once;
+	return n;
+}
+
 static void offer(struct listen_session *s)
 {
 	struct listen *l = s->port->listen;
@@ -247,12 +295,11 @@ static void offer(struct listen_session *s)
 		.is_smtputf8 = t->mail.is_smtputf8,
 		.is_requiretls = t->mail.is_requiretls,
 		.is_8bitmime = t->mail.body == SMTP_BODY_8BITMIME,
-		.rcpts = t->rcpts,
-		.n_rcpts = t->n_rcpts,
 		.scan = &t->scan,
 		.arrived_ms = l->utc_ms(),
 	};
 
+	m.n_rcpts = each_once(t, &m.rcpts);
 	t->has_spool = false; /* it moves */
 	l->calls->accept(l->arg, listen_session_request(s), &m);
 }

@@ -263,5 +263,7 @@ void listen_message_drop(struct listen_session *s);
 void listen_auth_begin(struct listen_session *s, const struct smtp_server_event *e);
 void listen_auth_response(struct listen_session *s, struct str response);
 void listen_auth_drop(struct listen_session *s);
+/* Who the client is, if it said: at the end, and at STARTTLS (RFC 3207 section 4.2). */
+void listen_auth_forget(struct listen_session *s);
 
 #endif

@@ -175,8 +175,7 @@ void listen_session_free(struct listen_session *s)
 	tls_session_free(s->tls);
 	smtp_server_free(s->engine);
 	buf_fini(&s->in);
-	free(s->user);
-	free(s->method);
+	listen_auth_forget(s);
 	leave(s);
 	free(s);
 }
@@ -214,6 +213,7 @@ static void tls_up(struct listen_session *s)
 
 	s->is_tls_up = true;
 	s->gives_up_at = UINT64_MAX;
+	listen_auth_forget(s);
 	if (!o->is_wrapper)
 		smtp_server_tls_up(s->engine, listen_session_now(s));
 	if (o->has_auth && str_eq(p.protocol, STR("TLSv1.3"))) /* RFC 9266 section 3 */

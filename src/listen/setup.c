@@ -15,6 +15,7 @@ static const enum conf_id of_listener[] = {
 	CONF_smtpd_discard_ehlo_keywords,
 	CONF_smtpd_forbid_bare_newline,
 	CONF_smtpd_forbid_unauth_pipelining,
+	CONF_smtpd_forbidden_commands,
 	CONF_hopcount_limit,
 	CONF_local_header_rewrite_clients,
 	CONF_always_add_missing_headers,
@@ -198,9 +199,13 @@ static enum listen_tls tls_level(const struct listen_setting *s)
 {
 	struct str level = conf_str(s->conf, CONF_smtpd_tls_security_level);
 
-	if (s->is_wrapper || str_ieq_ascii(level, STR("encrypt")))
+	bool is_old = level.n == 0; /* the level takes the place of the two that were before it */
+	bool is_used = is_old && conf_bool(s->conf, CONF_smtpd_use_tls);
+	bool is_enforced = is_old && conf_bool(s->conf, CONF_smtpd_enforce_tls);
+
+	if (s->is_wrapper || is_enforced || str_ieq_ascii(level, STR("encrypt")))
 		return LISTEN_TLS_ENCRYPT;
-	return str_ieq_ascii(level, STR("may")) ? LISTEN_TLS_MAY : LISTEN_TLS_NONE;
+	return is_used || str_ieq_ascii(level, STR("may")) ? LISTEN_TLS_MAY : LISTEN_TLS_NONE;
 }
 
 static bool settle_tls(struct reader *r, struct listen_setting *s)
@@ -267,6 +272,24 @@ static bool settle_auth(struct reader *r, struct listen_setting *s)
 			add_word(arena_of(r), &s->engine.mechanisms_in_clear, word);
 	}
 	s->engine.mechanisms = s->mechanisms;
+	return true;
+}
+
+static bool settle_forbidden(struct reader *r, struct listen_setting *s)
+{
+	struct str rest = conf_str(s->conf, CONF_smtpd_forbidden_commands), word;
+
+	while (str_token_braced(&rest, STR(", \t\r\n"), &word)) {
+		if (str_eq(word, STR("regexp:{{/^[^A-Z]/ Bogus}}")))
+			s->engine.forbids_nonletters = true;
+		else if (str_contains(word, ':') || str_contains(word, '/'))
+			return error_set(r->e, ERROR_CONFIG,
+					 "smtpd_forbidden_commands: \"" STR_FMT
+					 "\": no table but that of the default is supported",
+					 STR_ARG(str_first(word, 100)));
+		else
+			add_word(arena_of(r), &s->engine.forbidden, word);
+	}
 	return true;
 }
 
@@ -388,7 +411,7 @@ static bool settle_networks(struct reader *r, struct listen_setting *s)
 static bool settle(struct reader *r, struct str overrides, struct listen_setting *s)
 {
 	if (!settle_conf(r, overrides, s) || !settle_tls(r, s) || !settle_auth(r, s) ||
-	    !settle_networks(r, s))
+	    !settle_networks(r, s) || !settle_forbidden(r, s))
 		return false;
 	settle_engine(s);
 	settle_limits(s);

@@ -1,12 +1,8 @@
 """Mail on its way in, through the daemon: who may relay, what is refused and how, and that a 250 is a
 promise."""
 
-import base64
-import collections
 import contextlib
 import email
-import hashlib
-import hmac
 import os
 import random
 import re
@@ -17,43 +13,15 @@ import time
 import pytest
 
 from lab import peers, postfix_client as lab_postfix_client, zones
-from lab.client import HOST, PORT, Client
-from lab.gateway import Gateway
+from lab.client import FOREIGN, HOST, PORT, Client, intake, path, scram, subjects, tls
 
-FOREIGN = "127.0.0.9"  # not of mynetworks
 KILLS = int(os.environ.get("HOPSEAL_INTAKE_KILLS", "20"))
 
 
 @pytest.fixture
 def gateway(hopseal, tmp_path):
     """Listens on HOST:PORT for 127.0.0.1; relays to MX1."""
-    made = Gateway(hopseal, tmp_path)
-    hopseal.base.update(
-        {
-            "hopseal_listeners": f"smtp:{HOST}:{PORT}",
-            "mynetworks": "127.0.0.1/32",
-            "relayhost": f"[{zones.MX1}]:25",
-            "smtpd_error_sleep_time": "0",
-        }
-    )
-    hopseal.configure()
-    return made
-
-
-def path(command):
-    """The address of a MAIL or RCPT command."""
-    return re.search("<(.*?)>", command).group(1)
-
-
-def subjects(s):
-    """How often each Subject arrived."""
-    return collections.Counter(email.message_from_bytes(m.data)["Subject"] for m in s.messages)
-
-
-def tls(ca, name="gateway.example"):
-    """Settings of a listener with a certificate."""
-    cert = ca.cert("valid", name)
-    return {"smtpd_tls_chain_files": f"{cert.key}, {cert.chain}", "smtpd_tls_security_level": "may"}
+    return intake(hopseal, tmp_path)
 
 
 def test_relaying_is_for_mynetworks(gateway, sink):
@@ -148,27 +116,6 @@ def test_swaks_authenticates(gateway, sink, ca, mechanism):
         gateway.wait_for_fate("bob@good.example", "sent")
     assert b"(Authenticated sender: ann)" in s.messages[0].data
     assert b"with ESMTPSA id" in s.messages[0].data
-
-
-def scram(client, user, password):
-    """SCRAM-SHA-256 without channel binding, both proofs checked: RFC 5802, RFC 7677."""
-    bare = f"n={user},r=" + base64.b64encode(os.urandom(18)).decode()
-    first = client.say("AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,," + bare.encode()).decode())
-    server = base64.b64decode(first.removeprefix("334 ")).decode()
-    told = dict(word.split("=", 1) for word in server.split(","))
-    salt = base64.b64decode(told["s"])
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, int(told["i"]))
-    last = f"c=biws,r={told['r']}"
-    signed = ",".join([bare, server, last]).encode()
-    key = hmac.digest(salted, b"Client Key", "sha256")
-    mask = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
-    proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, mask))).decode()
-    said = client.say(base64.b64encode(f"{last},p={proof}".encode()).decode())
-    if not said.startswith("334 "):
-        return said
-    signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
-    assert base64.b64decode(said[4:]) == b"v=" + base64.b64encode(signature)
-    return client.say("")
 
 
 def test_scram(gateway, sink, ca):

@@ -1,9 +1,20 @@
-"""A client of the gateway."""
+"""A client of the gateway, and the gateway that it talks to."""
 
+import base64
+import collections
+import email
+import hashlib
+import hmac
+import os
+import re
 import socket
 import ssl
 
+from lab import zones
+from lab.gateway import Gateway
+
 HOST, PORT = "127.0.0.1", 2525
+FOREIGN = "127.0.0.9"  # not of mynetworks
 
 
 class Client:
@@ -27,6 +38,11 @@ class Client:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Ends the connection: at once, not when the last file on it is forgotten."""
+        self.input.close()
         self.socket.close()
 
     def secure(self):
@@ -72,3 +88,55 @@ class Client:
                 return said
         self.send(octets + b".\r\n")
         return self.reply()
+
+
+def path(command):
+    """The address of a MAIL or RCPT command."""
+    return re.search("<(.*?)>", command).group(1)
+
+
+def subjects(s):
+    """How often each Subject arrived."""
+    return collections.Counter(email.message_from_bytes(m.data)["Subject"] for m in s.messages)
+
+
+def tls(ca, name="gateway.example"):
+    """Settings of a listener with a certificate."""
+    cert = ca.cert("valid", name)
+    return {"smtpd_tls_chain_files": f"{cert.key}, {cert.chain}", "smtpd_tls_security_level": "may"}
+
+
+def intake(hopseal, folder):
+    """A gateway that listens on HOST:PORT for 127.0.0.1 and relays to MX1."""
+    made = Gateway(hopseal, folder)
+    hopseal.base.update(
+        {
+            "hopseal_listeners": f"smtp:{HOST}:{PORT}",
+            "mynetworks": "127.0.0.1/32",
+            "relayhost": f"[{zones.MX1}]:25",
+            "smtpd_error_sleep_time": "0",
+        }
+    )
+    hopseal.configure()
+    return made
+
+
+def scram(client, user, password):
+    """SCRAM-SHA-256 without channel binding, both proofs checked: RFC 5802, RFC 7677."""
+    bare = f"n={user},r=" + base64.b64encode(os.urandom(18)).decode()
+    first = client.say("AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,," + bare.encode()).decode())
+    server = base64.b64decode(first.removeprefix("334 ")).decode()
+    told = dict(word.split("=", 1) for word in server.split(","))
+    salt = base64.b64decode(told["s"])
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, int(told["i"]))
+    last = f"c=biws,r={told['r']}"
+    signed = ",".join([bare, server, last]).encode()
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    mask = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, mask))).decode()
+    said = client.say(base64.b64encode(f"{last},p={proof}".encode()).decode())
+    if not said.startswith("334 "):
+        return said
+    signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
+    assert base64.b64decode(said[4:]) == b"v=" + base64.b64encode(signature)
+    return client.say("")
