@@ -111,7 +111,7 @@ static void put_recipient(struct showing *s, const struct json_node *n)
 }
 
 /* One host that was tried: what was demanded of it, and what came of it. */
-static void put_try(struct showing *s, const struct json_node *t)
+static void put_try(struct showing *s, const struct json_node *t, const struct json_node *own)
 {
 	struct str reached = cmd_queue_text(t, "judgement.reached");
 
@@ -123,7 +123,7 @@ static void put_try(struct showing *s, const struct json_node *t)
 		put(s, "    reached",
 		    arena_fmt(s->arena, STR_FMT " (" STR_FMT ")", STR_ARG(reached),
 			      STR_ARG(cmd_queue_text(t, "judgement.result"))));
-	put(s, "    trouble", cmd_queue_text(t, "trouble.reason"));
+	put(s, "    trouble", cmd_queue_text(own, "trouble.reason"));
 }
 
 static void put_outcome(struct showing *s, const struct json_node *r)
@@ -134,15 +134,17 @@ static void put_outcome(struct showing *s, const struct json_node *r)
 		      STR_ARG(cmd_queue_text(r, "outcome")), STR_ARG(cmd_queue_text(r, "reason"))));
 }
 
+/* What a try shares with others stands in the evidence, the rest in the outcome, in one order. */
 static void put_attempt(struct showing *s, const struct json_node *n)
 {
 	const struct json_node *tries = json_at(n, "evidence.tries");
+	const struct json_node *own = json_at(n, "outcome.tries");
 	const struct json_node *outcomes = json_at(n, "outcome.recipients");
 	bool is_unknown = false;
 
 	CHECK(buf_fmt(&s->out, "\nattempt at " STR_FMT "\n", STR_ARG(cmd_queue_text(n, "at"))));
 	for (size_t i = 0; i < json_count(tries); i++)
-		put_try(s, json_item(tries, i));
+		put_try(s, json_item(tries, i), i < json_count(own) ? json_item(own, i) : NULL);
 	for (size_t i = 0; i < json_count(outcomes); i++)
 		put_outcome(s, json_item(outcomes, i));
 	if (json_get_bool(n, "fate_unknown", &is_unknown) && is_unknown)

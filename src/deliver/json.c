@@ -1,6 +1,11 @@
 #include "deliver/json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which members of a try. */
+enum { SHARED = 1, OWN = 2, ALL = SHARED | OWN };
 
 static void put_status(struct json *j, struct status s)
 {
@@ -111,6 +116,19 @@ static void put_candidate(struct json *j, const struct route_host *c)
 
 static void put_session(struct json *j, const struct deliver_try *t)
 {
+	json_put_bool(j, "reused", t->is_reused);
+	json_put_int(j, "use_count", t->use_count);
+	put_transcript(j, t->transcript);
+	put_times(j, &t->times);
+}
+
+static void put_judged(struct json *j, const struct deliver_try *t)
+{
+	json_put_bool(j, "plaintext_retry", t->is_plaintext_retry);
+	json_key(j, "decision");
+	policy_decision_json(j, &t->decision);
+	if (t->kind != DELIVER_TRY_SESSION)
+		return;
 	put_str_or_null(j, "greeting", t->greeting);
 	put_extensions(j, t->extensions);
 	json_key(j, "peer");
@@ -120,24 +138,10 @@ static void put_session(struct json *j, const struct deliver_try *t)
 		policy_judgement_json(j, &t->judgement);
 	else
 		json_null(j);
-	json_put_bool(j, "reused", t->is_reused);
-	json_put_int(j, "use_count", t->use_count);
-	put_transcript(j, t->transcript);
-	put_times(j, &t->times);
 }
 
-static void put_try(struct json *j, const struct deliver_try *t)
+static void put_trouble(struct json *j, const struct deliver_try *t)
 {
-	json_object(j);
-	json_put_str(j, "kind", try_kind_name(t->kind));
-	json_put_str(j, "nexthop", t->nexthop);
-	put_candidate(j, &t->candidate);
-	json_put_bool(j, "fate_unknown", t->is_fate_unknown);
-	json_put_bool(j, "plaintext_retry", t->is_plaintext_retry);
-	json_key(j, "decision");
-	policy_decision_json(j, &t->decision);
-	if (t->kind == DELIVER_TRY_SESSION)
-		put_session(j, t);
 	json_key(j, "trouble");
 	if (t->trouble.reason.n > 0) {
 		json_object(j);
@@ -146,26 +150,117 @@ static void put_try(struct json *j, const struct deliver_try *t)
 	} else {
 		json_null(j);
 	}
+}
+
+static void put_try(struct json *j, const struct deliver_try *t, unsigned members)
+{
+	json_object(j);
+	if (members & SHARED) {
+		json_put_str(j, "kind", try_kind_name(t->kind));
+		json_put_str(j, "nexthop", t->nexthop);
+		put_candidate(j, &t->candidate);
+	}
+	if (members & OWN)
+		json_put_bool(j, "fate_unknown", t->is_fate_unknown);
+	if (members & SHARED)
+		put_judged(j, t);
+	if (members & OWN && t->kind == DELIVER_TRY_SESSION)
+		put_session(j, t);
+	if (members & OWN)
+		put_trouble(j, t);
 	json_object_end(j);
+}
+
+static void put_tries(struct json *j, const struct deliver_result *d, unsigned members)
+{
+	json_key(j, "tries");
+	json_array(j);
+	for (size_t i = 0; i < d->n_tries; i++)
+		put_try(j, &d->tries[i], members);
+	json_array_end(j);
+}
+
+static void put_job(struct json *j, const struct deliver_result *d)
+{
+	json_put_str(j, "transport", d->transport);
+	json_put_str(j, "nexthop", d->nexthop);
+	json_put_str(j, "protocol", d->protocol == ROUTE_LMTP ? STR("lmtp") : STR("smtp"));
 }
 
 void deliver_result_json(struct json *j, const struct deliver_result *d)
 {
 	json_object(j);
-	json_put_str(j, "transport", d->transport);
-	json_put_str(j, "nexthop", d->nexthop);
-	json_put_str(j, "protocol", d->protocol == ROUTE_LMTP ? STR("lmtp") : STR("smtp"));
+	put_job(j, d);
 	json_key(j, "hosts");
 	json_array(j);
 	for (size_t i = 0; i < d->n_hosts; i++)
 		route_hosts_json(j, &d->hosts[i].hosts);
 	json_array_end(j);
-	json_key(j, "tries");
-	json_array(j);
-	for (size_t i = 0; i < d->n_tries; i++)
-		put_try(j, &d->tries[i]);
-	json_array_end(j);
+	put_tries(j, d, ALL);
 	json_key(j, "facts");
 	fact_set_json(j, d->facts);
 	json_object_end(j);
+}
+
+/* ---- in two ---- */
+
+static int by_place(const void *a, const void *b)
+{
+	const struct route_host *x = a, *y = b;
+	int order = x->preference - y->preference;
+
+	if (order == 0)
+		order = str_cmp(x->host, y->host);
+	if (order == 0)
+		order = (int)x->address.family - (int)y->address.family;
+	if (order == 0)
+		order = memcmp(x->address.octets, y->address.octets, sizeof(x->address.octets));
+	return order;
+}
+
+/* The tries show in which order equals were taken. */
+static void put_hosts_sorted(struct json *j, const struct route_hosts *h)
+{
+	struct route_hosts sorted = *h;
+	struct route_host *v = base_alloc((h->n + 1) * sizeof(*v));
+
+	for (size_t i = 0; i < h->n; i++)
+		v[i] = h->v[i];
+	qsort(v, h->n, sizeof(*v), by_place);
+	sorted.v = v;
+	route_hosts_json(j, &sorted);
+	free(v);
+}
+
+static void put_lasting_fact(struct json *j, const struct fact *f)
+{
+	struct fact lasting = *f;
+
+	lasting.answer.ttl = 0;
+	for (size_t i = 0; i < ARRAY_LEN(lasting.answer.family); i++)
+		lasting.answer.family[i].ttl = 0;
+	fact_json(j, &lasting);
+}
+
+void deliver_ground_json(struct json *j, const struct deliver_result *d)
+{
+	json_object(j);
+	put_job(j, d);
+	json_key(j, "hosts");
+	json_array(j);
+	for (size_t i = 0; i < d->n_hosts; i++)
+		put_hosts_sorted(j, &d->hosts[i].hosts);
+	json_array_end(j);
+	put_tries(j, d, SHARED);
+	json_key(j, "facts");
+	json_array(j);
+	for (size_t i = 0; i < d->facts.n; i++)
+		put_lasting_fact(j, &d->facts.v[i]);
+	json_array_end(j);
+	json_object_end(j);
+}
+
+void deliver_own_json(struct json *j, const struct deliver_result *d)
+{
+	put_tries(j, d, OWN);
 }

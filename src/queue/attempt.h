@@ -52,6 +52,10 @@ void queue_attempt_check_end(struct queue_attempt *a);
 /* All outcomes are known. NULL: nothing was tried. */
 void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result);
 
+/* ---- evidence.c ---- */
+
+void queue_attempt_evidence(struct queue_attempt *a, const struct deliver_result *result);
+
 /* ---- attempt_log.c ---- */
 
 /* The try that gave the outcome, or NULL. */

@@ -1,6 +1,5 @@
 /* An attempt's outcomes and evidence become the store's. */
 
-#include "deliver/json.h"
 #include "queue/attempt.h"
 
 /* Nobody after this server would tell more. */
@@ -72,41 +71,6 @@ static void attempt_record(void *arg)
 	store_record(a->queue->store, &a->record, attempt_recorded, a);
 }
 
-/* Evidence: all that was asked, decided, shown and said. */
-static void attempt_evidence(struct queue_attempt *a, const struct deliver_result *result)
-{
-	struct buf text;
-	struct json j;
-
-	if (!result)
-		return;
-	buf_init(&text, EVIDENCE_MAX);
-	json_init(&j, &text, false);
-	deliver_result_json(&j, result);
-	if (json_end(&j)) {
-		a->ground = store_ground_new(buf_str(&text));
-		a->record.ground = a->ground;
-	}
-	buf_reset(&text);
-	json_init(&j, &text, false);
-	json_object(&j);
-	json_put_str(&j, "configuration", conf_fingerprint(a->site->deliver->conf));
-	json_key(&j, "recipients");
-	json_array(&j);
-	for (unsigned i = 0; i < a->n; i++) {
-		if (!a->rcpts[i].has_outcome)
-			continue;
-		json_object(&j);
-		json_put_str(&j, "recipient", a->rcpts[i].rcpt->address);
-		deliver_outcome_json(&j, &a->rcpts[i].outcome);
-		json_object_end(&j);
-	}
-	json_array_end(&j);
-	json_object_end(&j);
-	a->record.evidence = json_end(&j) ? arena_str(a->arena, buf_str(&text)) : STR("");
-	buf_fini(&text);
-}
-
 /* All outcomes are known. */
 void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result)
 {
@@ -127,7 +91,8 @@ void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *
 		queue_attempt_log(a, r);
 		r->try = NULL;
 	}
-	attempt_evidence(a, result);
+	if (result)
+		queue_attempt_evidence(a, result);
 	if (a->record.n_rcpts > 0)
 		attempt_record(a);
 	else

@@ -11,6 +11,7 @@
 enum {
 	QUEUE_BUCKETS_FIRST = 256,
 	QUEUE_RCPTS_WAITING = 1000,     /* of one destination in memory */
+	QUEUE_GROUNDS = 64,             /* of evidence, kept at hand */
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
 	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
@@ -109,6 +110,10 @@ bool queue_load_all(struct queue *q, struct error *e); /* at start: destinations
 void queue_attempt_start(struct queue *q, const struct sched_start *start);
 void queue_attempts_cut(struct queue *q);
 
+/* ---- evidence.c ---- */
+
+void queue_grounds_forget(struct queue *q);
+
 /* ---- notice.c ---- */
 
 /* Tells the sender; takes a copy of what it needs. */
@@ -154,8 +159,9 @@ struct queue {
 	struct net_timer *timer, *sweep_timer, *stop_timer;
 	struct queue_message **bucket;
 	size_t n_buckets, n_messages;
-	struct list attempts; /* of queue_attempt.link */
-	size_t n_busy;        /* attempts, notices, sweeps, notes of the store */
+	struct list attempts;                        /* of queue_attempt.link */
+	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
+	size_t n_busy; /* attempts, notices, sweeps, notes of the store */
 	int64_t evidence_next_ms;
 	bool is_stopping, is_told_stopped;
 	void (*stopped)(void *arg);

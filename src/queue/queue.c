@@ -593,6 +593,7 @@ void queue_free(struct queue *q)
 	sched_free(q->sched);
 	CHECK(q->n_messages == 0);
 	free(q->bucket);
+	queue_grounds_forget(q);
 	store_client_free(q->store);
 	queue_site_unref(q->options.site);
 	free(q);

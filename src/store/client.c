@@ -156,6 +156,11 @@ void store_ground_unref(struct store_ground *g)
 		free(g);
 }
 
+struct str store_ground_text(const struct store_ground *g)
+{
+	return g->text;
+}
+
 /* ---- copies ---- */
 
 static void copy_rcpts(struct arena *a, struct store_message *m)

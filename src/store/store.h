@@ -187,7 +187,8 @@ void store_accept(struct store_client *c, const struct store_message *m,
 struct store_ground;
 MUST_USE struct store_ground *store_ground_new(struct str text);
 struct store_ground *store_ground_ref(struct store_ground *g);
-void store_ground_unref(struct store_ground *g); /* NULL is fine */
+void store_ground_unref(struct store_ground *g);            /* NULL is fine */
+struct str store_ground_text(const struct store_ground *g); /* with the ground */
 
 enum store_verdict {
 	STORE_GONE,       /* finished, and nobody is to be told: the recipient is removed */

@@ -1,8 +1,10 @@
 """Sessions that are kept for further mail, and TLS sessions that are resumed: never for mail that
 would be judged otherwise, and never at the cost of mail."""
 
+import json
 import re
 import signal
+import sqlite3
 
 import pytest
 
@@ -59,6 +61,37 @@ def test_mail_goes_over_few_connections(gateway, good):
     assert {d["tls"] for d in sent} == {"secure/verified"}
     assert sum(d["use"] is None for d in sent) == len(s.sessions)
     assert [x.ended for x in s.sessions] == ["quit"] * len(s.sessions)
+
+
+def evidence(gateway):
+    """Of each attempt: the number of what it shares, that, and what is its own."""
+    with sqlite3.connect(f"file:{gateway.dir}/queue/queue.db?mode=ro", uri=True) as db:
+        return db.execute(
+            "SELECT g.id, g.text, a.evidence FROM attempt a JOIN ground g ON g.id = a.ground"
+            " ORDER BY a.message, a.n"
+        ).fetchall()
+
+
+def test_evidence_is_shared_over_a_connection(gateway, good):
+    """What was asked, decided, shown and judged is kept once; each mail adds what is its own."""
+    s = good()
+    gateway.hopseal.configure(SECURE, **MAPS)
+    put_many(gateway, 20)
+    deliver(gateway, 20)
+    assert len(s.sessions) == 1
+    rows = evidence(gateway)
+    assert len(rows) == 20 and len({r[0] for r in rows}) == 1, [r[1] for r in rows[:3]]
+    shared, own = json.loads(rows[-1][1]), [json.loads(r[2]) for r in rows]
+    (tried,) = shared["tries"]
+    assert tried["decision"]["level"] == "secure" and tried["decision"]["trace"]
+    assert tried["peer"]["protocol"] and tried["judgement"]["reached"] == "verified"
+    assert {f["question"]["kind"] for f in shared["facts"]} >= {"mx", "address", "table"}
+    assert len({o["configuration"] for o in own}) == 1
+    assert sorted(o["tries"][0]["use_count"] for o in own) == list(range(1, 21))
+    assert sum(o["tries"][0]["reused"] for o in own) == 19
+    assert all("transcript" in o["tries"][0] and "timings_ms" in o["tries"][0] for o in own)
+    longest = max(len(r[2]) for r in rows if json.loads(r[2])["tries"][0]["reused"])
+    assert longest < len(rows[0][1]) / 2
 
 
 def test_each_use_is_counted_and_idle_sessions_end_with_quit(gateway, good):
@@ -121,6 +154,8 @@ def test_equal_mx_hosts_share_what_is_open(gateway, sink):
     put_many(gateway, 12, "equal.example")
     deliver(gateway, 12)
     assert sum(len(s.sessions) for s in hosts) == 1
+    rows = evidence(gateway)
+    assert len(rows) == 12 and len({r[0] for r in rows}) == 1, [r[1] for r in rows[:3]]
 
 
 GONE = {
