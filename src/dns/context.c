@@ -1,8 +1,13 @@
 /* How libunbound is set up. What stands here is policy: unbound.conf(5) explains the options. */
 
+#include <pthread.h>
 #include <string.h>
 
 #include "dns/room.h"
+
+/* libunbound counts on one thread for making and deleting contexts: with each it sets up, or tears
+ * down, locks and settings that all share. Its lookups do not come near those. */
+static pthread_mutex_t dns_contexts = PTHREAD_MUTEX_INITIALIZER;
 
 static const struct {
 	const char *name, *value;
@@ -123,7 +128,7 @@ static bool dns_configure(struct ub_ctx *u, const struct dns_options *o, struct 
 	       dns_anchors(u, o->trust_anchor_file, e) && dns_finish(u, o, e);
 }
 
-struct ub_ctx *dns_context_new(const struct dns_options *o, struct error *e)
+static struct ub_ctx *dns_context_make(const struct dns_options *o, struct error *e)
 {
 	struct ub_ctx *u = ub_ctx_create();
 
@@ -135,4 +140,19 @@ struct ub_ctx *dns_context_new(const struct dns_options *o, struct error *e)
 		return u;
 	ub_ctx_delete(u);
 	return NULL;
+}
+
+struct ub_ctx *dns_context_new(const struct dns_options *o, struct error *e)
+{
+	CHECK(pthread_mutex_lock(&dns_contexts) == 0);
+	struct ub_ctx *u = dns_context_make(o, e);
+	CHECK(pthread_mutex_unlock(&dns_contexts) == 0);
+	return u;
+}
+
+void dns_context_free(struct ub_ctx *u)
+{
+	CHECK(pthread_mutex_lock(&dns_contexts) == 0);
+	ub_ctx_delete(u);
+	CHECK(pthread_mutex_unlock(&dns_contexts) == 0);
 }

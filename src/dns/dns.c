@@ -182,7 +182,7 @@ static void dns_query_finish(struct dns_query *q)
 
 static void dns_delete(struct dns *d)
 {
-	ub_ctx_delete(d->ub);
+	dns_context_free(d->ub);
 	free(d);
 }
 

@@ -1,5 +1,7 @@
 #include "dns/dns.h"
 
+#include <pthread.h>
+
 #include "base/test.h"
 #include "dns/dns_fake.h"
 
@@ -184,5 +186,34 @@ TEST(bad_options_are_told)
 	net_loop_free(l);
 }
 
+static void *make_and_free(void *arg)
+{
+	struct net_loop *l = net_loop_new();
+	struct error e;
+
+	for (int i = 0; i < 20; i++) {
+		struct dns *d = dns_new(l, arg, &e);
+		CHECK(d);
+		dns_free(d);
+	}
+	net_loop_free(l);
+	return NULL;
+}
+
+/* As workers do when they are told to reload. */
+TEST(made_and_freed_in_several_threads)
+{
+	struct str server = STR("127.0.0.1@1");
+	struct dns_options o = { .root_servers = &server, .n_root_servers = 1 };
+	pthread_t threads[4];
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		CHECK(pthread_create(&threads[i], NULL, make_and_free, &o) == 0);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	ok(true, "none stood in another's way");
+}
+
 TEST_MAIN(RUN(answers), RUN(failures), RUN(many_at_once), RUN(cancelled_means_no_call),
-	  RUN(freed_from_inside_a_call), RUN(native), RUN(bad_options_are_told))
+	  RUN(freed_from_inside_a_call), RUN(native), RUN(bad_options_are_told),
+	  RUN(made_and_freed_in_several_threads))

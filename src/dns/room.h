@@ -14,6 +14,7 @@
 
 /* A context with all options set and tried, or NULL with *e. */
 MUST_USE struct ub_ctx *dns_context_new(const struct dns_options *o, struct error *e);
+void dns_context_free(struct ub_ctx *u);
 
 /* The file can be read and holds at least one DS or DNSKEY record. */
 MUST_USE bool dns_anchor_check(struct str path, struct error *e);

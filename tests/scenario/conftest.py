@@ -2,6 +2,7 @@
 a sink and a configuration belong to one test. Everything lies below pytest's temporary folder."""
 
 import contextlib
+import os
 import pathlib
 import sys
 
@@ -20,6 +21,18 @@ def pytest_sessionstart(session):
     """Fetches what takes a network, once, before the workers leave for theirs."""
     if not hasattr(session.config, "workerinput"):
         peers.fetch_all()
+
+
+@pytest.fixture(autouse=True)
+def races(tmp_path_factory, monkeypatch):
+    """Where a program with ThreadSanitizer tells what it saw: that fails the test, whatever the
+    program's exit status was, and should the test have killed it."""
+    where = tmp_path_factory.mktemp("races")
+    told = os.environ.get("TSAN_OPTIONS", "")
+    monkeypatch.setenv("TSAN_OPTIONS", f"{told}:log_path={where}/report")
+    yield
+    reports = sorted(where.iterdir())
+    assert not reports, "\n".join(p.read_text(errors="replace") for p in reports)
 
 
 @pytest.fixture(scope="session")

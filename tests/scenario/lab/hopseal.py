@@ -113,14 +113,20 @@ class Hopseal:
         """Writes main.cf from the base and `settings` (None drops one), and tables by file name."""
         values = {**self.base, **settings}
         for name, text in (tables or {}).items():
-            (self.dir / name).write_text(text)
+            self._write(name, text)
         lines = [
             f"{name} = {str(value).replace(TABLES, str(self.dir))}\n"
             for name, value in values.items()
             if value is not None
         ]
-        (self.dir / "main.cf").write_text("".join(lines))
+        self._write("main.cf", "".join(lines))
         return self
+
+    def _write(self, name, text):
+        """At once: a daemon may be reading what was there."""
+        new = self.dir / f"{name}.new"
+        new.write_text(text)
+        os.replace(new, self.dir / name)
 
     def per_site(self, table, **settings):
         """A configuration with that smtp_tls_per_site table, a dict."""
