@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/serve_console.h"
 #include "cmd/serve_worker.h"
+#include "os/files.h"
 #include "os/log.h"
 #include "os/os.h"
 #include "os/privileges.h"
@@ -49,6 +50,7 @@ struct serve {
 	struct net_signal *signals[3];
 	struct net_timer *watchdog;
 	uint64_t watchdog_ms;
+	uint64_t files_open; /* when the workers were made */
 	struct serve_console *console;
 };
 
@@ -58,6 +60,48 @@ serve_log(const struct serve *s, enum log_event_id id, const struct log_value *v
 	struct log_event e = { .id = id, .values = v, .n_values = n };
 
 	os_log_event(s->log, &e);
+}
+
+/* ---- files ---- */
+
+static void
+serve_log_files(const struct serve *s, const struct os_files_wish *w, const struct os_files_plan *p)
+{
+	struct arena *a = arena_new();
+	struct log_value v = { .field = FIELD_reason };
+
+	v.text = arena_fmt(
+		a,
+		"%llu files at most may be open (LimitNOFILE, ulimit -n): %llu inbound connections "
+		"in the place of hopseal_connection_limit = %llu, and %llu outbound ones in the "
+		"place of %llu (hopseal_delivery_limit in each worker)",
+		(unsigned long long)w->limit, (unsigned long long)p->inbound,
+		(unsigned long long)w->inbound, (unsigned long long)p->outbound,
+		(unsigned long long)w->outbound);
+	serve_log(s, EVENT_notice, &v, 1);
+	arena_free(a);
+}
+
+/* Connections share what the limit of files leaves beside what is open without any. */
+static void serve_share_files(struct serve *s)
+{
+	uint64_t each = (uint64_t)conf_int(s->generation->conf, CONF_hopseal_delivery_limit);
+	struct os_files_wish w = {
+		.limit = os_files_limit(),
+		.open = s->files_open,
+		.workers = s->n_workers,
+		.inbound = listen_setup_connections_max(s->generation->setup),
+		.outbound = each * s->n_workers,
+	};
+	struct os_files_plan p = os_files_plan(&w);
+	unsigned share = (unsigned)(p.outbound / s->n_workers);
+
+	os_files_keep_back(w.limit, p.kept_back);
+	listen_clients_set_most(s->clients, p.inbound);
+	for (unsigned i = 0; i < s->n_workers; i++)
+		serve_worker_set_most(s->worker[i], share > 0 ? share : 1);
+	if (!p.fits)
+		serve_log_files(s, &w, &p);
 }
 
 /* ---- signals ---- */
@@ -122,6 +166,7 @@ static void serve_take(struct serve *s, struct serve_generation *g)
 	s->generation = g;
 	for (unsigned i = 0; i < s->n_workers; i++)
 		serve_worker_reload(s->worker[i], g);
+	serve_share_files(s);
 	serve_log(s, EVENT_reloaded, &v, 1);
 }
 
@@ -297,6 +342,8 @@ static bool serve_make_workers(struct serve *s, struct error *e)
 			return false;
 		s->n_workers++;
 	}
+	s->files_open = os_files_open();
+	serve_share_files(s);
 	return true;
 }
 

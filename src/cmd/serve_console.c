@@ -37,6 +37,16 @@ static void look_end(struct console_look *l)
 	free(l);
 }
 
+static void add_sessions(struct console_sessions *sum, const struct console_sessions *s)
+{
+	sum->smtp += s->smtp;
+	sum->smtps += s->smtps;
+	sum->lmtp += s->lmtp;
+	sum->tls += s->tls;
+	sum->outbound += s->outbound;
+	sum->idle += s->idle;
+}
+
 static void look_tell(struct console_look *l)
 {
 	unsigned n = l->console->options.n_workers;
@@ -57,6 +67,7 @@ static void look_tell(struct console_look *l)
 		v.totals.n_attempts += one->totals.n_attempts;
 		v.totals.n_parts += one->totals.n_parts;
 		v.totals.n_rcpts += one->totals.n_rcpts;
+		add_sessions(&v.sessions, &one->sessions);
 		v.is_cut |= one->is_cut;
 	}
 	l->done(l->arg, &v);

@@ -360,6 +360,16 @@ static void intake_cut(void *arg)
 	i->ended(i->ended_arg);
 }
 
+struct listen_totals serve_intake_totals(const struct serve_intake *i)
+{
+	struct listen_totals sum = { 0 };
+
+	for (const struct intake_listen *l = i->all; l; l = l->next)
+		if (l->listen)
+			listen_add_totals(l->listen, &sum);
+	return sum;
+}
+
 void serve_intake_stop(struct serve_intake *i, uint64_t limit_ms, void (*ended)(void *arg),
 		       void *arg)
 {

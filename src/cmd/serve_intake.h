@@ -26,6 +26,8 @@ void serve_intake_free(struct serve_intake *i);
  * the one before stays. */
 MUST_USE bool
 serve_intake_take(struct serve_intake *i, struct serve_generation *g, struct error *e);
+/* Sessions of all generations. */
+struct listen_totals serve_intake_totals(const struct serve_intake *i);
 /* No new sessions; `ended` is called once when the last one is over, which is cut off after
  * `limit_ms`. */
 void serve_intake_stop(struct serve_intake *i, uint64_t limit_ms, void (*ended)(void *arg),

@@ -19,13 +19,14 @@ struct worker_site {
 	struct net_timer *end;
 };
 
-enum worker_note_kind { WORKER_RELOAD, WORKER_STOP, WORKER_LOOK };
+enum worker_note_kind { WORKER_RELOAD, WORKER_STOP, WORKER_LOOK, WORKER_SET_MOST };
 
 struct worker_note {
 	struct net_note note;
 	enum worker_note_kind kind;
 	struct serve_generation *generation;
 	uint64_t limit_ms;
+	unsigned most;
 	enum console_look_how how;
 	struct serve_view *view;
 	struct net_chan *to;
@@ -173,12 +174,27 @@ static void look_destination(void *arg, const struct sched_dest_view *d)
 	};
 }
 
+static struct console_sessions worker_sessions(const struct serve_worker *w)
+{
+	struct listen_totals in = serve_intake_totals(w->intake);
+
+	return (struct console_sessions){
+		.smtp = in.smtp,
+		.smtps = in.smtps,
+		.lmtp = in.lmtp,
+		.tls = in.tls,
+		.outbound = deliver_pool_open(w->pool),
+		.idle = deliver_pool_count(w->pool),
+	};
+}
+
 static void worker_look(struct serve_worker *w, const struct worker_note *n)
 {
 	struct serve_view *v = n->view;
 	struct looking l = { .view = v, .how = n->how, .now = net_loop_now(w->loop) };
 
 	v->totals = queue_totals(w->queue);
+	v->sessions = worker_sessions(w);
 	if (n->how != CONSOLE_LOOK_TOTALS) {
 		queue_each_destination(w->queue, look_count, &l.most);
 		if (l.most > CONTROL_DESTINATIONS_MAX)
@@ -205,6 +221,10 @@ static void worker_received(void *arg, struct net_note *note)
 	case WORKER_LOOK:
 		worker_look(w, n);
 		break;
+	case WORKER_SET_MOST:
+		queue_set_most(w->queue, n->most);
+		deliver_pool_set_most(w->pool, n->most);
+		break;
 	}
 	free(n);
 }
@@ -223,6 +243,15 @@ static void worker_tell(struct serve_worker *w, enum worker_note_kind kind,
 void serve_worker_reload(struct serve_worker *w, struct serve_generation *g)
 {
 	worker_tell(w, WORKER_RELOAD, g, 0);
+}
+
+void serve_worker_set_most(struct serve_worker *w, unsigned sessions)
+{
+	struct worker_note *n = base_alloc(sizeof(*n));
+
+	n->kind = WORKER_SET_MOST;
+	n->most = sessions;
+	net_chan_post(w->notes, &n->note);
 }
 
 void serve_worker_look(struct serve_worker *w, enum console_look_how how, struct net_chan *to,

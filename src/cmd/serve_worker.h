@@ -31,6 +31,8 @@ void serve_worker_join(struct serve_worker *w);
 /* From the main thread, by note. The configuration has been tried out already. */
 void serve_worker_reload(struct serve_worker *w, struct serve_generation *g);
 void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms);
+/* No more sessions with servers at once than that: files may be short. Also before the start. */
+void serve_worker_set_most(struct serve_worker *w, unsigned sessions);
 
 /* What a worker is at: an answer, posted to a channel. */
 struct serve_view {
@@ -39,6 +41,7 @@ struct serve_view {
 	void *tag;
 	struct arena *arena;
 	struct sched_totals totals;
+	struct console_sessions sessions;
 	struct console_destination *v;
 	size_t n;
 	bool is_cut;

@@ -111,6 +111,8 @@ static bool take_status(void *arg, struct str text, const struct json_node *n)
 	row(s, "trouble", n, "trouble");
 	rows_of(s, "in the queue", json_at(n, "queue"));
 	rows_of(s, "under way", json_at(n, "active"));
+	rows_of(s, "sessions", json_at(n, "sessions"));
+	rows_of(s, "process", json_at(n, "process"));
 	rows_of(s, "store", json_at(n, "store"));
 	rows_of(s, "since the start", json_at(n, "counters"));
 	if (json_count(blocked) > 0)

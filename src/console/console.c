@@ -97,6 +97,8 @@ struct console *console_new(const struct console_options *o, struct error *e)
 			net_listener_open(o->loop, o->sockets->control, console_accepted, c, e);
 		is_good = c->listener != NULL;
 	}
+	if (c->listener)
+		net_listener_use_all(c->listener);
 	if (is_good && o->sockets->metrics >= 0) {
 		c->metrics = metrics_new(c, o->sockets->metrics, e);
 		is_good = c->metrics != NULL;

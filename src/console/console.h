@@ -23,6 +23,13 @@ struct console_destination {
 	uint64_t blocked_ms; /* left alone for that long; 0: it is not */
 };
 
+/* Connections that are open. */
+struct console_sessions {
+	size_t smtp, smtps, lmtp; /* inbound, by the type of their listener */
+	size_t tls;               /* of them inside TLS */
+	size_t outbound, idle;    /* idle: of the outbound ones, kept for further mail */
+};
+
 enum console_look_how {
 	CONSOLE_LOOK_TOTALS,
 	CONSOLE_LOOK_BLOCKED, /* and destinations that are dead or suspended */
@@ -32,6 +39,7 @@ enum console_look_how {
 struct console_view {
 	unsigned workers;
 	struct sched_totals totals;
+	struct console_sessions sessions;
 	const struct console_destination *v;
 	size_t n;
 	bool is_cut; /* there were more than CONTROL_DESTINATIONS_MAX in a worker */

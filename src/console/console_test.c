@@ -58,7 +58,11 @@ TEST(metrics_are_sums_over_the_workers)
 {
 	struct daemon d = { 0 };
 	struct console *c = console_of(&d);
-	struct console_view v = { .workers = 2, .totals = { .n_dests = 5, .n_dead = 1 } };
+	struct console_view v = {
+		.workers = 2,
+		.totals = { .n_dests = 5, .n_dead = 1 },
+		.sessions = { .smtp = 9, .smtps = 2, .tls = 4, .outbound = 8, .idle = 3 }
+	};
 	struct console_figures f = { .view = &v, .totals = { .queued = 7, .held = 2 } };
 	struct buf b;
 
@@ -75,6 +79,11 @@ TEST(metrics_are_sums_over_the_workers)
 		"hopseal_queue_recipients{state=\"held\"} 2",
 		"hopseal_active_destinations 5",
 		"hopseal_dead_destinations 1",
+		"hopseal_inbound_sessions{listener=\"smtp\"} 9",
+		"hopseal_inbound_sessions{listener=\"lmtp\"} 0",
+		"hopseal_inbound_tls_sessions 4",
+		"hopseal_outbound_sessions{state=\"in_use\"} 5",
+		"hopseal_outbound_sessions{state=\"idle\"} 3",
 		"hopseal_tls_handshake_seconds_bucket{le=\"0.001\"} 0",
 		"hopseal_tls_handshake_seconds_bucket{le=\"0.003\"} 1",
 		"hopseal_tls_handshake_seconds_bucket{le=\"0.01\"} 2",

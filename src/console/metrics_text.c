@@ -1,6 +1,8 @@
 /* Figures in the text format of Prometheus, version 0.0.4: docs/reference/metrics.md. */
 
 #include "console/room.h"
+#include "os/files.h"
+#include "os/process.h"
 
 #define METRICS_NAME "hopseal_"
 
@@ -97,6 +99,46 @@ static bool put_active(struct buf *out, const struct sched_totals *t)
 			 t->n_dead);
 }
 
+static bool put_sessions(struct buf *out, const struct console_sessions *s)
+{
+	static const char in[] = METRICS_NAME "inbound_sessions{listener=\"%s\"} %zu\n";
+	static const char to[] = METRICS_NAME "outbound_sessions{state=\"%s\"} %zu\n";
+
+	return put_head(out, "inbound_sessions", "", "gauge", STR("Sessions of clients.")) &&
+	       buf_fmt(out, in, "smtp", s->smtp) && buf_fmt(out, in, "smtps", s->smtps) &&
+	       buf_fmt(out, in, "lmtp", s->lmtp) &&
+	       put_gauge(out, "inbound_tls_sessions", STR("Of them, those inside TLS."), s->tls) &&
+	       put_head(out, "outbound_sessions", "", "gauge", STR("Sessions with servers.")) &&
+	       buf_fmt(out, to, "in_use", s->outbound - s->idle) &&
+	       buf_fmt(out, to, "idle", s->idle);
+}
+
+/* As monitors name them for any program. */
+static bool put_process(struct buf *out)
+{
+	struct os_process p = os_process();
+
+	return put_gauge(out, "heap_octets", STR("Memory that is handed out."), p.heap_octets) &&
+	       buf_fmt(out,
+		       "# HELP process_open_fds Open descriptors.\n"
+		       "# TYPE process_open_fds gauge\nprocess_open_fds %llu\n"
+		       "# HELP process_max_fds How many there may be.\n"
+		       "# TYPE process_max_fds gauge\nprocess_max_fds %llu\n",
+		       (unsigned long long)os_files_open(), (unsigned long long)os_files_limit()) &&
+	       buf_fmt(out,
+		       "# HELP process_resident_memory_bytes Memory in use.\n"
+		       "# TYPE process_resident_memory_bytes gauge\n"
+		       "process_resident_memory_bytes %llu\n"
+		       "# HELP process_virtual_memory_bytes Address space.\n"
+		       "# TYPE process_virtual_memory_bytes gauge\n"
+		       "process_virtual_memory_bytes %llu\n"
+		       "# HELP process_cpu_seconds_total User and system time.\n"
+		       "# TYPE process_cpu_seconds_total counter\n"
+		       "process_cpu_seconds_total %.2f\n",
+		       (unsigned long long)p.resident_octets, (unsigned long long)p.virtual_octets,
+		       (double)p.cpu_ms / 1000);
+}
+
 static bool put_store(struct buf *out, const struct store_space *s)
 {
 	return put_gauge(out, "store_free_octets", STR("Of the file system, for the queue."),
@@ -127,5 +169,6 @@ bool metrics_page(struct buf *out, const struct console *c, const struct console
 	const struct console_daemon *d = &c->options.daemon;
 
 	return put_daemon(out, d) && put_queue(out, f) && put_active(out, &f->view->totals) &&
+	       put_sessions(out, &f->view->sessions) && put_process(out) &&
 	       put_store(out, &f->space) && put_counted(out, d);
 }

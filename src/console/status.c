@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "console/room.h"
+#include "os/files.h"
 #include "os/os.h"
+#include "os/process.h"
 
 static void put_counters(struct json *j, const struct console_daemon *d)
 {
@@ -39,6 +41,33 @@ static void put_active(struct json *j, const struct console_view *v)
 	json_put_int(j, "recipients", (int64_t)v->totals.n_rcpts);
 	json_put_int(j, "destinations", (int64_t)v->totals.n_dests);
 	json_put_int(j, "dead", (int64_t)v->totals.n_dead);
+	json_object_end(j);
+}
+
+static void put_sessions(struct json *j, const struct console_sessions *s)
+{
+	json_key(j, "sessions");
+	json_object(j);
+	json_put_int(j, "smtp", (int64_t)s->smtp);
+	json_put_int(j, "smtps", (int64_t)s->smtps);
+	json_put_int(j, "lmtp", (int64_t)s->lmtp);
+	json_put_int(j, "tls", (int64_t)s->tls);
+	json_put_int(j, "outbound", (int64_t)s->outbound);
+	json_put_int(j, "idle", (int64_t)s->idle);
+	json_object_end(j);
+}
+
+static void put_process(struct json *j)
+{
+	struct os_process p = os_process();
+
+	json_key(j, "process");
+	json_object(j);
+	json_put_int(j, "open_files", (int64_t)os_files_open());
+	json_put_int(j, "files_max", (int64_t)os_files_limit());
+	json_put_int(j, "resident_octets", (int64_t)p.resident_octets);
+	json_put_int(j, "heap_octets", (int64_t)p.heap_octets);
+	json_put_int(j, "cpu_ms", (int64_t)p.cpu_ms);
 	json_object_end(j);
 }
 
@@ -80,6 +109,8 @@ void console_status_json(struct json *j, const struct console *c, const struct c
 		json_put_str(j, "trouble", error_text(&f->e));
 	put_queue(j, f);
 	put_active(j, f->view);
+	put_sessions(j, &f->view->sessions);
+	put_process(j);
 	put_store(j, &f->space);
 	put_counters(j, d);
 	json_key(j, "blocked");

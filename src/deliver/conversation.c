@@ -229,6 +229,7 @@ static void deliver_session_trouble(struct deliver *d, const struct session_end 
 		return;
 	case SESSION_NOT_CONNECTED:
 		t->kind = DELIVER_TRY_CONNECT;
+		t->is_shortage = end->is_shortage;
 		deliver_note_trouble(d, OUTCOME_DEFERRED, end->outcome.status,
 				     arena_fmt(d->arena, "connect to " STR_FMT ": " STR_FMT,
 					       STR_ARG(peer), STR_ARG(end->outcome.reason)));
@@ -358,6 +359,7 @@ void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 		o.demand.session_key = d->key.whole;
 	d->session = deliver_take_kept(d);
 	if (!d->session) {
+		o.n_open = d->site->pool ? deliver_pool_make_room(d->site->pool) : NULL;
 		d->session = session_start(&o, &session_calls, d);
 		return;
 	}

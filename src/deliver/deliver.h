@@ -65,6 +65,7 @@ struct deliver_try {
 	struct policy_subject subject;
 	bool is_fate_unknown;    /* it may have taken the message, for all we know */
 	bool is_plaintext_retry; /* level may, TLS failed, the message is old enough */
+	bool is_shortage;        /* of our descriptors: the host was not asked */
 	bool is_reused;          /* the session carried other mail before, and was judged then */
 	unsigned use_count;      /* mails of the session up to this one; 0: there was none */
 	struct tls_peer peer;

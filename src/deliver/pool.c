@@ -21,6 +21,7 @@ struct deliver_pool {
 	struct net_timer *timer;
 	uint64_t timer_at; /* UINT64_MAX: not set */
 	size_t n;
+	size_t n_open, most;              /* sessions, idle or in use; most is 0: any number */
 	struct list by_time;              /* the first to go is the first */
 	struct list bucket[POOL_BUCKETS]; /* by place; the last one kept is the last */
 };
@@ -162,6 +163,18 @@ struct session *deliver_pool_take(struct deliver_pool *p, const struct deliver_p
 	return NULL;
 }
 
+void deliver_pool_set_most(struct deliver_pool *p, size_t most)
+{
+	p->most = most;
+}
+
+size_t *deliver_pool_make_room(struct deliver_pool *p)
+{
+	while (p->most > 0 && p->n_open >= p->most && p->n > 0)
+		idle_drop(LIST_OF(p->by_time.next, struct idle, by_time));
+	return &p->n_open;
+}
+
 bool deliver_pool_has(const struct deliver_pool *p, struct str place)
 {
 	const struct list *bucket = &p->bucket[pool_hash(place)];
@@ -175,4 +188,9 @@ bool deliver_pool_has(const struct deliver_pool *p, struct str place)
 size_t deliver_pool_count(const struct deliver_pool *p)
 {
 	return p->n;
+}
+
+size_t deliver_pool_open(const struct deliver_pool *p)
+{
+	return p->n_open;
 }

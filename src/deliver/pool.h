@@ -23,11 +23,17 @@ struct deliver_pool_key {
  * would go first goes. */
 void deliver_pool_put(struct deliver_pool *p, const struct deliver_pool_key *key,
 		      struct session *session, uint64_t idle_ms);
+/* No more than so many sessions at once, idle or in use; 0: any number. */
+void deliver_pool_set_most(struct deliver_pool *p, size_t most);
+/* Before a session is begun: idle ones go if there would be too many. The counter is for the new
+ * session's options. */
+MUST_USE size_t *deliver_pool_make_room(struct deliver_pool *p);
 /* The session that was kept last; the caller's, to be adopted. NULL: there is none. */
 MUST_USE struct session *
 deliver_pool_take(struct deliver_pool *p, const struct deliver_pool_key *key);
 /* One is connected there, under whatever terms. */
 bool deliver_pool_has(const struct deliver_pool *p, struct str place);
 size_t deliver_pool_count(const struct deliver_pool *p);
+size_t deliver_pool_open(const struct deliver_pool *p); /* those in use, too */
 
 #endif

@@ -28,6 +28,7 @@ struct session {
 	uint64_t last;     /* of the session as a whole */
 	uint64_t deadline; /* of connect or handshake; UINT64_MAX: none, or the engine's counts */
 	uint64_t adopted;  /* 0: by nobody but who started it */
+	size_t *n_open;
 	unsigned n_mails;
 
 	struct content *content;
@@ -378,7 +379,10 @@ static void session_on_failed(void *arg, const struct net_failure *why)
 
 	net_stream_free(s->stream);
 	s->stream = NULL;
-	if (!s->connected)
+	s->end.is_shortage = !s->connected && why->fault == NET_FAULT_SHORTAGE;
+	if (s->end.is_shortage)
+		session_over(s, SESSION_NOT_CONNECTED, STATUS(4, 3, 0), text);
+	else if (!s->connected)
 		session_over(s, SESSION_NOT_CONNECTED, STATUS(4, 4, 1), text);
 	else if (s->tls && !s->tls_up)
 		session_tls_failed(s, text);
@@ -445,6 +449,9 @@ session_start(const struct session_options *o, const struct session_calls *calls
 	s->arena = arena_new();
 	s->tls_client = o->tls;
 	s->tls_limit_ms = o->tls_ms;
+	s->n_open = o->n_open;
+	if (s->n_open)
+		++*s->n_open;
 	s->smtp_options = o->smtp;
 	s->smtp_options.helo_name = arena_str(s->arena, o->smtp.helo_name);
 	s->demand = o->demand;
@@ -469,6 +476,8 @@ void session_free(struct session *s)
 {
 	if (!s)
 		return;
+	if (s->n_open)
+		--*s->n_open;
 	net_stream_free(s->stream);
 	net_timer_free(s->timer);
 	tls_session_free(s->tls);

@@ -20,6 +20,7 @@ struct session_options {
 	struct tls_demand demand;
 	uint64_t connect_ms, tls_ms; /* smtp_connect_timeout, smtp_starttls_timeout; 0: no limit */
 	uint64_t total_ms;           /* of the whole session; 0: no limit, as for the others */
+	size_t *n_open;              /* counts sessions that are there; may be NULL */
 };
 
 enum session_end_kind {
@@ -34,6 +35,7 @@ struct session_end {
 	struct outcome outcome;       /* QUIT: reason "" */
 	enum smtp_client_cause cause; /* FAILED */
 	bool may_try_next_host;
+	bool is_shortage; /* NOT_CONNECTED: no descriptor was left; the host is not to blame */
 };
 
 /* From the loop, never from inside session_start. `over` is the last one and comes once: the

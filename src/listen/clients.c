@@ -21,7 +21,7 @@ struct client {
 
 struct listen_clients {
 	pthread_mutex_t mutex;
-	size_t connections, n;
+	size_t connections, most, n;
 	struct client *buckets[BUCKETS];
 };
 
@@ -30,6 +30,7 @@ struct listen_clients *listen_clients_new(void)
 	struct listen_clients *c = base_alloc(sizeof(*c));
 
 	CHECK(pthread_mutex_init(&c->mutex, NULL) == 0);
+	c->most = SIZE_MAX;
 	return c;
 }
 
@@ -54,10 +55,17 @@ size_t listen_clients_connections(struct listen_clients *c)
 	return n;
 }
 
+void listen_clients_set_most(struct listen_clients *c, size_t most)
+{
+	pthread_mutex_lock(&c->mutex);
+	c->most = most;
+	pthread_mutex_unlock(&c->mutex);
+}
+
 bool listen_clients_enter(struct listen_clients *c, size_t max)
 {
 	pthread_mutex_lock(&c->mutex);
-	bool is_in = c->connections < max;
+	bool is_in = c->connections < max && c->connections < c->most;
 	c->connections += is_in;
 	pthread_mutex_unlock(&c->mutex);
 	return is_in;

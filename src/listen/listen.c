@@ -9,6 +9,8 @@
 #include "os/os.h"
 
 #define LINGER_MS 500
+#define LINGERING_MAX 50         /* a second: more would be a crowd of descriptors, too */
+#define COMPLAINT_EVERY_MS 60000 /* about what may happen thousands of times a second */
 #define SCRATCH_MAX (4 * SMTP_CONTENT_PIECE_MAX + MESSAGE_HEAD_MAX(0) + MESSAGE_RECEIVED_MAX)
 
 static int64_t system_utc_ms(void)
@@ -21,6 +23,30 @@ static uint64_t now_of(const struct listen *l)
 	return net_loop_now(l->loop);
 }
 
+static void complain(struct listen *l, struct str text)
+{
+	struct log_value v = { .field = FIELD_reason, .text = text };
+	struct log_event e = { .id = EVENT_notice, .values = &v, .n_values = 1 };
+	uint64_t now = now_of(l);
+
+	if (l->complained_at != UINT64_MAX && now - l->complained_at < COMPLAINT_EVERY_MS)
+		return;
+	l->complained_at = now;
+	if (l->calls->log)
+		l->calls->log(l->arg, &e);
+}
+
+static bool may_linger(struct listen *l)
+{
+	uint64_t now = now_of(l);
+
+	if (l->turned_at == UINT64_MAX || now - l->turned_at >= 1000) {
+		l->turned_at = now;
+		l->n_turned = 0;
+	}
+	return ++l->n_turned <= LINGERING_MAX;
+}
+
 /* A client that is not served hears it in a line, if it can hear anything without TLS. */
 static void turn_away(struct listen_port *p, struct net_stream *s, struct str reply)
 {
@@ -29,7 +55,7 @@ static void turn_away(struct listen_port *p, struct net_stream *s, struct str re
 	net_stream_set_calls(s, &deaf, NULL);
 	if (!p->setting->is_wrapper)
 		net_stream_write(s, reply);
-	net_stream_finish(s, LINGER_MS);
+	net_stream_finish(s, may_linger(p->listen) ? LINGER_MS : 0);
 }
 
 static void on_accepted(void *arg, struct net_stream *stream)
@@ -37,10 +63,21 @@ static void on_accepted(void *arg, struct net_stream *stream)
 	struct listen_port *p = arg;
 	struct listen *l = p->listen;
 
-	if (listen_clients_enter(l->clients, l->setup->connections_max))
+	if (listen_clients_enter(l->clients, l->setup->connections_max)) {
 		listen_session_begin(p, stream);
-	else
-		turn_away(p, stream, STR("421 4.3.2 too many connections\r\n"));
+		return;
+	}
+	turn_away(p, stream, STR("421 4.3.2 too many connections\r\n"));
+	complain(l, STR("clients are turned away: as many are connected as may be"));
+}
+
+static void on_paused(void *arg, struct str why)
+{
+	struct listen_port *p = arg;
+	struct arena *a = arena_new();
+
+	complain(p->listen, arena_fmt(a, "clients have to wait: " STR_FMT, STR_ARG(why)));
+	arena_free(a);
 }
 
 static bool
@@ -52,8 +89,9 @@ open_sockets(struct listen_port *p, size_t index, const struct listen_sockets *k
 		if (k->v[i].setting != index || k->v[i].fd < 0)
 			continue;
 		p->listeners[n] = net_listener_open(p->listen->loop, k->v[i].fd, on_accepted, p, e);
-		if (!p->listeners[n++])
+		if (!p->listeners[n])
 			return false;
+		net_listener_on_pause(p->listeners[n++], on_paused);
 	}
 	return true;
 }
@@ -109,6 +147,7 @@ struct listen *listen_new(const struct listen_options *o, struct error *e)
 	l->arg = o->arg;
 	l->utc_ms = o->utc_ms ? o->utc_ms : system_utc_ms;
 	l->origin = copy(o->origin);
+	l->turned_at = l->complained_at = UINT64_MAX;
 	list_init(&l->sessions);
 	buf_init(&l->scratch, SCRATCH_MAX);
 	l->ports = base_alloc((l->setup->n + 1) * sizeof(*l->ports));
@@ -152,6 +191,21 @@ void listen_stop(struct listen *l)
 size_t listen_sessions(const struct listen *l)
 {
 	return l->n_sessions;
+}
+
+void listen_add_totals(const struct listen *l, struct listen_totals *sum)
+{
+	for (size_t i = 0; i < l->setup->n; i++) {
+		const struct listen_port *p = &l->ports[i];
+
+		if (p->setting->engine.dialect == SMTP_DIALECT_LMTP)
+			sum->lmtp += p->n_sessions;
+		else if (p->setting->is_wrapper)
+			sum->smtps += p->n_sessions;
+		else
+			sum->smtp += p->n_sessions;
+		sum->tls += p->n_tls;
+	}
 }
 
 struct net_endpoint listen_endpoint(const struct listen *l, size_t i)

@@ -26,6 +26,7 @@ struct listen_setup;
 /* NULL: *e names the parameter. Reads this machine's networks. */
 MUST_USE struct listen_setup *listen_setup_new(struct conf *conf, struct error *e);
 struct listen_setup *listen_setup_ref(struct listen_setup *s);
+size_t listen_setup_connections_max(const struct listen_setup *s);
 void listen_setup_unref(struct listen_setup *s); /* NULL is fine */
 size_t listen_setup_count(const struct listen_setup *s);
 struct str listen_setup_text(const struct listen_setup *s, size_t i); /* "smtp:127.0.0.1:25" */
@@ -42,6 +43,8 @@ struct listen_clients;
 MUST_USE struct listen_clients *listen_clients_new(void);
 void listen_clients_free(struct listen_clients *c);          /* after all that use it */
 size_t listen_clients_connections(struct listen_clients *c); /* of all together, now */
+/* That many of all together at most, whatever hopseal_connection_limit is: files may be short. */
+void listen_clients_set_most(struct listen_clients *c, size_t most);
 
 /* Who brings a message. */
 struct listen_client {
@@ -139,6 +142,13 @@ void listen_retire(struct listen *l);
 /* No new connections; sessions end with 421 as soon as nothing is under way in them. */
 void listen_stop(struct listen *l);
 size_t listen_sessions(const struct listen *l);
+
+/* Sessions that are open, by the type of their listener. */
+struct listen_totals {
+	size_t smtp, smtps, lmtp;
+	size_t tls; /* of them inside TLS */
+};
+void listen_add_totals(const struct listen *l, struct listen_totals *sum);
 /* Where a listener of the setup is bound first, with the port that was chosen; all zero: UNIX. */
 struct net_endpoint listen_endpoint(const struct listen *l, size_t i);
 void listen_free(struct listen *l); /* cuts off what is left; NULL is fine */

@@ -132,6 +132,7 @@ struct listen_port {
 	struct net_listener *listeners[2];
 	struct tls_server *tls; /* NULL: none */
 	struct table_set *passwords;
+	size_t n_sessions, n_tls;
 };
 
 struct listen {
@@ -147,7 +148,9 @@ struct listen {
 	struct list sessions;
 	size_t n_sessions;
 	bool is_stopping;
-	struct buf scratch; /* of one call */
+	uint64_t turned_at, complained_at; /* UINT64_MAX: never */
+	unsigned n_turned;                 /* away, in the second since turned_at */
+	struct buf scratch;                /* of one call */
 };
 
 /* ---- session.c ---- */

@@ -159,6 +159,8 @@ static void leave(struct listen_session *s)
 	listen_clients_leave(l->clients);
 	list_remove(&s->link);
 	l->n_sessions--;
+	s->port->n_sessions--;
+	s->port->n_tls -= s->is_tls_up;
 	if (l->is_stopping && l->n_sessions == 0 && l->calls->emptied)
 		l->calls->emptied(l->arg);
 }
@@ -212,6 +214,7 @@ static void tls_up(struct listen_session *s)
 	struct tls_peer p = tls_session_peer(s->tls, a);
 
 	s->is_tls_up = true;
+	s->port->n_tls++;
 	s->gives_up_at = UINT64_MAX;
 	listen_auth_forget(s);
 	if (!o->is_wrapper)
@@ -508,6 +511,7 @@ void listen_session_begin(struct listen_port *p, struct net_stream *stream)
 	buf_init(&s->in, IN_MAX);
 	list_add(&l->sessions, &s->link);
 	l->n_sessions++;
+	p->n_sessions++;
 	learn_client(s);
 	net_stream_set_calls(stream, &calls, s);
 	log_client(s, EVENT_connected);

@@ -524,6 +524,11 @@ size_t listen_setup_count(const struct listen_setup *s)
 	return s->n;
 }
 
+size_t listen_setup_connections_max(const struct listen_setup *s)
+{
+	return s->connections_max;
+}
+
 struct str listen_setup_text(const struct listen_setup *s, size_t i)
 {
 	CHECK(i < s->n);

@@ -58,18 +58,37 @@ static bool is_stale(const struct sockaddr_un *sa)
 	return is_refused;
 }
 
+static int bind_unix(struct str path, const struct sockaddr_un *sa, struct error *e)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 ||
+	    listen(fd, NET_BACKLOG) != 0)
+		return bind_failed(fd, path, e);
+	return fd;
+}
+
+int net_bind_new_unix(struct str path, struct error *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	errno = ENAMETOOLONG;
+	return net_socket_path(path, sa.sun_path) ? bind_unix(path, &sa, e)
+						  : bind_failed(-1, path, e);
+}
+
 int net_bind_unix(struct str path, struct error *e)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd;
 
 	errno = ENAMETOOLONG;
 	if (!net_socket_path(path, sa.sun_path))
 		return bind_failed(-1, path, e);
 	if (is_stale(&sa))
 		unlink(sa.sun_path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
-	    chmod(sa.sun_path, 0666) != 0 || listen(fd, NET_BACKLOG) != 0)
+	fd = bind_unix(path, &sa, e);
+	if (fd >= 0 && chmod(sa.sun_path, 0666) != 0)
 		return bind_failed(fd, path, e);
 	return fd;
 }

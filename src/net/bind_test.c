@@ -2,7 +2,11 @@
 
 #include "base/test.h"
 #include "net/net.h"
+#include "os/files.h"
 
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +14,7 @@ static const struct net_endpoint any_port = { { ADDRESS_V4, { 127, 0, 0, 1 } }, 
 
 struct counter {
 	struct net_loop *loop;
-	unsigned n;
+	unsigned n, n_paused;
 };
 
 static void on_accepted(void *arg, struct net_stream *s)
@@ -113,5 +117,73 @@ TEST(own_networks)
 	arena_free(a);
 }
 
+static void on_paused(void *arg, struct str why)
+{
+	struct counter *c = arg;
+
+	c->n_paused++;
+	ok_str(why, STR("Too many open files"), "why");
+	if (c->n_paused == 2) /* it asks again by itself */
+		os_files_keep_back(UINT64_MAX, 0);
+}
+
+static int client_of(const struct net_endpoint *at)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(at->port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(&sa.sin_addr, at->address.octets, 4);
+	ok(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0, "the kernel takes it");
+	return fd;
+}
+
+TEST(clients_wait_while_there_is_no_descriptor)
+{
+	struct counter c = { .loop = net_loop_new() };
+	struct error e;
+	struct net_listener *n = net_listener_new(c.loop, &any_port, on_accepted, &c, &e);
+	struct net_endpoint at = net_listener_endpoint(n);
+
+	net_listener_on_pause(n, on_paused);
+	os_files_keep_back(3, 3);
+	int client = client_of(&at);
+	net_loop_run(c.loop);
+	ok(c.n_paused == 2 && c.n == 1, "not before there is one again");
+	close(client);
+
+	net_listener_use_all(n);
+	os_files_keep_back(3, 3);
+	client = client_of(&at);
+	net_loop_run(c.loop);
+	ok(c.n_paused == 2 && c.n == 2, "a listener that may have them");
+	os_files_keep_back(UINT64_MAX, 0);
+	close(client);
+	net_listener_free(n);
+	net_loop_free(c.loop);
+}
+
+static void on_failed(void *arg, const struct net_failure *why)
+{
+	struct counter *c = arg;
+
+	ok(why->fault == NET_FAULT_SHORTAGE, "says nothing of the peer");
+	ok_str(str_of(why->text), STR("too many open files"), "words");
+	net_loop_stop(c->loop);
+}
+
+TEST(connections_leave_what_is_kept_back)
+{
+	static const struct net_stream_calls failing = { .failed = on_failed };
+	struct counter c = { .loop = net_loop_new() };
+
+	os_files_keep_back(3, 3);
+	struct net_stream *s = net_stream_connect(c.loop, &any_port, NULL, &failing, &c);
+	net_loop_run(c.loop);
+	os_files_keep_back(UINT64_MAX, 0);
+	net_stream_free(s);
+	net_loop_free(c.loop);
+}
+
 TEST_MAIN(RUN(several_listeners_share_a_socket), RUN(an_address_in_use), RUN(unix_sockets),
-	  RUN(own_networks))
+	  RUN(own_networks), RUN(clients_wait_while_there_is_no_descriptor),
+	  RUN(connections_leave_what_is_kept_back))

@@ -94,11 +94,14 @@ static enum net_fault fault_of(int uv_error)
 	case UV_EADDRINUSE:
 	case UV_EACCES:
 	case UV_EPERM:
-	case UV_EMFILE:
-	case UV_ENFILE:
 	case UV_ENOENT:
 	case UV_ENAMETOOLONG:
 		return NET_FAULT_LOCAL;
+	case UV_EMFILE:
+	case UV_ENFILE:
+	case UV_ENOBUFS:
+	case UV_ENOMEM:
+		return NET_FAULT_SHORTAGE;
 	default:
 		return NET_FAULT_OTHER;
 	}

@@ -1,4 +1,6 @@
-/* Listening sockets. Those made here belong to one loop; src/net/bind.c makes them for many. */
+/* Listening sockets. They are accepted from by ourselves, and not by libuv: when descriptors run
+ * out it would take what waits and hang up. Here clients stay in the kernel's queue, nothing is
+ * asked for a moment, and then it goes on. */
 
 #include "net/room.h"
 
@@ -8,129 +10,160 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/files.h"
+
+#define ACCEPT_MAX 16       /* of one listener in one turn of the loop */
+#define ACCEPT_PAUSE_MS 100 /* when there is no descriptor or memory for another one */
+
 struct net_listener {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} uv;
+	uv_poll_t uv;
 	struct net_loop *loop;
+	struct net_timer *again; /* NULL: it was never needed */
+	int fd;
+	bool is_tcp, is_freed, uses_all;
+	char path[NET_PATH_MAX]; /* removed at the end; "": none */
 	void (*accepted)(void *arg, struct net_stream *s);
+	void (*paused)(void *arg, struct str why);
 	void *arg;
 	struct net_endpoint at;
 };
+
+static void on_readable(uv_poll_t *uv, int status, int events);
 
 static void on_closed(uv_handle_t *h)
 {
 	free(h);
 }
 
-static void on_connection(uv_stream_t *uv, int status)
+static void listener_watch(void *arg)
+{
+	struct net_listener *n = arg;
+
+	CHECK(uv_poll_start(&n->uv, UV_READABLE, on_readable) == 0);
+}
+
+static void listener_pause(struct net_listener *n, int error)
+{
+	uv_poll_stop(&n->uv);
+	if (!n->again)
+		n->again = net_timer_new(n->loop, listener_watch, n);
+	net_timer_set(n->again, net_loop_now(n->loop) + ACCEPT_PAUSE_MS);
+	if (n->paused)
+		n->paused(n->arg, str_of(strerror(error)));
+}
+
+/* The connection itself is gone, or the network has trouble that it tells in this way: accept(2).
+ */
+static bool is_of_one(int error)
+{
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case EPERM:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The number that the next connection would get. */
+static bool has_descriptor(const struct net_listener *n)
+{
+	int probe;
+
+	if (n->uses_all)
+		return true;
+	probe = fcntl(n->fd, F_DUPFD_CLOEXEC, 0);
+	if (probe >= 0)
+		close(probe);
+	errno = EMFILE;
+	return probe >= 0 && !os_files_is_kept_back(probe);
+}
+
+/* False: none waits, or none can be had. */
+static bool listener_accept(struct net_listener *n)
+{
+	int fd = accept4(n->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		n->accepted(n->arg, net_stream_accept(n->loop, fd, n->is_tcp));
+		return !n->is_freed;
+	}
+	if (is_of_one(errno))
+		return true;
+	if (errno != EAGAIN)
+		listener_pause(n, errno);
+	return false;
+}
+
+static void on_readable(uv_poll_t *uv, int status, int events)
 {
 	struct net_listener *n = (struct net_listener *)uv;
-	struct net_stream *s = status == 0 ? net_stream_accept(n->loop, uv) : NULL;
 
-	if (s)
-		n->accepted(n->arg, s);
+	(void)status, (void)events; /* accept says what it is */
+	if (!has_descriptor(n)) {
+		listener_pause(n, errno);
+		return;
+	}
+	for (unsigned i = 0; i < ACCEPT_MAX && listener_accept(n); i++)
+		;
 }
 
-static struct net_listener *
-listener_new(struct net_loop *l, void (*accepted)(void *arg, struct net_stream *s), void *arg)
+/* Takes `fd`, and closes it when it fails. */
+static struct net_listener *listener_new(struct net_loop *l, int fd,
+					 void (*accepted)(void *arg, struct net_stream *s),
+					 void *arg, struct error *e)
 {
 	struct net_listener *n = base_alloc(sizeof(*n));
+	union net_sockaddr sa;
+	socklen_t length = sizeof(sa);
+	int r = uv_poll_init(&l->uv, &n->uv, fd);
 
+	if (r != 0) {
+		error_set(e, ERROR_SYSTEM, "watching a socket: %s", uv_strerror(r));
+		close(fd);
+		free(n);
+		return NULL;
+	}
 	n->loop = l;
+	n->fd = fd;
 	n->accepted = accepted;
 	n->arg = arg;
-	l->n_owned++;
-	return n;
-}
-
-static int tcp_listen(struct net_listener *n)
-{
-	union net_sockaddr sa;
-	int length = sizeof(sa);
-	int r = uv_listen(&n->uv.stream, NET_BACKLOG, on_connection);
-
-	if (r == 0)
-		r = uv_tcp_getsockname(&n->uv.tcp, &sa.any, &length);
-	if (r == 0)
+	n->is_tcp = getsockname(fd, &sa.any, &length) == 0 && sa.any.sa_family != AF_UNIX;
+	if (n->is_tcp)
 		CHECK(net_endpoint_of(&sa, &n->at));
-	return r;
-}
-
-static int listener_open(struct net_listener *n, const struct net_endpoint *at)
-{
-	union net_sockaddr sa;
-	int r;
-
-	net_sockaddr_of(at, &sa);
-	r = uv_tcp_bind(&n->uv.tcp, &sa.any, sa.any.sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
-	return r == 0 ? tcp_listen(n) : r;
+	l->n_owned++;
+	listener_watch(n);
+	return n;
 }
 
 struct net_listener *net_listener_new(struct net_loop *l, const struct net_endpoint *at,
 				      void (*accepted)(void *arg, struct net_stream *s), void *arg,
 				      struct error *e)
 {
-	struct net_listener *n = listener_new(l, accepted, arg);
-	char text[NET_ENDPOINT_TEXT_MAX];
-	int r;
+	int fd = net_bind(at, e);
 
-	CHECK(uv_tcp_init(&l->uv, &n->uv.tcp) == 0);
-	r = listener_open(n, at);
-	if (r == 0)
-		return n;
-	net_endpoint_text(at, text);
-	error_set(e, ERROR_NOT_HERE, "cannot listen on %s: %s", text, uv_strerror(r));
-	net_listener_free(n);
-	return NULL;
+	return fd < 0 ? NULL : listener_new(l, fd, accepted, arg, e);
 }
 
 struct net_listener *net_listener_new_unix(struct net_loop *l, struct str path,
 					   void (*accepted)(void *arg, struct net_stream *s),
 					   void *arg, struct error *e)
 {
-	struct net_listener *n = listener_new(l, accepted, arg);
-	char z[NET_PATH_MAX];
-	int r = net_socket_path(path, z) ? 0 : UV_ENAMETOOLONG;
+	int fd = net_bind_new_unix(path, e);
+	struct net_listener *n = fd < 0 ? NULL : listener_new(l, fd, accepted, arg, e);
 
-	CHECK(uv_pipe_init(&l->uv, &n->uv.pipe, 0) == 0);
-	if (r == 0)
-		r = uv_pipe_bind(&n->uv.pipe, z);
-	if (r == 0)
-		r = uv_listen(&n->uv.stream, NET_BACKLOG, on_connection);
-	if (r == 0)
-		return n;
-	error_set(e, ERROR_NOT_HERE, "cannot listen on " STR_FMT ": %s",
-		  STR_ARG(str_first(path, 200)), uv_strerror(r));
-	net_listener_free(n);
-	return NULL;
-}
-
-static bool is_tcp(int fd)
-{
-	union net_sockaddr sa;
-	socklen_t length = sizeof(sa);
-
-	return getsockname(fd, &sa.any, &length) == 0 &&
-	       (sa.any.sa_family == AF_INET || sa.any.sa_family == AF_INET6);
-}
-
-/* Takes `fd` when it succeeds. */
-static int listener_adopt(struct net_listener *n, int fd)
-{
-	int r = uv_tcp_open(&n->uv.tcp, fd);
-
-	return r == 0 ? tcp_listen(n) : r;
-}
-
-static int listener_adopt_unix(struct net_listener *n, int fd)
-{
-	int r = uv_pipe_open(&n->uv.pipe, fd);
-
-	return r == 0 ? uv_listen(&n->uv.stream, NET_BACKLOG, on_connection) : r;
+	if (n)
+		CHECK(net_socket_path(path, n->path));
+	return n;
 }
 
 struct net_listener *net_listener_open(struct net_loop *l, int fd,
@@ -138,34 +171,34 @@ struct net_listener *net_listener_open(struct net_loop *l, int fd,
 				       struct error *e)
 {
 	int mine = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	int r = mine < 0 ? -errno : 0;
 
-	if (r != 0) {
-		error_set(e, ERROR_SYSTEM, "listening on a socket that is bound: %s",
-			  uv_strerror(r));
-		return NULL;
-	}
-	struct net_listener *n = listener_new(l, accepted, arg);
-	if (is_tcp(mine)) {
-		CHECK(uv_tcp_init(&l->uv, &n->uv.tcp) == 0);
-		r = listener_adopt(n, mine);
-	} else {
-		CHECK(uv_pipe_init(&l->uv, &n->uv.pipe, 0) == 0);
-		r = listener_adopt_unix(n, mine);
-	}
-	if (r == 0)
-		return n;
-	error_set(e, ERROR_SYSTEM, "listening on a socket that is bound: %s", uv_strerror(r));
-	net_listener_free(n);
+	if (mine >= 0)
+		return listener_new(l, mine, accepted, arg, e);
+	error_set(e, ERROR_SYSTEM, "listening on a socket that is bound: %s", strerror(errno));
 	return NULL;
+}
+
+void net_listener_on_pause(struct net_listener *n, void (*paused)(void *arg, struct str why))
+{
+	n->paused = paused;
+}
+
+void net_listener_use_all(struct net_listener *n)
+{
+	n->uses_all = true;
 }
 
 void net_listener_free(struct net_listener *n)
 {
 	if (!n)
 		return;
+	n->is_freed = true;
 	n->loop->n_owned--;
-	uv_close(&n->uv.handle, on_closed);
+	net_timer_free(n->again);
+	uv_close((uv_handle_t *)&n->uv, on_closed);
+	close(n->fd);
+	if (n->path[0])
+		unlink(n->path);
 }
 
 struct net_endpoint net_listener_endpoint(const struct net_listener *n)

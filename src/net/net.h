@@ -20,7 +20,8 @@ enum net_fault {
 	NET_FAULT_TIMEOUT,     /* the kernel gave up; a caller's own deadline never comes here */
 	NET_FAULT_UNREACHABLE, /* no route to host or network, family not available */
 	NET_FAULT_RESET,       /* the peer broke an established connection */
-	NET_FAULT_LOCAL,       /* our side: no descriptors, address in use, permission, bad path */
+	NET_FAULT_LOCAL,       /* our side: address in use, permission, bad path */
+	NET_FAULT_SHORTAGE, /* no descriptor or memory is left for it; says nothing of the peer */
 	NET_FAULT_OTHER,
 };
 
@@ -162,6 +163,11 @@ MUST_USE int net_bind_unix(struct str path, struct error *e);
 MUST_USE struct net_listener *net_listener_open(struct net_loop *l, int fd,
 						void (*accepted)(void *arg, struct net_stream *s),
 						void *arg, struct error *e);
+/* When no descriptor or memory is left for another connection, clients wait in the kernel's queue
+ * for a moment, over and over: told each time. With the same `arg`. */
+void net_listener_on_pause(struct net_listener *n, void (*paused)(void *arg, struct str why));
+/* It may have descriptors that are kept back from connections (os/files.h). */
+void net_listener_use_all(struct net_listener *n);
 void net_listener_free(struct net_listener *n);
 /* With the port chosen; all zero for a UNIX-domain socket. */
 struct net_endpoint net_listener_endpoint(const struct net_listener *n);

@@ -40,8 +40,11 @@ MUST_USE bool net_endpoint_of(const union net_sockaddr *sa, struct net_endpoint 
 #define NET_PATH_MAX sizeof(((struct sockaddr_un *)NULL)->sun_path)
 MUST_USE bool net_socket_path(struct str path, char out[NET_PATH_MAX]);
 
-/* An accepted stream without calls, or NULL. */
-MUST_USE struct net_stream *net_stream_accept(struct net_loop *l, uv_stream_t *listener);
+/* As net_bind_unix, but nothing may be there, and the process's mask says who may connect. */
+MUST_USE int net_bind_new_unix(struct str path, struct error *e);
+
+/* The stream of an accepted connection, without calls. */
+MUST_USE struct net_stream *net_stream_accept(struct net_loop *l, int fd, bool is_tcp);
 /* Closes a stream that net_stream_finish has taken over. */
 void net_stream_abandon(struct net_stream *s);
 

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "os/files.h"
+
 #define LAST_WORDS_MS 100
 
 enum stream_state { CONNECTING, OPEN, BROKEN, FAILED, FINISHING, CLOSING };
@@ -184,6 +186,13 @@ static void on_connect(uv_connect_t *req, int status)
 		s->calls->connected(s->arg);
 }
 
+static bool is_too_many(const struct net_stream *s)
+{
+	uv_os_fd_t fd;
+
+	return uv_fileno(&s->uv.handle, &fd) == 0 && os_files_is_kept_back(fd);
+}
+
 static int
 tcp_connect(struct net_stream *s, const struct net_endpoint *to, const struct net_endpoint *source)
 {
@@ -199,6 +208,8 @@ tcp_connect(struct net_stream *s, const struct net_endpoint *to, const struct ne
 		s->uv.handle.data = s;
 		return r;
 	}
+	if (is_too_many(s))
+		return UV_EMFILE;
 	uv_tcp_nodelay(&s->uv.tcp, 1);
 	if (source) {
 		union net_sockaddr from;
@@ -240,18 +251,14 @@ struct net_stream *net_stream_connect_unix(struct net_loop *l, struct str path,
 	return s;
 }
 
-struct net_stream *net_stream_accept(struct net_loop *l, uv_stream_t *listener)
+struct net_stream *net_stream_accept(struct net_loop *l, int fd, bool is_tcp)
 {
 	struct net_stream *s = stream_new(l, &no_calls, NULL);
-	bool is_tcp = listener->type == UV_TCP;
 
 	CHECK((is_tcp ? uv_tcp_init(&l->uv, &s->uv.tcp) : uv_pipe_init(&l->uv, &s->uv.pipe, 0)) ==
 	      0);
 	s->uv.handle.data = s;
-	if (uv_accept(listener, &s->uv.stream) != 0) {
-		net_stream_free(s);
-		return NULL;
-	}
+	CHECK((is_tcp ? uv_tcp_open(&s->uv.tcp, fd) : uv_pipe_open(&s->uv.pipe, fd)) == 0);
 	if (is_tcp)
 		uv_tcp_nodelay(&s->uv.tcp, 1);
 	s->state = OPEN;

@@ -551,12 +551,28 @@ bool queue_start(struct queue *q, struct error *e)
 	return true;
 }
 
+static void set_sched(struct queue *q)
+{
+	struct sched_options o = q->options.site->settings->sched;
+
+	if (q->attempts_most > 0 && q->attempts_most < o.attempts_max)
+		o.attempts_max = q->attempts_most;
+	sched_set_options(q->sched, &o);
+}
+
+void queue_set_most(struct queue *q, unsigned attempts)
+{
+	q->attempts_most = attempts;
+	set_sched(q);
+	queue_pump(q);
+}
+
 void queue_set_site(struct queue *q, struct queue_site *site)
 {
 	struct queue_site *old = q->options.site;
 
 	q->options.site = site;
-	sched_set_options(q->sched, &site->settings->sched);
+	set_sched(q);
 	queue_site_unref(old);
 	queue_pump(q);
 }

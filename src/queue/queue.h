@@ -66,6 +66,8 @@ MUST_USE struct queue *queue_new(const struct queue_options *o, struct error *e)
 MUST_USE bool queue_start(struct queue *q, struct error *e);
 /* A reload: for what begins from now on. */
 void queue_set_site(struct queue *q, struct queue_site *site); /* taken */
+/* No more attempts at once than that, whatever hopseal_delivery_limit is: files may be short. */
+void queue_set_most(struct queue *q, unsigned attempts);
 /* Begins no more; `stopped` is called once all that is under way is recorded. What is left after
  * `limit_ms` is cut off, and stays due. */
 void queue_stop(struct queue *q, uint64_t limit_ms, void (*stopped)(void *arg), void *arg);

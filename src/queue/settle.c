@@ -115,6 +115,9 @@ enum sched_feedback queue_feedback(const struct deliver_result *result)
 	for (size_t i = 0; i < result->n_tries; i++)
 		if (try_took_part(&result->tries[i]))
 			return SCHED_OK;
+	for (size_t i = 0; i < result->n_tries; i++)
+		if (result->tries[i].is_shortage)
+			return SCHED_NEUTRAL;
 	return SCHED_TROUBLE;
 }
 

@@ -126,6 +126,8 @@ TEST(a_destination_is_in_trouble_when_no_host_took_part)
 	r.n_tries = 2;
 	tries[1].trouble.reason = STR("TLS is required");
 	ok(queue_feedback(&r) == SCHED_TROUBLE, "none could be used");
+	tries[0].is_shortage = true;
+	ok(queue_feedback(&r) == SCHED_NEUTRAL, "we had no descriptor to find out");
 	tries[1].trouble.reason = STR("");
 	ok(queue_feedback(&r) == SCHED_OK, "one deferred the recipient alone");
 	rcpt.outcome.kind = OUTCOME_BOUNCED;

@@ -7,11 +7,30 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/files.h"
 #include "store/room.h"
 
 enum { WRITE_MAX = 64 * 1024, SPOOL_MIN = 16 * 1024 };
 
 /* ---- files ---- */
+
+/* As open(2); what is kept back is not for messages. */
+static int open_message(const char *path, int flags, struct error *e)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (os_files_is_kept_back(fd)) {
+		close(fd);
+		if (flags & O_CREAT)
+			(void)unlink(path);
+		fd = -1;
+		errno = EMFILE;
+	}
+	if (fd < 0)
+		error_set(e, errno == EMFILE || errno == ENFILE ? ERROR_LIMIT : ERROR_IO, "%s: %s",
+			  path, strerror(errno));
+	return fd;
+}
 
 /* Files made within some 17 seconds share a folder, so that one fsync of it serves many. */
 void store_content_path(const char *directory, uint64_t id, char out[STORE_PATH_MAX])
@@ -98,11 +117,7 @@ struct str store_content_memory(const struct store_content *c)
 int store_content_descriptor(const struct store_content *c, struct error *e)
 {
 	CHECK(c->path);
-	int fd = open(c->path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		error_set(e, ERROR_IO, "%s: %s", c->path, strerror(errno));
-	return fd;
+	return open_message(c->path, O_RDONLY, e);
 }
 
 bool store_content_sync(struct store_content *c, struct error *e)
@@ -177,9 +192,9 @@ static bool spool_make_file(struct store_spool *s, struct error *e)
 	char path[STORE_PATH_MAX];
 
 	store_content_path(s->directory, s->id, path);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = open_message(path, O_WRONLY | O_CREAT | O_EXCL, e);
 	if (fd < 0)
-		return error_set(e, ERROR_IO, "%s: %s", path, strerror(errno));
+		return false;
 	s->path = strdup(path);
 	s->fd = fd;
 	CHECK(s->path);

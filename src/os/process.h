@@ -1,0 +1,16 @@
+/* What the process uses. */
+
+#ifndef HOPSEAL_OS_PROCESS_H
+#define HOPSEAL_OS_PROCESS_H
+
+#include "base/base.h"
+
+struct os_process {
+	uint64_t resident_octets, virtual_octets; /* 0: the system does not say */
+	uint64_t heap_octets;                     /* that are handed out */
+	uint64_t cpu_ms;                          /* user and system together */
+};
+
+struct os_process os_process(void);
+
+#endif
