@@ -675,7 +675,7 @@ def test_every_metric_is_documented(network):
         g.start()
         found = families(fetch(port, "/metrics")[1])
     page = (TREE / "docs/reference/metrics.md").read_text()
-    named = dict(re.findall(r"^\| `(hopseal_\w+)` \| (\w+) \|", page, flags=re.M))
+    named = dict(re.findall(r"^\| `((?:hopseal|process)_\w+)` \| (\w+) \|", page, flags=re.M))
     told = {f.name + ("_total" if f.type == "counter" else ""): f.type for f in found.values()}
     assert named == told
 

@@ -39,11 +39,14 @@ class Gateway:
         hopseal.configure()
         self.child = None
         self.env = {}  # in addition
+        self.files = None  # the most that may be open; None: as many as here
 
     def start(self):
         """Starts the daemon and waits until it says that it has."""
         before = self.text().count("started, version")
         argv = [program(), "serve", "-c", self.hopseal.dir]
+        if self.files:
+            argv = ["prlimit", f"--nofile={self.files}:{self.files}", *argv]
         self.child = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *map(str, argv)],
             stdin=subprocess.DEVNULL,
