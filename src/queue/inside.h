@@ -160,11 +160,9 @@ struct queue {
 	struct queue_message **bucket;
 	size_t n_buckets, n_messages;
 	struct list attempts;                        /* of queue_attempt.link */
+	unsigned attempts_most;                      /* 0: as the configuration says */
 	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
 	size_t n_busy; /* attempts, notices, sweeps, notes of the store */
-	struct list attempts;   /* of queue_attempt.link */
-	unsigned attempts_most; /* 0: as the configuration says */
-	size_t n_busy;          /* attempts, notices, sweeps, notes of the store */
 	int64_t evidence_next_ms;
 	bool is_stopping, is_told_stopped;
 	void (*stopped)(void *arg);
