@@ -353,7 +353,9 @@ void queue_attempts_cut(struct queue *q)
 	for (struct list *l = q->attempts.next, *next; l != &q->attempts; l = next) {
 		struct queue_attempt *a = LIST_OF(l, struct queue_attempt, link);
 		next = l->next;
-		if (a->delivery || a->n_routing > 0)
+		if (a->is_waiting)
+			queue_attempt_forget(a);
+		else if (a->delivery || a->n_routing > 0)
 			attempt_free(a);
 	}
 }

@@ -37,9 +37,9 @@ struct queue_attempt {
 
 	struct store_record record;
 	struct store_ground *ground;
-	struct net_timer *retry; /* of the record */
-	unsigned n_moves;        /* notes of the store that are out */
-	bool is_recorded;
+	struct net_timer *retry;      /* of the record */
+	unsigned n_moves;             /* notes of the store that are out */
+	bool is_recorded, is_waiting; /* for the next try of the record */
 };
 
 /* ---- attempt.c ---- */
@@ -51,6 +51,8 @@ void queue_attempt_check_end(struct queue_attempt *a);
 
 /* All outcomes are known. NULL: nothing was tried. */
 void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result);
+/* Ends it without its record, which the store did not take. */
+void queue_attempt_forget(struct queue_attempt *a);
 
 /* ---- evidence.c ---- */
 

@@ -50,6 +50,11 @@ static void attempt_recorded(void *arg, const struct store_result *result)
 
 	if (result->fault != STORE_DONE && result->fault != STORE_REFUSED) {
 		queue_store_fault(a->queue, "an attempt", result);
+		if (a->queue->is_cut) {
+			queue_attempt_forget(a);
+			return;
+		}
+		a->is_waiting = true;
 		if (!a->retry)
 			a->retry = net_timer_new(a->queue->options.loop, attempt_record, a);
 		net_timer_set(a->retry,
@@ -63,11 +68,32 @@ static void attempt_recorded(void *arg, const struct store_result *result)
 	queue_attempt_check_end(a);
 }
 
+/* The end, and the store is still in trouble. */
+void queue_attempt_forget(struct queue_attempt *a)
+{
+	struct error e;
+
+	for (unsigned i = 0; i < a->n; i++) {
+		const struct attempt_rcpt *r = &a->rcpts[i];
+		if (!r->has_outcome || r->outcome.kind != OUTCOME_DELIVERED)
+			continue;
+		(void)error_set(&e, ERROR_IO,
+				"%s: to=<" STR_FMT ">: delivered, but the queue could not keep "
+				"that: it will be delivered again",
+				a->part->message->id_text, STR_ARG(r->rcpt->address));
+		queue_log_trouble(a->queue, &e);
+	}
+	a->is_waiting = false;
+	a->is_recorded = true;
+	queue_attempt_check_end(a);
+}
+
 /* Until it is kept: what was delivered must not be delivered again. */
 static void attempt_record(void *arg)
 {
 	struct queue_attempt *a = arg;
 
+	a->is_waiting = false;
 	store_record(a->queue->store, &a->record, attempt_recorded, a);
 }
 

@@ -118,6 +118,7 @@ void queue_grounds_forget(struct queue *q);
 
 /* Tells the sender; takes a copy of what it needs. */
 void queue_notice_start(struct queue_message *m);
+void queue_notices_cut(struct queue *q); /* those that wait; the next start finds them */
 bool queue_notices_recover(struct queue *q, struct error *e);
 
 /* ---- sweep.c ---- */
@@ -162,9 +163,10 @@ struct queue {
 	struct list attempts;                        /* of queue_attempt.link */
 	unsigned attempts_most;                      /* 0: as the configuration says */
 	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
-	size_t n_busy; /* attempts, notices, sweeps, notes of the store */
+	struct list notices; /* of notice.link: those that wait to be tried again */
+	size_t n_busy;       /* attempts, notices, sweeps, notes of the store */
 	int64_t evidence_next_ms;
-	bool is_stopping, is_told_stopped;
+	bool is_stopping, is_cut, is_told_stopped;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };

@@ -6,7 +6,10 @@
 #include "os/os.h"
 #include "queue/inside.h"
 
+enum { NOTICE_ORIGINAL_TRIES = 3 }; /* then it goes without what it is about */
+
 struct notice {
+	struct list link; /* in queue.notices while it waits */
 	struct queue *queue;
 	uint64_t since;
 	struct queue_site *site;
@@ -20,6 +23,7 @@ struct notice {
 	enum log_event_id event;
 	struct queue_route *route;
 	struct net_timer *retry;
+	unsigned n_failures;
 	bool is_gone; /* what it is about: an operator has deleted it */
 	struct store_message message;
 	struct store_rcpt rcpt;
@@ -30,6 +34,7 @@ static void notice_free(struct notice *x)
 {
 	struct queue *q = x->queue;
 
+	list_remove(&x->link);
 	queue_route_free(x->route);
 	net_timer_free(x->retry);
 	store_content_unref(x->content);
@@ -84,6 +89,7 @@ static void notice_again(void *arg)
 {
 	struct notice *x = arg;
 
+	list_remove(&x->link);
 	if (x->queue->is_stopping)
 		notice_free(x); /* it is made at the next start */
 	else
@@ -99,12 +105,15 @@ static void notice_retry(struct notice *x)
 	x->content = NULL;
 	queue_route_free(x->route);
 	x->route = NULL;
+	x->n_failures++;
+	list_add(&x->queue->notices, &x->link);
 	if (!x->retry)
 		x->retry = net_timer_new(loop, notice_again, x);
 	net_timer_set(x->retry,
 		      x->queue->is_stopping ? 0 : net_loop_now(loop) + QUEUE_NOTICE_RETRY_MS);
 }
 
+/* Nothing changed: those it is about were deleted meanwhile. */
 static void notice_stored(void *arg, const struct store_result *result)
 {
 	struct notice *x = arg;
@@ -115,7 +124,7 @@ static void notice_stored(void *arg, const struct store_result *result)
 		notice_retry(x);
 		return;
 	}
-	if (result->fault == STORE_DONE) {
+	if (result->fault == STORE_DONE && result->changed > 0) {
 		notice_log(x);
 		if (x->to.n > 0)
 			queue_fresh(x->queue, &x->message, x->content, x->since);
@@ -180,8 +189,11 @@ add_original(struct store_spool *spool, struct content *c, bool is_header_only, 
 	return false;
 }
 
+/* After some failures without it, for it may be what cannot be read: the sender is to hear. */
 static struct content *original_open(struct notice *x, struct store_content **kept, struct error *e)
 {
+	if (x->n_failures >= NOTICE_ORIGINAL_TRIES)
+		return content_of_memory(STR(""));
 	if (!store_content_open(store_client_reader(x->queue->store), x->about->envelope.id, kept,
 				e))
 		return NULL;
@@ -200,8 +212,9 @@ static bool is_header_only(const struct notice *x)
 {
 	const struct store_message *m = &x->about->envelope;
 
-	return x->kind != DSN_FAILURE || str_ieq_ascii(m->ret, STR("HDRS")) ||
-	       (m->flags & STORE_REQUIRETLS) || m->size > x->site->settings->bounce_size_limit;
+	return x->kind != DSN_FAILURE || x->n_failures >= NOTICE_ORIGINAL_TRIES ||
+	       str_ieq_ascii(m->ret, STR("HDRS")) || (m->flags & STORE_REQUIRETLS) ||
+	       m->size > x->site->settings->bounce_size_limit;
 }
 
 static struct dsn notice_dsn(const struct notice *x, const char *id)
@@ -367,6 +380,14 @@ void queue_notice_start(struct queue_message *m)
 	notices_begin(m, DSN_FAILURE);
 	notices_begin(m, DSN_SUCCESS);
 	notices_begin(m, DSN_DELAY);
+}
+
+void queue_notices_cut(struct queue *q)
+{
+	for (struct list *l = q->notices.next, *next; l != &q->notices; l = next) {
+		next = l->next;
+		notice_free(LIST_OF(l, struct notice, link));
+	}
 }
 
 /* ---- what a crash left ---- */

@@ -513,7 +513,10 @@ static void queue_sweep_now(void *arg)
 
 static void queue_cut(void *arg)
 {
-	queue_attempts_cut(arg);
+	struct queue *q = arg;
+
+	q->is_cut = true;
+	queue_attempts_cut(q);
 }
 
 struct queue *queue_new(const struct queue_options *o, struct error *e)
@@ -533,6 +536,7 @@ struct queue *queue_new(const struct queue_options *o, struct error *e)
 	q->n_buckets = QUEUE_BUCKETS_FIRST;
 	q->bucket = base_alloc(q->n_buckets * sizeof(struct queue_message *));
 	list_init(&q->attempts);
+	list_init(&q->notices);
 	q->timer = net_timer_new(o->loop, queue_wake, q);
 	q->sweep_timer = net_timer_new(o->loop, queue_sweep_now, q);
 	q->stop_timer = net_timer_new(o->loop, queue_cut, q);
@@ -582,6 +586,7 @@ void queue_stop(struct queue *q, uint64_t limit_ms, void (*stopped)(void *arg), 
 	q->is_stopping = true;
 	q->stopped = stopped;
 	q->stopped_arg = arg;
+	queue_notices_cut(q);
 	net_timer_set(q->stop_timer, net_loop_now(q->options.loop) + limit_ms);
 	net_timer_set(q->timer, 0);
 }

@@ -16,8 +16,10 @@ from lab import disk as lab_disk, zones
 from lab.disk import (
     ALWAYS, FAIL, KILL, KILL_AFTER, LOSE, OPEN, POWER, READ, SHORT, SIZE, SYNC, UNLINK, WRITE,
 )
+from lab.account import Account
 from lab.gateway import Gateway
-from test_intake import HOST, PORT, Client, Load
+from lab.client import Client
+from test_intake import HOST, PORT, Load
 
 WAL, DATABASE, CONTENT, RESERVE = "queue.db-wal", "queue.db$", "/content/", "/reserve"
 
@@ -57,6 +59,7 @@ class Work(Load):
     def __init__(self, name):
         super().__init__(name)
         self.refused = collections.Counter()
+        self.ids = []
 
     def session(self):
         with Client() as c:
@@ -67,6 +70,7 @@ class Work(Load):
                 said = c.mail(b"Subject: %s\r\n\r\n" % subject.encode() + b"x" * size + b"\r\n")
                 if said.startswith("250 "):
                     self.accepted.append(subject)
+                    self.ids.append(said.split()[-1])
                 else:
                     self.refused[said[:9]] += 1
                 if said[:3] in ("", "421"):
@@ -183,3 +187,129 @@ def test_a_disk_that_fails_for_a_while(gateway, sink, disk, fault):
     with gateway.running():  # files that could not be removed go at the start
         pass
     assert list((gateway.dir / "queue/content").glob("*/*")) == []
+
+
+@pytest.mark.parametrize("fault", ["content-open", "content-sync", "wal-sync", "wal-full"])
+def test_a_notice_that_cannot_be_kept_comes_later(gateway, sink, disk, fault):
+    """Without a restart, and once."""
+    s = sink(rcpt={"nobody@good.example": "550 5.1.1 No such user"})
+    gateway.hopseal.configure(hopseal_content_inline_limit="600")
+    with gateway.running():
+        with Client() as c:
+            assert c.mail(rcpt="nobody@good.example").startswith("250")
+            gateway.wait_for_fate("alice@client.example", "sent")
+            # the next record is kept, what comes after it is not
+            skip = 2 if fault.startswith("wal") else 0
+            n = disk.order(*FAULTS[fault], skip=skip * 2)
+            for _ in range(3):
+                if not c.mail(rcpt="nobody@good.example").startswith("250"):
+                    break
+            gateway.wait_for(lambda: disk.hits(n) > 1, "the fault")
+        time.sleep(1.2)
+        disk.heal()
+        gateway.wait_for(lambda: queue_is_empty(gateway), "an empty queue", 40)
+    bounced = {d["id"] for d in gateway.deliveries("nobody@good.example")}
+    notices = [d["id"] for d in gateway.deliveries("alice@client.example")]
+    assert len(set(notices)) == len(notices) == len(bounced) > 1
+
+
+def test_a_message_that_cannot_be_read_comes_back_without_its_text(gateway, sink):
+    """Its file has gone: it cannot be delivered, and its sender hears of that."""
+    s = sink(rcpt={"late@good.example": "450 4.2.0 later"})
+    with gateway.running():
+        with Client() as c:
+            said = c.mail(b"Subject: x\r\n\r\n" + b"x" * 5000 + b"\r\n", "late@good.example")
+            assert said.startswith("250"), said
+        gateway.wait_for_fate("late@good.example", "deferred")
+        (file,) = (gateway.dir / "queue/content").glob("*/*")
+        file.unlink()
+        gateway.wait_for(lambda: "No such file" in gateway.text(), "another attempt")
+    gateway.hopseal.configure(maximal_queue_lifetime="1s")
+    with gateway.running():
+        gateway.wait_for_fate("alice@client.example", "sent")
+        gateway.wait_for(lambda: queue_is_empty(gateway), "an empty queue")
+    (notice,) = s.messages
+    report = email.message_from_bytes(notice.data)
+    assert report.get_content_type() == "multipart/report"
+    assert report.get_payload(1).get_payload(1)["Final-Recipient"] == "rfc822; late@good.example"
+
+
+@pytest.mark.parametrize("fault", ["wal-write", "wal-full", "wal-sync"])
+def test_a_stop_while_the_disk_fails(gateway, sink, disk, fault):
+    """It ends in its time, and says what it could not keep."""
+    s = sink()
+    gateway.hopseal.configure(hopseal_stop_time="2s")
+    gateway.put("bob@good.example")
+    gateway.start()
+    gateway.wait_for_fate("bob@good.example", "sent")
+    assert gateway.stop() == 0
+    gateway.put("carol@good.example")
+    disk.order(*FAULTS[fault], skip=4)
+    n = disk.order(*FAULTS[fault])
+    gateway.start()
+    begun = time.monotonic()
+    gateway.wait_for(lambda: disk.hits(0) + disk.hits(n) > 1, fault)
+    status = gateway.stop()
+    assert status in (0, 74) and time.monotonic() - begun < 10
+    delivered = "carol@good.example" in str([m.recipients for m in s.messages])
+    disk.heal()
+    with gateway.running():
+        gateway.wait_for(lambda: queue_is_empty(gateway), "an empty queue")
+    to = [m.recipients[0] for m in s.messages].count("RCPT TO:<carol@good.example>")
+    assert 1 <= to <= 1 + delivered
+    if to > 1:
+        assert "will be delivered again" in gateway.text()
+
+
+# ---- a disk at which the process dies, or the power goes ----
+
+POINTS = {
+    "wal-write": (WRITE, WAL),
+    "wal-sync": (SYNC, WAL),
+    "content-open": (OPEN, CONTENT),
+    "content-write": (WRITE, CONTENT),
+    "content-sync": (SYNC, CONTENT),
+    "content-unlink": (UNLINK, CONTENT),
+    "database-write": (WRITE, DATABASE),
+    "database-sync": (SYNC, DATABASE),
+}
+DEATHS = {"kill": KILL, "kill-after": KILL_AFTER, "power": POWER, "power-some": POWER}
+
+
+@contextlib.contextmanager
+def account(gateway, s, works):
+    """An account of the works' messages, closed by a last run of the daemon."""
+    made = Account(gateway, s, lambda: [i for work in works for i in work.ids])
+    yield made
+    with gateway.running():
+        gateway.wait_for(lambda: set(made.promised()) <= set(made.received()), "all mail", 60)
+        gateway.wait_for(lambda: queue_is_empty(gateway), "an empty queue")
+    print(made.closed())
+
+
+@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_death_at_a_call(gateway, sink, disk, monkeypatch, point, death):
+    """Before, after, or in the place of a system call; with what was not synchronised, or without."""
+    s = sink(keep_data=True)
+    seed = random.randrange(1 << 30)
+    rng = random.Random(seed)
+    is_copied = point.startswith("database")
+    most = 2 if point == "database-sync" else 60
+    if is_copied:  # so much that the log is copied into the database
+        gateway.hopseal.configure(hopseal_content_inline_limit="500000")
+        monkeypatch.setattr(Work, "large", 200_000)
+    if death.startswith("power"):
+        disk.track("/queue/", seed if death.endswith("some") else None)
+    with working(3) as works:
+        with account(gateway, s, works) as a:
+            for _ in range(2 if is_copied else 4):
+                gateway.start()
+                disk.order(*POINTS[point], DEATHS[death], skip=int(rng.random() ** 2 * most))
+                gateway.child.wait(60)
+                gateway.child.communicate()
+                disk.heal()
+                a.ended()
+            for work in works:
+                work.is_over = True
+    assert a.promised(), seed

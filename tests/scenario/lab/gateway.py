@@ -55,12 +55,12 @@ class Gateway:
             text=True,
             env={**os.environ, **self.env},
         )
-        wait_until(
-            lambda: self.text().count("started, version") > before,
-            "hopseal serve",
-            daemon=self.child,
-            log=self.log,
-        )
+
+        def has_started():
+            assert self.child.poll() is None, (self.child.returncode, self.child.communicate()[0])
+            return self.text().count("started, version") > before
+
+        wait_until(has_started, "hopseal serve", log=self.log)
 
     def stop(self, signum=signal.SIGTERM, seconds=30):
         """Ends it; gives its exit status."""
