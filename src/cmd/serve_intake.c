@@ -378,8 +378,8 @@ void serve_intake_stop(struct serve_intake *i, uint64_t limit_ms, void (*ended)(
 	i->ended_arg = arg;
 	i->limit = net_timer_new(i->options.loop, intake_cut, i);
 	net_timer_set(i->limit, net_loop_now(i->options.loop) + (i->present ? limit_ms : 0));
-	if (i->present)
-		listen_leave(i->present, listen_stop);
+	for (struct intake_listen *l = i->all; l; l = l->next) /* those before a reload, too */
+		listen_leave(l, listen_stop);
 	i->present = NULL;
 }
 

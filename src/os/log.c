@@ -83,11 +83,13 @@ void os_log_free(struct os_log *l)
 	free(l);
 }
 
+/* The journal's streams know no facility: sd-daemon(3). */
 static int priority_of(const struct os_log *l, const struct log_event *e)
 {
 	static const int severities[] = { LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT };
+	bool has_facility = os_log_out_shape(l->out) == OS_LOG_OF_SYSTEM;
 
-	return l->facility | severities[event_severity(e->id)];
+	return severities[event_severity(e->id)] | (has_facility ? l->facility : 0);
 }
 
 /* "Nov 22 11:30:00", in local time as syslog has it. */

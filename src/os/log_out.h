@@ -16,7 +16,7 @@ struct os_log_out;
 enum os_log_shape {
 	OS_LOG_OF_FILE,    /* time and machine */
 	OS_LOG_OF_SYSTEM,  /* "<priority>" and the time: RFC 3164 section 4.1 */
-	OS_LOG_OF_JOURNAL, /* "<priority>" alone: a stream that systemd-journald reads */
+	OS_LOG_OF_JOURNAL, /* "<severity>" alone: a stream that systemd-journald reads */
 };
 
 struct os_log_out_options {

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lab.client import HOST, PORT, Client
 from lab.gateway import Gateway
 from lab.sink import DROP, STALL
 
@@ -180,6 +181,20 @@ def test_a_reload_takes_good_and_refuses_bad(gateway, sink):
         gateway.child.send_signal(signal.SIGHUP)
         gateway.wait_for_fate("bob@good.example", "sent")
     assert received(s) == {("bob@good.example", "hello"): 1}
+
+
+def test_a_stop_tells_sessions_from_before_a_reload(gateway):
+    gateway.hopseal.configure(hopseal_listeners=f"smtp:{HOST}:{PORT}")
+    with gateway.running():
+        with Client() as old:
+            gateway.child.send_signal(signal.SIGHUP)
+            gateway.wait_for(lambda: "reloaded, " in gateway.text(), "the reload")
+            with Client() as young:
+                gateway.child.send_signal(signal.SIGTERM)
+                started = time.monotonic()
+                assert [c.reply()[:9] for c in (old, young)] == ["421 4.3.2"] * 2
+        assert gateway.child.wait(20) == 0
+        assert time.monotonic() - started < 10
 
 
 def test_what_is_under_way_may_end_before_a_stop(gateway, sink):
