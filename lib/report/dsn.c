@@ -39,7 +39,9 @@ static void put(struct dsn_out *o, struct str s)
 	size_t at;
 
 	o->is_full = o->is_full || !buf_add(o->buf, s);
-	o->column = str_find(s, '\n', &at) ? 0 : o->column + s.n;
+	for (; str_find(s, '\n', &at); s = str_from(s, at + 1))
+		o->column = 0;
+	o->column += s.n;
 }
 
 static void put_z(struct dsn_out *o, const char *s)
@@ -272,7 +274,7 @@ static void put_span(struct dsn_out *o, int64_t seconds)
 	static const struct {
 		int64_t seconds;
 		const char *name;
-	} units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }, { 1, "seconds" } };
+	} units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" } };
 	char text[40];
 	size_t i = 0;
 
@@ -283,27 +285,30 @@ static void put_span(struct dsn_out *o, int64_t seconds)
 	put(o, str_span(text, (size_t)n));
 }
 
+/* A minute or two is no news. */
 static void put_person_expiry(struct dsn_out *o, const struct dsn *d)
 {
-	put_z(o, "    This has been so for ");
-	put_span(o, d->now_utc > d->arrived_utc ? d->now_utc - d->arrived_utc : 0);
-	put_z(o, ", and your message is given up now.\r\n");
+	if (d->now_utc - d->arrived_utc < 120)
+		return;
+	put_z(o, "    It was tried again and again for ");
+	put_span(o, d->now_utc - d->arrived_utc);
+	put_z(o, ".\r\n");
 }
 
+/* First what everybody understands, then what was said. */
 static void put_person_rcpt(struct dsn_out *o, const struct dsn *d, const struct dsn_rcpt *r)
 {
 	put_z(o, "\r\n<");
 	put_folded(o, r->address, "");
 	put_z(o, ">:\r\n    ");
+	if (r->advice.n > 0) {
+		put_folded(o, r->advice, "    ");
+		put_z(o, "\r\n    In technical words: ");
+	}
 	put_folded(o, r->outcome.reason, "    ");
 	put_z(o, "\r\n");
 	if (r->is_expired)
 		put_person_expiry(o, d);
-	if (r->advice.n > 0) {
-		put_z(o, "    ");
-		put_folded(o, r->advice, "    ");
-		put_z(o, "\r\n");
-	}
 }
 
 static void put_person_part(struct dsn_out *o, const struct dsn *d)

@@ -19,13 +19,14 @@ struct sched_dest {
 
 	struct list parts; /* waiting, in turns */
 	unsigned n_parts, n_rcpts;
+	unsigned weight; /* of the parts: one message of thousands leaves room for others */
 	unsigned n_attempts;
 
-	unsigned window;     /* 0: dead */
-	uint32_t gain, loss; /* on the way to one place more or less */
-	uint32_t cohorts;    /* failed in a row, in windows */
-	unsigned n_deaths;   /* in a row */
-	uint64_t dead_until; /* when a probe may go; counts while the window is 0 */
+	unsigned window;             /* 0: dead */
+	int64_t successes, failures; /* on the way to one place more or less, in millionths */
+	uint64_t cohorts;            /* failed in a row, in windows, in millionths */
+	unsigned n_deaths;           /* in a row */
+	uint64_t dead_until;         /* when a probe may go; counts while the window is 0 */
 	uint64_t suspended_until;
 	uint64_t rate_next; /* limits.rate_delay_ms */
 	uint64_t idle_since;
@@ -138,12 +139,15 @@ static uint64_t dest_blocked_until(const struct sched_dest *d)
 	return later(d->suspended_until, d->window == 0 ? d->dead_until : 0);
 }
 
-/* A dead destination is tried with one probe. */
-static unsigned dest_places(const struct sched_dest *d)
+/* A dead destination is tried with one probe. Whatever its window, some of all attempts are left to
+ * others. */
+static unsigned dest_places(const struct sched *s, const struct sched_dest *d)
 {
+	unsigned most = s->options.attempts_max - s->options.attempts_max / 4;
+
 	if (d->window == 0 || d->limits.rate_delay_ms > 0)
 		return 1;
-	return d->window;
+	return d->window < most ? d->window : most;
 }
 
 /* How many recipients are kept here: for a dead destination those of its probe. */
@@ -154,13 +158,13 @@ static unsigned dest_room(const struct sched *s, const struct sched_dest *d)
 
 static bool dest_is_low(const struct sched *s, const struct sched_dest *d)
 {
-	return d->n_rcpts <= dest_room(s, d) / 2;
+	return d->weight <= dest_room(s, d) / 2;
 }
 
 /* When an attempt may start, as far as time alone can tell. */
-static uint64_t dest_start_at(const struct sched_dest *d)
+static uint64_t dest_start_at(const struct sched *s, const struct sched_dest *d)
 {
-	if (d->n_parts == 0 || d->n_attempts >= dest_places(d))
+	if (d->n_parts == 0 || d->n_attempts >= dest_places(s, d))
 		return UINT64_MAX;
 	return later(dest_blocked_until(d), d->rate_next);
 }
@@ -204,7 +208,7 @@ dest_wake_at(const struct sched_dest *d, uint64_t start, uint64_t refill, uint64
 /* After any change: into the rings where it belongs, and up again in time. */
 static void dest_settle(struct sched *s, struct sched_dest *d, uint64_t now)
 {
-	uint64_t start = dest_start_at(d), refill = dest_refill_at(s, d);
+	uint64_t start = dest_start_at(s, d), refill = dest_refill_at(s, d);
 
 	if (!dest_is_idle(d))
 		d->idle_since = now;
@@ -253,9 +257,28 @@ static unsigned part_left(const struct sched_part *p)
 	return p->n_rcpts - p->n_taken;
 }
 
+unsigned sched_weight(unsigned n_rcpts)
+{
+	return n_rcpts < SCHED_WEIGHT_MAX ? n_rcpts : SCHED_WEIGHT_MAX;
+}
+
+static unsigned part_weight(const struct sched_part *p)
+{
+	return sched_weight(part_left(p));
+}
+
+/* To the end of those that wait. */
+static void part_enter(struct sched_part *part)
+{
+	list_add(&part->dest->parts, &part->link);
+	part->dest->n_parts++;
+	part->dest->n_rcpts += part_left(part);
+	part->dest->weight += part_weight(part);
+}
+
 bool sched_has_room(const struct sched *s, const struct sched_dest *d)
 {
-	return d->n_rcpts < dest_room(s, d);
+	return d->weight < dest_room(s, d);
 }
 
 void sched_add(struct sched *s, struct sched_dest *d, struct sched_part *part, uint64_t now)
@@ -263,9 +286,7 @@ void sched_add(struct sched *s, struct sched_dest *d, struct sched_part *part, u
 	CHECK(part->n_rcpts > 0);
 	part->dest = d;
 	part->n_taken = 0;
-	list_add(&d->parts, &part->link);
-	d->n_parts++;
-	d->n_rcpts += part->n_rcpts;
+	part_enter(part);
 	dest_settle(s, d, now);
 }
 
@@ -274,6 +295,7 @@ static void part_leave(struct sched_part *part)
 	list_remove(&part->link);
 	part->dest->n_parts--;
 	part->dest->n_rcpts -= part_left(part);
+	part->dest->weight -= part_weight(part);
 }
 
 void sched_remove(struct sched *s, struct sched_part *part, uint64_t now)
@@ -310,7 +332,7 @@ bool sched_refill(struct sched *s, uint64_t now, struct sched_dest **dest, unsig
 	struct sched_dest *d = LIST_OF(link, struct sched_dest, hungry);
 
 	*dest = d;
-	*room = dest_room(s, d) - d->n_rcpts;
+	*room = dest_room(s, d) - d->weight;
 	d->is_refilling = true;
 	d->backlog_due = UINT64_MAX; /* what comes while the store is read is told again */
 	dest_settle(s, d, now);
@@ -337,11 +359,8 @@ static struct sched_start dest_start(struct sched_dest *d)
 		n = d->limits.rcpts_max;
 	part_leave(part);
 	part->n_taken += n;
-	if (part_left(part) > 0) {
-		list_add(&d->parts, &part->link);
-		d->n_parts++;
-		d->n_rcpts += part_left(part);
-	}
+	if (part_left(part) > 0)
+		part_enter(part);
 	return (struct sched_start){ part, first, n };
 }
 
@@ -374,14 +393,37 @@ static void dest_die(const struct sched *s, struct sched_dest *d, uint64_t now)
 	d->dead_until = now + earlier(wait, later(s->options.dead_ms, s->options.dead_ms_max));
 }
 
-/* Moves the window by whole places once enough has come together. Half of what the next one would
- * add counts already, so that sums of fractions are not one short. */
-static bool gain_is_whole(uint32_t *sum, uint32_t more)
+/* The window shrinks at the beginning of a sequence of failures, and grows at the end of one of
+ * successes: too much load is met at once. */
+static void dest_shrink(struct sched_dest *d)
 {
-	if (*sum + more / 2 < SCHED_ONE)
-		return false;
-	*sum = *sum > SCHED_ONE ? *sum - SCHED_ONE : 0;
-	return true;
+	for (d->failures -= sched_gain_of(d->limits.negative, d->window); d->failures < 0;
+	     d->failures += SCHED_ONE) {
+		d->successes = 0;
+		if (d->window > 1)
+			d->window--;
+	}
+}
+
+/* Half of what the next one would add counts already, so that sums of fractions are not one
+ * short. */
+static void dest_grow(struct sched_dest *d)
+{
+	int64_t more = sched_gain_of(d->limits.positive, d->window);
+
+	for (d->successes += more; d->successes + more / 2 >= SCHED_ONE;
+	     d->successes -= SCHED_ONE) {
+		d->failures = 0;
+		if (d->limits.window_max == 0 || d->window < d->limits.window_max)
+			d->window++;
+	}
+}
+
+/* The first window, of a destination that is new, or back from the dead. */
+static unsigned window_first(const struct sched_limits *l)
+{
+	return l->window_max > 0 && l->window_first > l->window_max ? l->window_max
+								    : l->window_first;
 }
 
 static void dest_trouble(const struct sched *s, struct sched_dest *d, uint64_t now)
@@ -396,12 +438,7 @@ static void dest_trouble(const struct sched *s, struct sched_dest *d, uint64_t n
 		dest_die(s, d, now);
 		return;
 	}
-	uint32_t loss = sched_gain_of(d->limits.negative, d->window);
-
-	d->loss += loss;
-	d->gain = 0;
-	while (loss > 0 && d->window > 1 && gain_is_whole(&d->loss, loss))
-		d->window--;
+	dest_shrink(d);
 }
 
 static void dest_success(struct sched_dest *d)
@@ -409,20 +446,14 @@ static void dest_success(struct sched_dest *d)
 	d->cohorts = 0;
 	d->n_deaths = 0;
 	if (d->window == 0) {
-		d->window = d->limits.window_first;
-		d->gain = d->loss = 0;
+		d->window = window_first(&d->limits);
+		d->successes = d->failures = 0;
 		return;
 	}
 	/* A window that is not used says nothing about a larger one. */
 	if (d->window >= d->n_attempts + d->limits.window_first)
 		return;
-	uint32_t gain = sched_gain_of(d->limits.positive, d->window);
-
-	d->gain += gain;
-	d->loss = 0;
-	while (gain > 0 && gain_is_whole(&d->gain, gain))
-		if (d->limits.window_max == 0 || d->window < d->limits.window_max)
-			d->window++;
+	dest_grow(d);
 }
 
 void sched_done(struct sched *s, struct sched_dest *d, enum sched_feedback f, uint64_t now)

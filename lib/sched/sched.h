@@ -18,8 +18,10 @@ struct sched_dest;
 
 struct sched_options {
 	uint64_t seed;          /* of hashes; not to be guessed from outside */
-	unsigned attempts_max;  /* at once, to all destinations together */
-	unsigned rcpts_waiting; /* of one destination kept here; more stay in the store */
+	unsigned attempts_max;  /* at once, to all destinations together; three quarters of them
+	                         * to one */
+	unsigned rcpts_waiting; /* of one destination kept here, by sched_weight; more stay in the
+	                         * store */
 	uint64_t dead_ms;     /* how long a dead destination is left alone, minimal_backoff_time */
 	uint64_t dead_ms_max; /* it doubles with every failed probe up to this,
 	                         * maximal_backoff_time */
@@ -46,6 +48,11 @@ struct sched_part {
 	struct sched_dest *dest;
 	unsigned n_rcpts, n_taken;
 };
+
+/* What recipients of one message count as: many take no more room than a hundred, so that single
+ * ones have their turns between them. */
+#define SCHED_WEIGHT_MAX 100
+unsigned sched_weight(unsigned n_rcpts);
 
 /* Whether fresh mail may be added. If not it stays in the store: sched_backlog. */
 bool sched_has_room(const struct sched *s, const struct sched_dest *d);

@@ -127,6 +127,154 @@ TEST(trouble_shrinks_the_window_and_a_whole_cohort_of_it_kills)
 	finish(s);
 }
 
+static const struct {
+	const char *rule, *feedback;
+	bool is_success;
+	unsigned windows[8]; /* from 10, after each of seven events; 0: the end */
+} feedback_cases[] = {
+	{ "one by one, down", "1", false, { 9, 8, 7, 6 } },
+	{ "at the beginning of a sequence", "0.25", false, { 9, 9, 9, 9, 8, 8, 8 } },
+	{ "one by one, up", "1", true, { 11, 12, 13, 14 } },
+	{ "at the end of a sequence", "1/3", true, { 10, 10, 11, 10 + 1, 11, 12 } },
+	{ "half", "5/10", true, { 10, 11, 11, 12 } },
+	{ "by its root", "1/sqrt_concurrency", false, { 9, 9, 9, 8 } },
+	{ "nothing, down", "0", false, { 10, 10, 10 } },
+	{ "nothing, up", "0", true, { 10, 10, 10 } },
+};
+
+TEST(feedback_moves_the_window)
+{
+	FOR_EACH(c, feedback_cases) {
+		struct sched *s = sched_new(&options);
+		struct sched_limits l = limits;
+		l.window_first = 10;
+		l.cohorts_max = 0;
+		ok(sched_gain_parse(str_of(c->feedback), c->is_success ? &l.positive : &l.negative),
+		   c->rule);
+		struct sched_dest *d = sched_dest(s, STR("smtp:a"), &l, 1);
+		for (int i = 0; i < 60; i++) {
+			struct sched_part *p = base_alloc(sizeof(*p));
+			p->n_rcpts = 1;
+			sched_add(s, d, p, 1);
+		}
+		for (unsigned i = 0; i < 7 && c->windows[i] > 0; i++) {
+			(void)!start_all(s, 1);
+			sched_done(s, d, c->is_success ? SCHED_OK : SCHED_TROUBLE, 1);
+			ok(sched_view(d, 1).window == c->windows[i], c->rule);
+		}
+		finish(s);
+	}
+}
+
+TEST(feedback_of_the_other_kind_counts_on_until_the_window_moves)
+{
+	struct sched *s = sched_new(&options);
+	struct sched_limits l = limits;
+
+	l.window_first = 10;
+	l.cohorts_max = 0;
+	ok(sched_gain_parse(STR("0.5"), &l.positive), "half a place");
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &l, 1);
+	for (int i = 0; i < 60; i++)
+		(void)!add(s, STR("smtp:a"), 1, 1);
+	d = sched_dest(s, STR("smtp:a"), &l, 1);
+	(void)!start_all(s, 1);
+	sched_done(s, d, SCHED_OK, 1);
+	ok(sched_view(d, 1).window == 10, "half");
+	(void)!start_all(s, 1);
+	sched_done(s, d, SCHED_TROUBLE, 1);
+	ok(sched_view(d, 1).window == 9, "down, and what was gained is gone");
+	(void)!start_all(s, 1);
+	sched_done(s, d, SCHED_OK, 1);
+	ok(sched_view(d, 1).window == 9, "half");
+	(void)!start_all(s, 1);
+	sched_done(s, d, SCHED_OK, 1);
+	ok(sched_view(d, 1).window == 10, "whole");
+	finish(s);
+}
+
+TEST(many_cohorts_are_counted)
+{
+	struct sched_limits l = limits;
+	struct sched *s = sched_new(&options);
+
+	l.cohorts_max = 5000;
+	l.window_first = l.window_max = 1;
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &l, 1);
+	struct sched_part *p = base_alloc(sizeof(*p));
+	p->n_rcpts = 6000 * 50;
+	sched_add(s, d, p, 1);
+	for (int i = 0; i < 4999; i++) {
+		ok(start_all(s, 1) == 1, "one place");
+		sched_done(s, d, SCHED_TROUBLE, 1);
+	}
+	ok(sched_view(d, 1).window == 1, "one less than the limit");
+	ok(start_all(s, 1) == 1, "one place");
+	sched_done(s, d, SCHED_TROUBLE, 1);
+	ok(sched_view(d, 1).window == 0, "dead");
+	finish(s);
+}
+
+TEST(no_destination_takes_all_attempts)
+{
+	struct sched_options few = options;
+	struct sched_limits l = limits;
+
+	few.attempts_max = 8;
+	l.window_first = 50;
+	l.window_max = 0;
+	struct sched *s = sched_new(&few);
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &l, 1);
+	for (int i = 0; i < 20; i++) {
+		struct sched_part *p = base_alloc(sizeof(*p));
+		p->n_rcpts = 1;
+		sched_add(s, d, p, 1);
+	}
+	ok(start_all(s, 1) == 6, "three quarters");
+	(void)!add(s, STR("smtp:b"), 1, 1);
+	ok(start_all(s, 1) == 1, "another has its place");
+	finish(s);
+}
+
+TEST(a_large_message_leaves_room)
+{
+	struct sched_options o = options;
+
+	o.rcpts_waiting = 1000;
+	struct sched *s = sched_new(&o);
+	(void)!add(s, STR("smtp:a"), 50000, 1);
+	struct sched_dest *d = sched_dest_find(s, STR("smtp:a"));
+	ok(sched_has_room(s, d), "for others");
+	for (int i = 0; i < 9; i++)
+		(void)!add(s, STR("smtp:a"), 100, 1);
+	ok(!sched_has_room(s, d), "for so many");
+	ok(sched_view(d, 1).n_rcpts == 50900, "all are counted");
+	finish(s);
+}
+
+TEST(the_first_window_is_within_the_limit)
+{
+	struct sched_limits l = limits;
+	struct sched *s = sched_new(&options);
+
+	l.window_max = 2;
+	struct sched_dest *d = sched_dest(s, STR("smtp:a"), &l, 1);
+	ok(sched_view(d, 1).window == 2, "when it is new");
+	for (int i = 0; i < 9; i++) {
+		struct sched_part *p = base_alloc(sizeof(*p));
+		p->n_rcpts = 1;
+		sched_add(s, d, p, 1);
+	}
+	ok(start_all(s, 1) == 2, "two");
+	sched_done(s, d, SCHED_TROUBLE, 1);
+	sched_done(s, d, SCHED_TROUBLE, 1);
+	ok(sched_view(d, 1).window == 0, "dead");
+	ok(start_all(s, 1 + options.dead_ms) == 1, "the probe");
+	sched_done(s, d, SCHED_OK, 1 + options.dead_ms);
+	ok(sched_view(d, 1).window == 2, "and when it is back");
+	finish(s);
+}
+
 TEST(a_dead_destination_gets_one_probe_after_a_time_that_doubles)
 {
 	struct sched *s = sched_new(&options);
@@ -397,6 +545,7 @@ static void model_start(struct model *m)
 	ok(v.n_attempts == ++m->n_dest_running[i], "counted");
 	ok(v.n_attempts <= (v.window ? v.window : 1), "within the window");
 	ok(++m->n_running <= 100, "within attempts_max");
+	ok(v.window <= limits.window_max, "which has its limit");
 	ok(v.blocked_until == 0, "not blocked");
 	m->n_ended += start.n;
 	if (start.first + start.n == start.part->n_rcpts) {
@@ -423,6 +572,17 @@ static void model_end(struct model *m)
 		   m->now);
 }
 
+/* Peers that ask to be left alone, and operators who do not. */
+static void model_meddle(struct model *m)
+{
+	struct sched_dest *d = model_dest(m, (unsigned)model_random(m, DESTS));
+
+	if (model_random(m, 2) == 0)
+		sched_suspend(m->s, d, m->now + model_random(m, 300000), m->now);
+	else
+		sched_wake(m->s, d, m->now);
+}
+
 static void model_drain(struct model *m)
 {
 	for (int i = 0; i < 1000000 && (m->n_ended < m->n_added || m->n_running > 0); i++) {
@@ -446,6 +606,8 @@ TEST(whatever_happens_nothing_is_lost_and_no_bound_is_passed)
 	m->seed = 7;
 	m->now = 1;
 	for (int i = 0; i < EVENTS; i++) {
+		if (model_random(m, 500) == 0)
+			model_meddle(m);
 		switch (model_random(m, 8)) {
 		case 0:
 			model_add(m);
@@ -491,6 +653,10 @@ TEST(a_message_waits_longer_each_time)
 TEST_MAIN(RUN(a_window_bounds_the_attempts_and_grows_with_success),
 	  RUN(a_window_that_is_not_used_does_not_grow),
 	  RUN(trouble_shrinks_the_window_and_a_whole_cohort_of_it_kills),
+	  RUN(feedback_moves_the_window),
+	  RUN(feedback_of_the_other_kind_counts_on_until_the_window_moves),
+	  RUN(many_cohorts_are_counted), RUN(no_destination_takes_all_attempts),
+	  RUN(a_large_message_leaves_room), RUN(the_first_window_is_within_the_limit),
 	  RUN(a_dead_destination_gets_one_probe_after_a_time_that_doubles),
 	  RUN(what_was_under_way_at_a_death_does_not_prolong_it_but_may_end_it),
 	  RUN(destinations_take_turns), RUN(messages_of_a_destination_take_turns),

@@ -339,6 +339,7 @@ void queue_attempt_start(struct queue *q, const struct sched_start *start)
 		a->rcpts[i].advice = STR("");
 	}
 	part->n_out += a->n;
+	queue_part_given_out(part);
 	list_add(&q->attempts, &a->link);
 	queue_busy(q);
 	if (part->is_routed)

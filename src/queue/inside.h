@@ -10,7 +10,8 @@
 
 enum {
 	QUEUE_BUCKETS_FIRST = 256,
-	QUEUE_RCPTS_WAITING = 1000,     /* of one destination in memory */
+	QUEUE_RCPTS_WAITING = 1000,     /* of one destination in memory, by sched_weight */
+	QUEUE_PART_MAX = 500,           /* of them of one message, from the store */
 	QUEUE_GROUNDS = 64,             /* of evidence, kept at hand */
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
@@ -71,6 +72,7 @@ struct queue_part {
 	bool is_taken_back;       /* the store has recipients of it that are due */
 	struct store_rcpt *rcpts; /* sched.n_rcpts of them, by rising index */
 	bool *is_settled;         /* as rcpts: recorded or moved, and the store's again */
+	bool has_more;            /* in the store, due, and left there for the time being */
 	unsigned n_out;           /* given out, and not recorded yet */
 };
 
@@ -92,6 +94,8 @@ struct queue_part *queue_part_new(struct queue_message *m, struct str destinatio
 				  const struct store_rcpt *rcpts, size_t n);
 /* One of its recipients that was out is the store's again, and may be read from there. */
 void queue_part_settle(struct queue_part *p, const struct store_rcpt *r);
+/* The last of it was given out: what was left in the store has its turn. */
+void queue_part_given_out(struct queue_part *p);
 /* Frees it when nothing of it waits and nothing is out. */
 void queue_part_check(struct queue_part *p);
 void queue_part_free(struct queue_part *p);

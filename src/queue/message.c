@@ -169,7 +169,7 @@ void queue_part_free(struct queue_part *p)
 	struct queue_message *m = p->message;
 
 	list_remove(&p->of_message);
-	if (p->is_taken_back)
+	if (p->is_taken_back || p->has_more)
 		queue_tell_backlog(m->queue, p->destination, queue_now_utc());
 	arena_free(p->arena);
 	free(p);
@@ -179,6 +179,14 @@ void queue_part_free(struct queue_part *p)
 void queue_part_settle(struct queue_part *p, const struct store_rcpt *r)
 {
 	p->is_settled[r - p->rcpts] = true;
+}
+
+void queue_part_given_out(struct queue_part *p)
+{
+	if (!p->has_more || list_is_in(&p->sched.link))
+		return;
+	p->has_more = false;
+	queue_tell_backlog(p->message->queue, p->destination, queue_now_utc());
 }
 
 void queue_part_check(struct queue_part *p)

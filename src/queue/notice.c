@@ -151,8 +151,9 @@ static void notice_store(struct notice *x)
 
 /* ---- the text ---- */
 
-/* Where the header section ends, in pieces. */
+/* Where the header section ends, in pieces; or its last line within bounce_size_limit. */
 struct header_cut {
+	uint64_t left;
 	bool is_inside_line, is_over;
 };
 
@@ -164,18 +165,21 @@ static struct str header_part(struct header_cut *cut, struct str piece)
 	while (rest.n > 0 && !cut->is_over) {
 		bool has_end = str_find(rest, '\n', &end);
 		struct str line = str_first(rest, has_end ? end + 1 : rest.n);
-		cut->is_over = !cut->is_inside_line && has_end && str_trim(line).n == 0;
+		cut->is_over = !cut->is_inside_line &&
+			       ((has_end && str_trim(line).n == 0) || line.n > cut->left);
 		if (!cut->is_over)
 			rest = str_from(rest, line.n);
+		cut->left -= line.n < cut->left ? line.n : cut->left;
 		cut->is_inside_line = !has_end;
 	}
 	return str_first(piece, piece.n - rest.n);
 }
 
+/* All of it; or of its header section, when there is a limit, what is within that. */
 static bool
-add_original(struct store_spool *spool, struct content *c, bool is_header_only, struct error *e)
+add_original(struct store_spool *spool, struct content *c, uint64_t header_limit, struct error *e)
 {
-	struct header_cut cut = { 0 };
+	struct header_cut cut = { .left = header_limit };
 	struct str piece;
 	uint64_t at = 0;
 
@@ -183,7 +187,7 @@ add_original(struct store_spool *spool, struct content *c, bool is_header_only, 
 		if (piece.n == 0 || cut.is_over)
 			return true;
 		at += piece.n;
-		if (!store_spool_add(spool, is_header_only ? header_part(&cut, piece) : piece, e))
+		if (!store_spool_add(spool, header_limit > 0 ? header_part(&cut, piece) : piece, e))
 			return false;
 	}
 	return false;
@@ -246,9 +250,10 @@ static struct dsn notice_dsn(const struct notice *x, const char *id)
 	};
 }
 
-static bool write_text(struct store_spool *spool, const struct dsn *d, struct content *original,
-		       struct error *e)
+static bool write_text(const struct notice *x, struct store_spool *spool, const struct dsn *d,
+		       struct content *original, struct error *e)
 {
+	uint64_t limit = d->is_header_only ? x->site->settings->bounce_size_limit : 0;
 	struct buf text;
 	bool is_good;
 
@@ -256,8 +261,8 @@ static bool write_text(struct store_spool *spool, const struct dsn *d, struct co
 	is_good = dsn_write_front(&text, d) ? store_spool_add(spool, buf_str(&text), e)
 					    : error_set(e, ERROR_LIMIT, "the notice is too long");
 	buf_reset(&text);
-	is_good = is_good && add_original(spool, original, d->is_header_only, e) &&
-		  dsn_write_end(&text, d) && store_spool_add(spool, buf_str(&text), e);
+	is_good = is_good && add_original(spool, original, limit, e) && dsn_write_end(&text, d) &&
+		  store_spool_add(spool, buf_str(&text), e);
 	buf_fini(&text);
 	return is_good;
 }
@@ -272,7 +277,7 @@ static bool notice_write(struct notice *x, struct error *e)
 	struct content *original = original_open(x, &kept, e);
 	struct store_spool *spool =
 		original ? store_spool_new(x->queue->store, x->message.id) : NULL;
-	if (spool && write_text(spool, &d, original, e))
+	if (spool && write_text(x, spool, &d, original, e))
 		x->content = store_spool_finish(spool, e);
 	else
 		store_spool_free(spool);

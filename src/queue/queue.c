@@ -501,6 +501,14 @@ static void queue_received(void *arg, struct net_note *note)
 
 /* ---- from outside ---- */
 
+/* As often as the first retry comes, within reason. */
+static uint64_t sweep_interval(const struct queue *q)
+{
+	int64_t ms = q->options.site->settings->backoff_least_ms;
+
+	return ms < QUEUE_SWEEP_MS ? (uint64_t)ms : QUEUE_SWEEP_MS;
+}
+
 static void queue_sweep_now(void *arg)
 {
 	struct queue *q = arg;
@@ -508,7 +516,7 @@ static void queue_sweep_now(void *arg)
 	if (q->is_stopping)
 		return;
 	queue_sweep(q);
-	net_timer_set(q->sweep_timer, net_loop_now(q->options.loop) + QUEUE_SWEEP_MS);
+	net_timer_set(q->sweep_timer, net_loop_now(q->options.loop) + sweep_interval(q));
 }
 
 static void queue_cut(void *arg)

@@ -5,24 +5,64 @@
 #include "os/os.h"
 #include "queue/inside.h"
 
-/* Rows that are in memory already, or on their way to the store, are read again and passed over. */
-static size_t take_message(struct queue *q, struct sched_dest *d, struct str destination,
-			   const struct store_message *m, size_t room)
+struct refill {
+	struct queue *queue;
+	struct sched_dest *dest;
+	struct str destination;
+	unsigned room; /* by sched_weight */
+	struct store_due_place place;
+};
+
+/* Parts of the message that wait for the destination: their recipients, and one of them. */
+static size_t
+n_waiting(const struct queue_message *m, struct str destination, struct queue_part **part)
 {
-	struct queue_message *here = queue_message_get(q, m);
-	struct store_rcpt *fresh = base_alloc((m->n_rcpts + 1) * sizeof(*fresh));
 	size_t n = 0;
 
-	for (size_t i = 0; i < m->n_rcpts && n < room; i++)
+	for (const struct list *l = m->parts.next; l != &m->parts; l = l->next) {
+		struct queue_part *p = LIST_OF(l, struct queue_part, of_message);
+		if (!list_is_in(&p->sched.link) || !str_eq(p->destination, destination))
+			continue;
+		n += p->sched.n_rcpts - p->sched.n_taken;
+		*part = p;
+	}
+	return n;
+}
+
+/* How many recipients of one message may be added to those that wait. */
+static size_t most_of_one(const struct refill *r, size_t waiting)
+{
+	size_t most = r->room < SCHED_WEIGHT_MAX ? r->room : QUEUE_PART_MAX;
+
+	return waiting >= QUEUE_PART_MAX         ? 0
+	       : most > QUEUE_PART_MAX - waiting ? QUEUE_PART_MAX - waiting
+						 : most;
+}
+
+/* Rows that are in memory already, or on their way to the store, are read again and passed over.
+ * When a message has many of its recipients here the others stay in the store, so that messages
+ * behind it get their turns; they are read when those were given out. False: they do. */
+static bool take_message(struct refill *r, const struct store_message *m)
+{
+	struct queue *q = r->queue;
+	struct queue_message *here = queue_message_get(q, m);
+	struct store_rcpt *fresh = base_alloc((m->n_rcpts + 1) * sizeof(*fresh));
+	struct queue_part *part = NULL;
+	size_t most = most_of_one(r, n_waiting(here, r->destination, &part)), n = 0, i = 0;
+
+	for (; i < m->n_rcpts && n < most; i++)
 		if (!queue_message_has(here, m->rcpts[i].index))
 			fresh[n++] = m->rcpts[i];
 	if (n > 0) {
-		struct queue_part *p = queue_part_new(here, destination, fresh, n);
-		sched_add(q->sched, d, &p->sched, net_loop_now(q->options.loop));
+		part = queue_part_new(here, r->destination, fresh, n);
+		sched_add(q->sched, r->dest, &part->sched, net_loop_now(q->options.loop));
+		r->room -= sched_weight((unsigned)n);
 	}
+	if (i < m->n_rcpts && part)
+		part->has_more = true;
 	free(fresh);
 	queue_message_unref(here);
-	return n;
+	return i == m->n_rcpts;
 }
 
 /* When the first row after a place is due; UINT64_MAX: there is none. */
@@ -38,26 +78,37 @@ static bool next_due(struct queue *q, struct arena *a, struct str destination,
 	return true;
 }
 
-static bool refill(struct queue *q, struct sched_dest *d, struct str destination, size_t room,
-		   uint64_t *due, struct error *e)
+/* One page of rows. */
+static void take_rows(struct refill *r, const struct store_due *rows)
 {
+	r->place = rows->next;
+	for (size_t i = 0; i < rows->n && r->room > 0; i++) {
+		const struct store_message *m = &rows->messages[i];
+		bool is_last = i + 1 == rows->n;
+		if (!take_message(r, m) && is_last) /* on with the next message */
+			r->place = (struct store_due_place){ m->rcpts[m->n_rcpts - 1].due_ms,
+							     m->id + 1, 0 };
+	}
+}
+
+static bool refill(struct refill *r, uint64_t *due, struct error *e)
+{
+	struct queue *q = r->queue;
 	struct arena *a = arena_new();
-	struct store_due_place place = { 0 };
 	struct store_due rows;
 	int64_t now_ms = queue_now_utc();
 	bool is_good;
 
 	do {
 		arena_reset(a);
-		is_good = store_due(store_client_reader(q->store), a, destination, now_ms, &place,
-				    QUEUE_READ_MAX, &rows, e);
-		for (size_t i = 0; is_good && i < rows.n && room > 0; i++)
-			room -= take_message(q, d, destination, &rows.messages[i], room);
-		place = rows.next;
-	} while (is_good && room > 0 && rows.n_rcpts == QUEUE_READ_MAX);
+		is_good = store_due(store_client_reader(q->store), a, r->destination, now_ms,
+				    &r->place, QUEUE_READ_MAX, &rows, e);
+		if (is_good)
+			take_rows(r, &rows);
+	} while (is_good && r->room > 0 && rows.n_rcpts == QUEUE_READ_MAX);
 	*due = net_loop_now(q->options.loop);
-	if (is_good && room > 0)
-		is_good = next_due(q, a, destination, &place, due, e);
+	if (is_good && r->room > 0)
+		is_good = next_due(q, a, r->destination, &r->place, due, e);
 	arena_free(a);
 	return is_good;
 }
@@ -66,10 +117,13 @@ void queue_refill(struct queue *q, struct sched_dest *d, unsigned room)
 {
 	uint64_t now = net_loop_now(q->options.loop), due;
 	struct arena *a = arena_new();
-	struct str destination = arena_str(a, sched_view(d, now).name);
+	struct refill r = { .queue = q,
+			    .dest = d,
+			    .destination = arena_str(a, sched_view(d, now).name),
+			    .room = room };
 	struct error e;
 
-	if (!refill(q, d, destination, room, &due, &e)) {
+	if (!refill(&r, &due, &e)) {
 		queue_log_trouble(q, &e);
 		due = now + QUEUE_RECORD_RETRY_MS;
 	}

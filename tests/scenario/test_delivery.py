@@ -1,12 +1,15 @@
 """The daemon's turns, windows and limits: what Postfix's parameters for them say, and that nobody
 waits for somebody else's trouble. Counts and orders, not times."""
 
+import json
+import re
 import time
 
 import pytest
 
 from lab.gateway import Gateway
-from lab.sink import Slow
+from lab.hopseal import MESSAGE
+from lab.sink import DEAF, DROP, STALL, Slow, full_backlog
 
 CONFIG = 78
 
@@ -82,3 +85,244 @@ def test_mail_that_waited_for_the_daemon_too_long_is_tried_first(gateway, sink):
     with gateway.running():
         gateway.wait_for_fate("bob@good.example", "sent")
     assert len(s.messages) == 1 and "returned to sender" not in gateway.text()
+
+
+def heads(s):
+    """The first recipient of each message, in the order of arrival at a sink of one session."""
+    return [re.search("<(.*?)@", m.recipients[0]).group(1) for m in s.messages]
+
+
+def test_a_huge_message_lets_others_to_the_same_place_go_between(gateway, sink):
+    s = relayed(
+        gateway, sink, {**ONE_AT_A_TIME, "smtp_destination_recipient_limit": "10"}
+    )
+    gateway.put(*[f"huge{i}@good.example" for i in range(2000)])
+    for i in range(5):
+        gateway.put(f"single{i}@good.example")
+    with gateway.running():
+        gateway.wait_for(lambda: len(gateway.deliveries()) == 2005, "all of it", 60)
+    places = [i for i, name in enumerate(heads(s)) if name.startswith("single")]
+    assert len(places) == 5 and places[-1] < 20, places
+
+
+def test_a_destination_that_stalls_leaves_attempts_to_others(gateway, sink):
+    """Twenty might go to it at once, and there are eight in all."""
+    good, slow = sink(), sink("127.0.5.9", 2525, script={"banner": STALL})
+    gateway.hopseal.configure(
+        {"transport": "slow.example smtp:[127.0.5.9]:2525\n"},
+        transport_maps="texthash:TABLES/transport",
+        relayhost=f"[{good.address}]:25",
+        initial_destination_concurrency="20",
+        hopseal_delivery_limit="8",
+        hopseal_workers="1",
+    )
+    for i in range(12):
+        gateway.put(f"u{i}@slow.example")
+    for i in range(20):
+        gateway.put(f"r{i}@good.example")
+    with gateway.running():
+        gateway.wait_for(lambda: len(good.messages) == 20, "the others' mail")
+        assert len(slow.sessions) == 6
+        gateway.child.kill()
+        gateway.child.communicate()
+
+
+@pytest.mark.parametrize("limit, n", [("3", 3), ("1", 1)])
+def test_no_more_go_to_a_destination_at_once(gateway, sink, limit, n):
+    s = relayed(
+        gateway, sink, {"smtp_destination_concurrency_limit": limit}, script={"dot": STALL}
+    )
+    for i in range(8):
+        gateway.put(f"r{i}@good.example")
+    with gateway.running():
+        gateway.wait_for(lambda: sum("DATA" in x.verbs() for x in s.sessions) == n, "the window")
+        time.sleep(0.5)
+        assert len(s.sessions) == n
+        gateway.child.kill()
+        gateway.child.communicate()
+
+
+@pytest.mark.parametrize("transport", ["smtp", "relay", "lmtp"])
+def test_a_transport_has_limits_of_its_own(gateway, sink, transport):
+    s = sink("127.0.5.9", 2525, lmtp=transport == "lmtp")
+    where = "inet:127.0.5.9:2525" if transport == "lmtp" else "[127.0.5.9]:2525"
+    gateway.hopseal.configure(
+        {"transport": f"x.example {transport}:{where}\n"},
+        transport_maps="texthash:TABLES/transport",
+        default_destination_recipient_limit="7",
+        **{f"{transport}_destination_recipient_limit": "2"},
+    )
+    gateway.put(*[f"r{i}@x.example" for i in range(6)])
+    with gateway.running():
+        gateway.wait_for(lambda: len(gateway.deliveries()) == 6, "deliveries")
+    assert [len(m.recipients) for m in s.messages] == [2, 2, 2]
+
+
+def test_a_rate_delay_is_kept_between_attempts(gateway, sink):
+    s = relayed(gateway, sink, {"smtp_destination_rate_delay": "1s"})
+    for i in range(3):
+        gateway.put(f"r{i}@good.example")
+    begun = time.monotonic()
+    with gateway.running():
+        gateway.wait_for(lambda: len(s.messages) == 3, "three messages")
+    assert time.monotonic() - begun >= 2
+
+
+def test_a_recipient_that_is_deferred_is_no_trouble_of_the_destination(gateway, sink):
+    """Greylisting: the others go on, and at full width."""
+    s = relayed(
+        gateway, sink, rcpt={f"grey{i}@good.example": "450 4.2.0 later" for i in range(10)}
+    )
+    for i in range(10):
+        gateway.put(f"grey{i}@good.example", f"r{i}@good.example")
+    with gateway.running():
+        gateway.wait_for(lambda: len(s.messages) >= 10, "the others")
+        gateway.wait_for(lambda: len(gateway.deliveries("grey9@good.example")) > 1, "a retry")
+    assert "dead for" not in gateway.text() and "suspended" not in gateway.text()
+
+
+def test_one_broken_host_is_no_trouble_of_the_destination(gateway, sink):
+    sink(script={"EHLO": DROP, "HELO": DROP})
+    second = sink("192.0.2.12")
+    gateway.hopseal.configure()
+    for i in range(10):
+        gateway.put(f"r{i}@two.example")
+    with gateway.running():
+        gateway.wait_for(lambda: len(gateway.deliveries()) == 10, "deliveries")
+    assert len(second.messages) == 10 and {d["status"] for d in gateway.deliveries()} == {"sent"}
+    assert "dead for" not in gateway.text()
+
+
+def test_who_asks_to_be_left_alone_is(gateway, sink):
+    good, busy = sink(), sink("127.0.5.9", 2525, script={"banner": "421 4.7.0 Too many"})
+    gateway.hopseal.configure(
+        {"transport": "busy.example smtp:[127.0.5.9]:2525\n"},
+        transport_maps="texthash:TABLES/transport",
+        relayhost=f"[{good.address}]:25",
+        initial_destination_concurrency="1",
+        hopseal_suspend_time="60s",
+    )
+    for i in range(5):
+        gateway.put(f"u{i}@busy.example")
+    gateway.put("bob@good.example")
+    with gateway.running():
+        gateway.wait_for(lambda: "suspended for 60s" in gateway.text(), "the suspension")
+        gateway.wait_for_fate("bob@good.example", "sent")
+        time.sleep(2.5)
+        assert len(busy.sessions) == 1
+
+
+BIG = MESSAGE + b"x" * 76 * 1000000
+TIMES = {
+    "smtp_helo_timeout": {"banner": STALL},
+    "smtp_helo_timeout, in EHLO": {"EHLO": STALL},
+    "smtp_starttls_timeout": {"STARTTLS": STALL},
+    "smtp_starttls_timeout, in the handshake": {"tls": STALL},
+    "smtp_mail_timeout": {"MAIL": STALL},
+    "smtp_rcpt_timeout": {"RCPT": STALL},
+    "smtp_data_init_timeout": {"DATA": STALL},
+    "smtp_data_xfer_timeout": {"body": DEAF},
+    "smtp_data_done_timeout": {"dot": STALL},
+}
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "one by one"])
+@pytest.mark.parametrize("name", TIMES)
+def test_a_peer_that_stalls_holds_nothing_beyond_its_time(gateway, sink, ca, name, pipelining):
+    extensions = ("PIPELINING", "SIZE 209715200", "8BITMIME")
+    relayed(
+        gateway,
+        sink,
+        {
+            **ONE_AT_A_TIME,
+            name.split(",")[0]: "1s",
+            "smtp_tls_security_level": "encrypt" if "starttls" in name else "none",
+            "message_size_limit": "100000000",
+            "minimal_backoff_time": "300s",
+        },
+        script=TIMES[name],
+        cert=ca.cert("valid", "mx.good.example"),
+        extensions=extensions[not pipelining :],
+    )
+    gateway.put("bob@good.example", message=BIG if "xfer" in name else MESSAGE)
+    with gateway.running():
+        waits = gateway.wait_for_fate("bob@good.example", "deferred", 12)
+    assert "timed out" in waits["reason"], waits
+
+
+def test_a_host_that_does_not_answer_holds_nothing_beyond_its_time(gateway):
+    gateway.hopseal.configure(relayhost="[192.0.2.11]:25", smtp_connect_timeout="1s")
+    gateway.put("bob@good.example")
+    with full_backlog("192.0.2.11"), gateway.running():
+        waits = gateway.wait_for_fate("bob@good.example", "deferred", 12)
+    assert "timed out" in waits["reason"], waits
+
+
+def test_mail_of_a_dead_destination_comes_back_in_time(gateway, sink):
+    """One of them is tried, again and again; the others expire without."""
+    back = sink()
+    gateway.hopseal.configure(
+        {"transport": "dead.example smtp:[127.0.5.9]:2525\n"},
+        transport_maps="texthash:TABLES/transport",
+        relayhost=f"[{back.address}]:25",
+        maximal_queue_lifetime="4s",
+    )
+    for i in range(20):
+        gateway.put(f"u{i}@dead.example")
+    with gateway.running():
+        gateway.wait_for(lambda: "dead for" in gateway.text(), "the death")
+        gateway.wait_for(lambda: len(back.messages) == 20, "all of them", 30)
+    assert all(b"Action: failed" in m.data for m in back.messages)
+
+
+# ---- an operator in the middle of it ----
+
+
+def listed(gateway):
+    """What is in the queue, by recipient."""
+    out = gateway.hopseal.run("queue", "list", "--json").out
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def under_way(gateway, sink, reply="250 2.0.0 Ok", **settings):
+    """One message whose attempt waits for the reply to the dot; gives its id and the sink."""
+    s = relayed(gateway, sink, settings, script={"dot": Slow(reply.encode() + b"\r\n", 0.1)})
+    gateway.put("bob@good.example", "carol@good.example")
+    gateway.start()
+    gateway.wait_for(lambda: any(x.messages for x in s.sessions), "the dot")
+    (entry,) = {r["queue_id"] for r in listed(gateway)}
+    assert not gateway.deliveries()
+    return entry, s
+
+
+COMMANDS = ["hold", "release", "retry", "requeue", "delete"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_does_not_undo_what_is_being_delivered(gateway, sink, command):
+    message, s = under_way(gateway, sink)
+    result = gateway.hopseal.run("queue", command, message)
+    assert result.code == 0, result
+    gateway.wait_for(lambda: len(gateway.deliveries()) == 2, "the end of the attempt")
+    time.sleep(1.5)
+    assert gateway.stop() == 0
+    assert len(s.messages) == 1 and len(gateway.deliveries()) == 2
+    assert listed(gateway) == []
+
+
+@pytest.mark.parametrize("command, stays", [("hold", True), ("delete", False), ("retry", True)])
+def test_a_command_holds_for_what_is_being_deferred(gateway, sink, command, stays):
+    message, s = under_way(gateway, sink, "450 4.2.0 Later")
+    assert gateway.hopseal.run("queue", command, message).code == 0
+    gateway.wait_for(lambda: len(gateway.deliveries()) == 2, "the end of the attempt")
+    time.sleep(4 if command == "retry" else 3)
+    left = listed(gateway)
+    assert len(left) == (2 if stays else 0), left
+    if command == "hold":
+        assert {r["state"] for r in left} == {"held"} and len(s.messages) == 1
+    if command == "delete":
+        assert len(s.messages) == 1
+    if command == "retry":
+        assert len(gateway.deliveries()) > 2
+    gateway.child.kill()
+    gateway.child.communicate()
