@@ -277,6 +277,7 @@ smtp max-message-size 200M
 table users {{ "@" = "{user}" }}
 listen on {address} port 25 tls pki lab hostname {host} no-dsn
 action "in" maildir "{dir}/mail/inbox" virtual <users>
+match from any for rcpt-to "refused@{domain}" reject
 match from any for domain "{domain}" action "in"
 """
 
