@@ -46,6 +46,7 @@ void smtp_client_wrote(struct smtp_client *c, size_t n, uint64_t now)
 	if (c->stage == STAGE_OVER && n > buf_len(&c->output))
 		n = buf_len(&c->output);
 	buf_consume(&c->output, n);
+	c->content_written += n;
 	bool is_empty = buf_len(&c->output) == 0;
 	if (c->stage == STAGE_CONTENT || (c->stage == STAGE_DOT && is_empty)) {
 		smtp_session_wait(c, c->stage, now);

@@ -33,6 +33,9 @@ struct smtp_client_options {
 	unsigned discarded;         /* smtp_discard_ehlo_keywords, as smtp_extension bits */
 	size_t line_length_limit;   /* smtp_line_length_limit; 0: none */
 	bool no_downgrade;          /* disable_mime_output_conversion */
+	unsigned data_rate_min; /* octets a second of content that the peer must take, all in all
+	                             * (smtp_min_data_rate, with smtp_per_request_deadline); 0: any
+	                             * progress counts */
 	struct smtp_client_timeouts timeouts;
 };
 

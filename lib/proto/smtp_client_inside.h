@@ -82,6 +82,7 @@ struct smtp_client {
 
 	enum stage stage; /* in a transaction: of the reply that is awaited */
 	uint64_t deadline;
+	uint64_t content_since, content_written; /* of the present message */
 	struct smtp_reply_reader reader;
 	struct buf output, transcript, converted;
 	bool is_transcript_full;

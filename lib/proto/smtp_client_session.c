@@ -72,10 +72,24 @@ static uint64_t timeout_of(const struct smtp_client_timeouts *t, enum stage s)
 	return 0;
 }
 
+/* Progress begins the time anew; or, where there is a rate to keep, what was taken at that rate. */
+static uint64_t content_from(const struct smtp_client *c, uint64_t now)
+{
+	return c->o.data_rate_min == 0
+		       ? now
+		       : c->content_since + c->content_written * 1000 / c->o.data_rate_min;
+}
+
 void smtp_session_wait(struct smtp_client *c, enum stage stage, uint64_t now)
 {
 	uint64_t ms = timeout_of(&c->o.timeouts, stage);
 
+	if (c->stage == STAGE_DATA) {
+		c->content_since = now;
+		c->content_written = 0;
+	}
+	if (stage == STAGE_CONTENT)
+		now = content_from(c, now);
 	c->stage = stage;
 	c->deadline = ms == 0 || ms > UINT64_MAX - now ? UINT64_MAX : now + ms;
 }

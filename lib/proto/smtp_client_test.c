@@ -638,5 +638,42 @@ TEST(progress_extends_the_deadline)
 	smtp_client_free(c);
 }
 
+static void exchange(struct smtp_client *c, struct str reply, uint64_t now)
+{
+	smtp_client_wrote(c, smtp_client_output(c).n, now);
+	smtp_client_read(c, reply, now);
+}
+
+TEST(content_must_keep_a_rate_where_one_is_asked_for)
+{
+	struct smtp_client_options o = plain;
+
+	o.data_rate_min = 500;
+	struct smtp_client *c = smtp_client_new(&o, 0);
+	smtp_client_read(c, STR("220 x\r\n250 x\r\n"), 0);
+	(void)smtp_client_next(c);
+	for (int i = 0; i < 2; i++) { /* a second message counts from its own beginning */
+		uint64_t now = (uint64_t)i * 1000;
+		smtp_client_mail(c, &one, now);
+		exchange(c, STR("250 x\r\n"), now);
+		exchange(c, STR("250 x\r\n"), now);
+		exchange(c, STR("354 x\r\n"), now);
+		(void)smtp_client_next(c);
+		smtp_client_content(c, STR("12345678\n"), now + 5);
+		ok(smtp_client_deadline(c) <= now + 5 + 7, "about data_xfer");
+		uint64_t before = smtp_client_deadline(c);
+		smtp_client_wrote(c, 5, now + 6);
+		ok(smtp_client_deadline(c) == before + 10, "five octets are 10 ms at that rate");
+		smtp_client_content_end(c, now + 7);
+		smtp_client_wrote(c, smtp_client_output(c).n, now + 8);
+		ok(smtp_client_deadline(c) == now + 16, "data_done");
+		smtp_client_read(c, STR("250 x\r\n"), now + 9);
+		while (smtp_client_next(c).kind != SMTP_CLIENT_DONE)
+			;
+	}
+	smtp_client_free(c);
+}
+
 TEST_MAIN(RUN(scripts), RUN(bad_octets), RUN(records), RUN(transcript_is_bounded),
-	  RUN(many_recipients), RUN(progress_extends_the_deadline))
+	  RUN(many_recipients), RUN(progress_extends_the_deadline),
+	  RUN(content_must_keep_a_rate_where_one_is_asked_for))

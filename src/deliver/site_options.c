@@ -43,6 +43,9 @@ static struct smtp_client_options smtp_options(const struct conf *c)
 		.quits_without_waiting = conf_bool(c, CONF_smtp_skip_quit_response),
 		.discarded = discarded(conf_str(c, CONF_smtp_discard_ehlo_keywords)),
 		.line_length_limit = (size_t)conf_int(c, CONF_smtp_line_length_limit),
+		.data_rate_min = conf_bool(c, CONF_smtp_per_request_deadline)
+					 ? (unsigned)conf_int(c, CONF_smtp_min_data_rate)
+					 : 0,
 		.no_downgrade = conf_bool(c, CONF_disable_mime_output_conversion),
 		.timeouts = timeouts(c),
 	};

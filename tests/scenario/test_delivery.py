@@ -326,3 +326,31 @@ def test_a_command_holds_for_what_is_being_deferred(gateway, sink, command, stay
         assert len(gateway.deliveries()) > 2
     gateway.child.kill()
     gateway.child.communicate()
+
+
+@pytest.mark.parametrize("has_deadline", ["yes", "no"])
+def test_a_peer_that_reads_too_slowly_may_be_given_up(gateway, sink, has_deadline):
+    """It makes progress all the time, at far less than the rate that is asked for."""
+    s = relayed(
+        gateway,
+        sink,
+        {
+            "smtp_data_xfer_timeout": "2s",
+            "smtp_per_request_deadline": has_deadline,
+            "smtp_min_data_rate": "50000000",
+            "message_size_limit": "100000000",
+        },
+        line_pause=0.001,
+        keep_data=False,
+    )
+    gateway.put("bob@good.example", message=BIG)
+    with gateway.running():
+        if has_deadline == "yes":
+            waits = gateway.wait_for_fate("bob@good.example", "deferred", 15)
+            assert "timed out" in waits["reason"], waits
+        else:
+            gateway.wait_for(lambda: s.sessions, "the session")
+            time.sleep(5)
+            assert not gateway.deliveries()
+        gateway.child.kill()
+        gateway.child.communicate()

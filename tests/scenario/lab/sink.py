@@ -96,6 +96,7 @@ class Config:
     script: dict = field(default_factory=dict)
     rcpt: dict = field(default_factory=dict)
     keep_data: bool = True  # False: count octets only
+    line_pause: float = 0  # before each line of a message is read
 
 
 class _Gone(Exception):
@@ -361,6 +362,8 @@ class _Conversation:
     def _message(self):
         lines, size = [], 0
         while True:
+            if self.config.line_pause:
+                time.sleep(self.config.line_pause)
             line = self._line()
             if line == b".\r\n":
                 break
