@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_BLOCK = 4096 - 32, ARENA_ALIGN = _Alignof(max_align_t) };
+/* Most arenas need little, and thousands live as long as a session: blocks begin small. */
+enum { ARENA_FIRST = 512 - 32, ARENA_BLOCK = 4096 - 32, ARENA_ALIGN = _Alignof(max_align_t) };
 
 struct arena_block {
 	struct arena_block *next;
@@ -31,7 +32,7 @@ struct arena *arena_new(void)
 {
 	struct arena *a = base_alloc(sizeof(*a));
 
-	a->top = arena_block_new(ARENA_BLOCK);
+	a->top = arena_block_new(ARENA_FIRST);
 	return a;
 }
 
@@ -60,6 +61,13 @@ void arena_reset(struct arena *a)
 	a->used = 0;
 }
 
+static size_t next_size(const struct arena *a, size_t need)
+{
+	size_t size = a->top->size < ARENA_BLOCK / 2 ? a->top->size * 2 + 32 : ARENA_BLOCK;
+
+	return need > size ? need : size;
+}
+
 /* As arena_alloc, not zeroed. */
 static void *arena_take(struct arena *a, size_t n)
 {
@@ -68,7 +76,7 @@ static void *arena_take(struct arena *a, size_t n)
 	CHECK(size_add(n, ARENA_ALIGN - 1, &need));
 	need -= need % ARENA_ALIGN;
 	if (a->top->size - a->top->used < need) {
-		struct arena_block *b = arena_block_new(need > ARENA_BLOCK ? need : ARENA_BLOCK);
+		struct arena_block *b = arena_block_new(next_size(a, need));
 		b->next = a->top;
 		a->top = b;
 	}

@@ -19,7 +19,7 @@ static void deliver_finish(struct deliver *d)
 void deliver_add_try(struct deliver *d, const struct route_host *c)
 {
 	if (d->result.n_tries == d->tries_room) {
-		size_t room = d->tries_room ? d->tries_room * 2 : 8;
+		size_t room = d->tries_room ? d->tries_room * 2 : 1;
 		struct deliver_try *more = ARENA_ARRAY(d->arena, room, struct deliver_try);
 		if (d->result.n_tries > 0)
 			memcpy(more, d->result.tries, d->result.n_tries * sizeof(*more));
