@@ -96,7 +96,7 @@ static void peer_add_chain(const struct tls_session *s, struct arena *a, struct 
 
 	if (!leaf)
 		return;
-	v = ARENA_ARRAY(a, TLS_CHAIN_MAX, struct peer_certificate);
+	v = ARENA_ARRAY(a, n < TLS_CHAIN_MAX ? n + 1 : TLS_CHAIN_MAX, struct peer_certificate);
 	v[p->n_chain++] = certificate_of(a, leaf);
 	for (int i = first; i < n && p->n_chain < TLS_CHAIN_MAX; i++)
 		v[p->n_chain++] = certificate_of(a, sk_X509_value(stack, i));
@@ -164,12 +164,15 @@ static bool common_name_of(struct arena *a, const X509 *x, struct peer_name *out
 /* Names that cannot be read, or an extension that stands there twice: nothing matches, and the CN
  * stays hidden, because nobody knows whether there is a DNS name. RFC 6125 section 6.4.4. */
 static bool peer_add_alternative_names(struct arena *a, const X509 *leaf, struct tls_peer *p,
-				       struct peer_name *v)
+				       struct peer_name **names)
 {
 	int found = -1; /* -1: no such extension; else a list was read, or it cannot be read */
 	GENERAL_NAMES *list = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
 	int n = list ? sk_GENERAL_NAME_num(list) : 0, i;
+	struct peer_name *v =
+		ARENA_ARRAY(a, (n < TLS_NAMES_MAX ? n : TLS_NAMES_MAX) + 2, struct peer_name);
 
+	*names = v; /* with room for "" and a CN */
 	for (i = 0; i < n && p->n_names < TLS_NAMES_MAX; i++)
 		p->n_names += name_of(a, sk_GENERAL_NAME_value(list, i), &v[p->n_names]);
 	if (!list && found != -1)
@@ -185,8 +188,7 @@ static void peer_add_names(const struct tls_session *s, struct arena *a, struct 
 
 	if (!leaf)
 		return;
-	v = ARENA_ARRAY(a, TLS_NAMES_MAX + 1, struct peer_name);
-	if (peer_add_alternative_names(a, leaf, p, v))
+	if (peer_add_alternative_names(a, leaf, p, &v))
 		p->n_names += common_name_of(a, leaf, &v[p->n_names]);
 	p->names = v;
 }
