@@ -16,9 +16,10 @@
 #include "os/log.h"
 #include "os/os.h"
 #include "os/privileges.h"
+#include "os/process.h"
 #include "os/service.h"
 
-enum { SERVE_WORKERS_MAX = 64 };
+enum { SERVE_WORKERS_MAX = 64, TRIM_EVERY_MS = 60 * 1000 };
 
 static const struct str serve_help = STR_INIT(
 	"usage: hopseal serve [-c DIR] [-o NAME=VALUE]... [-v]\n"
@@ -48,7 +49,7 @@ struct serve {
 	unsigned n_workers;
 	struct net_loop *loop;
 	struct net_signal *signals[3];
-	struct net_timer *watchdog;
+	struct net_timer *watchdog, *trim;
 	uint64_t watchdog_ms;
 	uint64_t files_open; /* when the workers were made */
 	struct serve_console *console;
@@ -227,6 +228,14 @@ static void on_reload(void *arg, int signum)
 static void on_told_to_stop(void *arg)
 {
 	serve_stop(arg, "hopseal stop");
+}
+
+static void on_trim(void *arg)
+{
+	struct serve *s = arg;
+
+	os_process_trim();
+	net_timer_set(s->trim, net_loop_now(s->loop) + TRIM_EVERY_MS);
 }
 
 static void on_watchdog(void *arg)
@@ -410,6 +419,8 @@ static void serve_run(struct serve *s)
 		s->watchdog_ms = 60 * 60 * 1000;
 	s->watchdog = net_timer_new(s->loop, on_watchdog, s);
 	on_watchdog(s);
+	s->trim = net_timer_new(s->loop, on_trim, s);
+	on_trim(s);
 	serve_log(s, EVENT_starting, v, ARRAY_LEN(v));
 	os_service_tell(STR("READY=1"));
 	net_loop_run(s->loop);
@@ -438,6 +449,7 @@ static void serve_close(struct serve *s)
 	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
 		net_signal_free(s->signals[i]);
 	net_timer_free(s->watchdog);
+	net_timer_free(s->trim);
 	if (s->loop)
 		net_loop_free(s->loop);
 	os_log_free(s->log);

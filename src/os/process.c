@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { TRIM_MIN = 32 * 1024 * 1024 };
+
 static uint64_t ms_of(struct timeval t)
 {
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_usec / 1000;
@@ -24,6 +26,14 @@ static void read_pages(struct os_process *p)
 		p->resident_octets = resident * page;
 	}
 	fclose(f);
+}
+
+void os_process_trim(void)
+{
+	struct mallinfo2 heap = mallinfo2();
+
+	if (heap.fordblks > TRIM_MIN && heap.fordblks > heap.uordblks)
+		(void)malloc_trim(0);
 }
 
 struct os_process os_process(void)

@@ -13,4 +13,8 @@ struct os_process {
 
 struct os_process os_process(void);
 
+/* Gives memory back to the system when much of it is free: sessions that were there by the
+ * thousand leave it behind. Threads that allocate wait for some milliseconds. */
+void os_process_trim(void);
+
 #endif

@@ -18,4 +18,27 @@ TEST(os_process)
 	free(p);
 }
 
-TEST_MAIN(RUN(os_process))
+/* Held apart by blocks that stay, or it would go back by itself. */
+TEST(os_process_trim)
+{
+	enum { N = 40000, SIZE = 2000 };
+	static char *block[N];
+
+	for (size_t i = 0; i < N; i++)
+		block[i] = memset(malloc(SIZE), 1, SIZE);
+	for (size_t i = 0; i < N; i++)
+		if (i % 8 != 0)
+			free(block[i]);
+	struct os_process full = os_process();
+	os_process_trim();
+	struct os_process trimmed = os_process();
+	ok(trimmed.resident_octets <= full.resident_octets, "no more than before");
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+	ok(trimmed.resident_octets + N * SIZE / 2 < full.resident_octets,
+	   "free pages are given back");
+#endif
+	for (size_t i = 0; i < N; i += 8)
+		free(block[i]);
+}
+
+TEST_MAIN(RUN(os_process), RUN(os_process_trim))

@@ -14,6 +14,7 @@ import pytest
 
 from lab import zones
 from lab.gateway import Gateway
+from lab.hopseal import TREE, program
 from lab.sink import Slow
 
 HOST, PORT = "127.0.0.1", 2525
@@ -99,6 +100,26 @@ def set_files(gateway, n):
     subprocess.run(
         ["prlimit", "--pid", str(gateway.child.pid), f"--nofile={n}:{FEW}"], check=True
     )
+
+
+# Octets of heap for each, plain and in TLS, with room for another C library or OpenSSL than those
+# of docs/design/performance.md; a build with sanitizers knows of none.
+MOST = {"inbound": (4096, 26000), "outbound": (28000, 56000)}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.usefixtures("network")
+def test_hundreds_at_once(tls):
+    bench = TREE / "bench/sessions"
+    argv = [bench, "--hopseal", program(), "--sessions", "500", "--workers", "2", "--json"]
+    done = subprocess.run(
+        [*argv, *["--tls"][:tls]], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0 and "Sanitizer" not in done.stderr, done.stderr
+    found = json.loads(done.stdout)
+    assert found["arrived_once"] == 500 and "not_at_once" not in found, found
+    for kind, most in MOST.items():
+        assert found[kind]["heap"] < most[tls], found
 
 
 def test_idle_clients_alone_do_not_stop_delivery(gateway, sink):
