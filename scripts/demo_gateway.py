@@ -167,8 +167,8 @@ def show(gateway):
 
 def delivered(gateway):
     """recipient -> "level/reached" of each message that was delivered, from the log."""
-    line = r": to=<(\S+)>, .*tls=(\S+), dsn=2\.\S+, status=sent "
-    return dict(re.findall(line, gateway.log()))
+    line = r": to=<(\S+)>, .*dsn=2\.\S+, status=sent .*, tls=(\S+)$"
+    return dict(re.findall(line, gateway.log(), flags=re.M))
 
 
 def wait_for(gateway, probe, seconds=30):

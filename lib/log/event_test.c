@@ -37,8 +37,8 @@ TEST(a_delivery_is_a_line_as_postfix_writes_it)
 
 	ok_str(text_of(&b, EVENT_delivery, all, ARRAY_LEN(all)),
 	       STR("4Xy: to=<user@example.com>, relay=mx.example.com[192.0.2.1]:25, conn_use=3, "
-		   "delay=0.31, delays=0.01/0/0.2/0.1, tls=secure/verified, dsn=2.0.0, status=sent "
-		   "(250 2.0.0 Ok)"),
+		   "delay=0.31, delays=0.01/0/0.2/0.1, dsn=2.0.0, status=sent (250 2.0.0 Ok), "
+		   "tls=secure/verified"),
 	       "with all that it may have");
 	buf_fini(&b);
 }

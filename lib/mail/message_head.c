@@ -40,6 +40,16 @@ static void put_held(struct message_head *h, struct buf *out)
 	h->hold_n = 0;
 }
 
+/* The value of Message-ID, for the log: without line ends and blanks at its ends. */
+static void note_id(struct message_head *h, struct str part)
+{
+	for (size_t i = 0; i < part.n && h->id_n < MESSAGE_HEAD_ID_MAX; i++) {
+		bool is_blank = part.p[i] == ' ' || part.p[i] == '\t';
+		if (part.p[i] != '\r' && part.p[i] != '\n' && (!is_blank || h->id_n > 0))
+			h->id[h->id_n++] = part.p[i];
+	}
+}
+
 static void put_missing(const struct message_head *h, unsigned bit, const char *name,
 			struct str value, struct buf *out)
 {
@@ -54,8 +64,12 @@ static void put_missing(const struct message_head *h, unsigned bit, const char *
 static void end_section(struct message_head *h, struct buf *out)
 {
 	h->is_in_body = true;
+	while (h->id_n > 0 && (h->id[h->id_n - 1] == ' ' || h->id[h->id_n - 1] == '\t'))
+		h->id_n--;
 	if (!h->o->adds_missing)
 		return;
+	if (!(h->seen & (SEEN_MESSAGE_ID | SEEN_ANY_RESENT)))
+		note_id(h, h->o->message_id);
 	put_missing(h, SEEN_MESSAGE_ID, "Message-ID", h->o->message_id, out);
 	put_missing(h, SEEN_DATE, "Date", h->o->date, out);
 	put_missing(h, SEEN_FROM, "From", h->o->from, out);
@@ -83,6 +97,7 @@ static void begin_field(struct message_head *h, struct str name)
 {
 	h->is_in_line = true;
 	h->is_dropping = is_dropped(h, name);
+	h->is_in_id = !h->is_dropping && h->id_n == 0 && str_ieq_ascii(name, STR("Message-ID"));
 	if (h->is_dropping)
 		return;
 	if (str_ieq_ascii(name, STR("Received")))
@@ -128,6 +143,8 @@ static struct str take_line(struct message_head *h, struct str in, struct buf *o
 	}
 	if (!h->is_dropping)
 		put(out, str_first(in, n));
+	if (h->is_in_id)
+		note_id(h, str_first(in, n));
 	return str_from(in, n);
 }
 

@@ -9,6 +9,8 @@
 
 #define MESSAGE_HEAD_NAME_MAX 128 /* octets before the colon; a longer one begins the body */
 
+#define MESSAGE_HEAD_ID_MAX 256 /* octets of a Message-ID that are looked at */
+
 /* Borrowed as long as the message_head. */
 struct message_head_options {
 	struct str dropped; /* names of fields, separated by blanks or commas */
@@ -18,11 +20,13 @@ struct message_head_options {
 
 struct message_head {
 	unsigned n_received; /* fields so far */
+	size_t id_n;         /* of the Message-ID as it is kept, or of its beginning */
+	char id[MESSAGE_HEAD_ID_MAX];
 
 	/* private */
 	const struct message_head_options *o;
 	unsigned seen;
-	bool is_in_body, is_in_line, is_first, is_dropping;
+	bool is_in_body, is_in_line, is_first, is_dropping, is_in_id;
 	size_t hold_n;
 	char hold[MESSAGE_HEAD_NAME_MAX];
 };

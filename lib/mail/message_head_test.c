@@ -62,6 +62,40 @@ static const struct {
 	  STR_INIT("To: x\r\n\r\nx\r\n"), 0 },
 };
 
+static const struct {
+	const char *rule;
+	const struct message_head_options *o;
+	struct str in, want;
+} ids[] = {
+	{ "as it is", &keeps, STR_INIT("Message-ID: <a@b> \r\n\r\nMessage-ID: x\r\n"),
+	  STR_INIT("<a@b>") },
+	{ "folded", &keeps, STR_INIT("message-id:\r\n <a@b>\r\nTo: x\r\n\r\n"), STR_INIT("<a@b>") },
+	{ "the first", &keeps, STR_INIT("Message-ID: <1>\r\nMessage-ID: <2>\r\n"),
+	  STR_INIT("<1>") },
+	{ "none", &keeps, STR_INIT("To: x\r\n\r\n"), STR_INIT("") },
+	{ "the one that is added", &adds, STR_INIT("To: x\r\n\r\n"), STR_INIT("I") },
+	{ "not the resent one", &adds, STR_INIT("Resent-Message-ID: <r>\r\nMessage-ID: <a>\r\n"),
+	  STR_INIT("<a>") },
+};
+
+TEST(the_message_id_is_known)
+{
+	FOR_EACH(c, ids) {
+		for (size_t at = 0; at <= c->in.n; at++) {
+			struct message_head h;
+			struct buf out;
+
+			buf_init(&out, MESSAGE_HEAD_MAX(c->in.n));
+			message_head_init(&h, c->o);
+			message_head_feed(&h, str_first(c->in, at), &out);
+			message_head_feed(&h, str_from(c->in, at), &out);
+			message_head_end(&h, &out);
+			ok_str(str_span(h.id, h.id_n), c->want, c->rule);
+			buf_fini(&out);
+		}
+	}
+}
+
 static void run(size_t i, size_t at)
 {
 	struct message_head h;
@@ -104,4 +138,4 @@ TEST(a_name_has_an_end)
 	buf_fini(&out);
 }
 
-TEST_MAIN(RUN(every_split), RUN(a_name_has_an_end))
+TEST_MAIN(RUN(every_split), RUN(the_message_id_is_known), RUN(a_name_has_an_end))

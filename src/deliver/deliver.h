@@ -77,6 +77,9 @@ struct deliver_try {
 	struct session_times times;
 };
 
+/* The host as the log has it: "mx.example[192.0.2.1]:25". */
+struct str deliver_try_name(struct arena *a, const struct deliver_try *t);
+
 struct deliver_rcpt {
 	struct smtp_rcpt rcpt;
 	struct outcome outcome;

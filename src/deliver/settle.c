@@ -40,15 +40,19 @@ void deliver_settle_all(struct deliver *d, const struct outcome *o, bool is_fina
 			deliver_settle(d, i, o, is_final);
 }
 
-struct str deliver_peer_name(struct deliver *d)
+struct str deliver_try_name(struct arena *a, const struct deliver_try *t)
 {
-	const struct route_host *c = &d->try->candidate;
+	const struct route_host *c = &t->candidate;
 
 	if (c->socket.n > 0)
-		return arena_fmt(d->arena, STR_FMT "[" STR_FMT "]", STR_ARG(c->host),
-				 STR_ARG(c->socket));
-	return arena_fmt(d->arena, STR_FMT "[" STR_FMT "]:%u", STR_ARG(c->host),
-			 STR_ARG(address_text(d->arena, &c->address)), c->port);
+		return arena_fmt(a, STR_FMT "[" STR_FMT "]", STR_ARG(c->host), STR_ARG(c->socket));
+	return arena_fmt(a, STR_FMT "[" STR_FMT "]:%u", STR_ARG(c->host),
+			 STR_ARG(address_text(a, &c->address)), c->port);
+}
+
+struct str deliver_peer_name(struct deliver *d)
+{
+	return deliver_try_name(d->arena, d->try);
 }
 
 void deliver_note_trouble(struct deliver *d, enum outcome_kind kind, struct status status,

@@ -196,8 +196,15 @@ static void log_accepted(struct listen_session *s)
 		{ .field = FIELD_method, .text = c.method.n ? c.method : STR_NONE },
 		{ .field = FIELD_username, .text = c.user.n ? c.user : STR_NONE },
 	};
+	const struct message_head *h = &s->mail->head;
+	struct log_value id[] = {
+		{ .field = FIELD_queue_id, .text = str_of(s->mail->spool.id) },
+		{ .field = FIELD_message_id,
+		  .text = h->id_n > 0 ? str_span(h->id, h->id_n) : STR("<>") },
+	};
 
 	listen_session_log(s, EVENT_accepted, v, ARRAY_LEN(v));
+	listen_session_log(s, EVENT_message_id, id, ARRAY_LEN(id));
 	arena_free(a);
 }
 

@@ -53,8 +53,10 @@ static struct str tls_text(const struct queue_attempt *a, const struct deliver_t
 		return STR_NONE;
 	if (!t->is_judged)
 		return tls_level_name(t->decision.level);
-	return arena_fmt(a->arena, STR_FMT "/" STR_FMT, STR_ARG(tls_level_name(t->decision.level)),
-			 STR_ARG(tls_security_name(t->judgement.reached)));
+	return arena_fmt(a->arena, STR_FMT "/" STR_FMT "%s",
+			 STR_ARG(tls_level_name(t->decision.level)),
+			 STR_ARG(tls_security_name(t->judgement.reached)),
+			 t->judgement.is_requiretls_sent ? "/requiretls" : "");
 }
 
 static void attempt_measure(const struct queue_attempt *a, const struct attempt_rcpt *r)
@@ -76,11 +78,43 @@ static void attempt_count_session(struct queue *q, const struct deliver_try *t)
 	queue_count(q, COUNTER_handshakes_resumed, is_new && t->peer.is_tls && t->peer.is_resumed);
 }
 
+/* As Postfix says it: how far the server is known. */
+static struct str reached_word(const struct deliver_try *t)
+{
+	static const struct str words[] = {
+		[TLS_CLEARTEXT] = STR_INIT("Untrusted"),
+		[TLS_ENCRYPTED] = STR_INIT("Untrusted"),
+		[TLS_TRUSTED] = STR_INIT("Trusted"),
+		[TLS_VERIFIED] = STR_INIT("Verified"),
+	};
+
+	if (t->peer.n_chain == 0 && t->judgement.reached < TLS_TRUSTED)
+		return STR("Anonymous");
+	return words[t->judgement.reached];
+}
+
+/* Once for each connection. */
+static void attempt_log_session(const struct queue_attempt *a, const struct deliver_try *t)
+{
+	bool is_new = t->kind == DELIVER_TRY_SESSION && !t->is_reused;
+	struct log_value v[] = {
+		{ .field = FIELD_reached, .text = reached_word(t) },
+		{ .field = FIELD_relay, .text = deliver_try_name(a->arena, t) },
+		{ .field = FIELD_protocol, .text = t->peer.protocol },
+		{ .field = FIELD_cipher, .text = t->peer.cipher },
+		{ .field = FIELD_bits, .number = t->peer.cipher_bits },
+	};
+
+	if (is_new && t->peer.is_tls && t->is_judged)
+		queue_log(a->queue, EVENT_server_tls, v, ARRAY_LEN(v));
+}
+
 void queue_attempt_count(const struct queue_attempt *a, const struct deliver_result *result)
 {
 	for (size_t i = 0; i < result->n_tries; i++) {
 		const struct deliver_try *t = &result->tries[i];
 		attempt_count_session(a->queue, t);
+		attempt_log_session(a, t);
 		if (t->times.tls_ms > 0)
 			histogram_add(a->queue->options.counters, HISTOGRAM_tls_handshake,
 				      t->times.tls_ms);

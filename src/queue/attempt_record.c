@@ -64,6 +64,7 @@ static void attempt_recorded(void *arg, const struct store_result *result)
 	for (unsigned i = 0; i < a->n; i++)
 		if (a->rcpts[i].has_outcome)
 			attempt_settle_rcpt(a, &a->rcpts[i]);
+	queue_log_removed(a->queue, a->part->message, result);
 	a->is_recorded = true;
 	queue_attempt_check_end(a);
 }

@@ -191,6 +191,10 @@ void queue_fresh(struct queue *q, const struct store_message *m, struct store_co
 void queue_busy(struct queue *q);
 void queue_idle(struct queue *q); /* the other side of queue_busy; may end a stop */
 void queue_log(const struct queue *q, enum log_event_id id, const struct log_value *v, size_t n);
+/* A message is up for delivery; nothing is left to do for it. */
+void queue_log_queued(const struct queue *q, const struct store_message *m);
+void queue_log_removed(const struct queue *q, const struct queue_message *m,
+		       const struct store_result *result);
 void queue_log_trouble(const struct queue *q, const struct error *e);
 void queue_count(const struct queue *q, enum log_counter id, uint64_t n);
 void queue_store_fault(const struct queue *q, const char *what, const struct store_result *r);

@@ -21,6 +21,7 @@ struct notice {
 	size_t n;
 	struct str to, from_envelope; /* to "": nobody is told */
 	enum log_event_id event;
+	struct str message_id; /* of the notification */
 	struct queue_route *route;
 	struct net_timer *retry;
 	unsigned n_failures;
@@ -76,7 +77,13 @@ static void notice_log(const struct notice *x)
 	};
 
 	if (x->to.n > 0) {
+		struct log_value m[] = {
+			{ .field = FIELD_queue_id, .text = v[1].text },
+			{ .field = FIELD_message_id, .text = x->message_id },
+		};
+		queue_log(x->queue, EVENT_message_id, m, ARRAY_LEN(m));
 		queue_log(x->queue, x->event, v, 2);
+		queue_log_queued(x->queue, &x->message);
 		queue_count(x->queue, COUNTER_notices, 1);
 	} else if (x->kind == DSN_FAILURE) {
 		queue_log(x->queue, EVENT_discarded, v, 1);
@@ -126,6 +133,7 @@ static void notice_stored(void *arg, const struct store_result *result)
 	}
 	if (result->fault == STORE_DONE && result->changed > 0) {
 		notice_log(x);
+		queue_log_removed(x->queue, x->about, result);
 		if (x->to.n > 0)
 			queue_fresh(x->queue, &x->message, x->content, x->since);
 	}
@@ -274,6 +282,7 @@ static bool notice_write(struct notice *x, struct error *e)
 
 	x->message.id = store_client_id(x->queue->store);
 	struct dsn d = notice_dsn(x, store_id_text(x->message.id, id).p);
+	x->message_id = d.message_id;
 	struct content *original = original_open(x, &kept, e);
 	struct store_spool *spool =
 		original ? store_spool_new(x->queue->store, x->message.id) : NULL;

@@ -321,7 +321,7 @@ struct accepting {
 	void *arg;
 };
 
-static void log_queued(const struct queue *q, const struct store_message *m)
+void queue_log_queued(const struct queue *q, const struct store_message *m)
 {
 	char id[STORE_ID_TEXT_MAX];
 	struct log_value v[] = {
@@ -332,6 +332,15 @@ static void log_queued(const struct queue *q, const struct store_message *m)
 	};
 
 	queue_log(q, EVENT_queued, v, ARRAY_LEN(v));
+}
+
+void queue_log_removed(const struct queue *q, const struct queue_message *m,
+		       const struct store_result *result)
+{
+	struct log_value v = { .field = FIELD_queue_id, .text = str_of(m->id_text) };
+
+	if (result->removed > 0)
+		queue_log(q, EVENT_removed, &v, 1);
 }
 
 static void accepted(void *arg, const struct store_result *result)
@@ -345,7 +354,7 @@ static void accepted(void *arg, const struct store_result *result)
 	if (result->fault == STORE_DONE) {
 		queue_count(q, COUNTER_messages_accepted, 1);
 		queue_count(q, COUNTER_octets_accepted, x->message.size);
-		log_queued(q, &x->message);
+		queue_log_queued(q, &x->message);
 		if (x->how == STORE_ACCEPT_QUEUED)
 			queue_fresh(q, &x->message, x->content, x->since);
 	}

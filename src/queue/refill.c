@@ -45,6 +45,7 @@ static size_t most_of_one(const struct refill *r, size_t waiting)
 static bool take_message(struct refill *r, const struct store_message *m)
 {
 	struct queue *q = r->queue;
+	bool is_known = queue_message_find(q, m->id);
 	struct queue_message *here = queue_message_get(q, m);
 	struct store_rcpt *fresh = base_alloc((m->n_rcpts + 1) * sizeof(*fresh));
 	struct queue_part *part = NULL;
@@ -53,6 +54,8 @@ static bool take_message(struct refill *r, const struct store_message *m)
 	for (; i < m->n_rcpts && n < most; i++)
 		if (!queue_message_has(here, m->rcpts[i].index))
 			fresh[n++] = m->rcpts[i];
+	if (n > 0 && !is_known)
+		queue_log_queued(q, m);
 	if (n > 0) {
 		part = queue_part_new(here, r->destination, fresh, n);
 		sched_add(q->sched, r->dest, &part->sched, net_loop_now(q->options.loop));

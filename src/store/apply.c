@@ -197,10 +197,12 @@ static bool add_attempt(struct writer *w, const struct store_record *r, struct e
 bool writer_record(struct writer *w, struct note *n, struct error *e)
 {
 	const struct store_record *r = &n->u.record.record;
+	int64_t before = w->tally.messages;
 
 	for (size_t i = 0; i < r->n_rcpts; i++)
 		if (!record_one(w, r->message, &r->rcpts[i], e))
 			return false;
+	n->removed = (uint64_t)(before - w->tally.messages);
 	return !r->ground || add_attempt(w, r, e);
 }
 
@@ -222,6 +224,7 @@ static bool settle(struct writer *w, const struct store_notice *in, uint32_t ind
 bool writer_notice(struct writer *w, struct note *n, struct error *e)
 {
 	const struct store_notice *in = &n->u.notice.notice;
+	int64_t messages = w->tally.messages;
 
 	for (size_t i = 0; i < in->n_indexes; i++) {
 		int64_t before = w->tally.recipients;
@@ -232,6 +235,7 @@ bool writer_notice(struct writer *w, struct note *n, struct error *e)
 		else
 			n->piece += sql_changes(w->db) > 0;
 	}
+	n->removed = (uint64_t)(messages - w->tally.messages);
 	if (n->piece == 0 || !in->message)
 		return true;
 	return add_message(w, in->message, n->content, STORE_QUEUED, e);
@@ -324,7 +328,7 @@ bool writer_expire(struct writer *w, struct note *n, struct error *e)
 
 bool writer_apply(struct writer *w, struct note *n, struct error *e)
 {
-	n->piece = 0;
+	n->piece = n->removed = 0;
 	n->is_unfinished = false;
 	switch (n->kind) {
 	case NOTE_ACCEPT:

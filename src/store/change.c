@@ -96,6 +96,8 @@ static bool change_one(struct writer *w, const struct note_change *in, const str
 static bool change_all(struct writer *w, struct note *n, const struct findings *f, int64_t unrouted,
 		       struct error *e)
 {
+	int64_t before = w->tally.messages;
+
 	for (size_t i = 0; i < f->n; i++) {
 		if (!is_meant(&n->u.change, &f->v[i], unrouted))
 			continue;
@@ -103,6 +105,7 @@ static bool change_all(struct writer *w, struct note *n, const struct findings *
 			return false;
 		n->piece++;
 	}
+	n->removed = (uint64_t)(before - w->tally.messages);
 	return true;
 }
 

@@ -157,6 +157,7 @@ static void remove_files(struct store *s)
 static void done(struct store *s, struct note *n)
 {
 	n->result.changed += n->piece;
+	n->result.removed += n->removed;
 	if (n->content && (n->kind != NOTE_NOTICE || n->piece > 0))
 		n->content->is_kept = true;
 	if (!n->is_unfinished) {

@@ -137,6 +137,7 @@ struct note {
 	/* The writer's. */
 	bool is_unfinished; /* done in pieces, and this was not the last */
 	uint64_t piece;     /* rows that this piece changed */
+	uint64_t removed;   /* messages that went with it */
 	struct store_result result;
 };
 

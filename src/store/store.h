@@ -171,6 +171,7 @@ struct store_result {
 	enum store_fault fault;
 	struct str text;  /* why, for people; "" when done */
 	uint64_t changed; /* recipients: of store_change; attempts: of store_expire */
+	uint64_t removed; /* messages whose last recipient went: of record, bounce and change */
 };
 
 typedef void store_done(void *arg, const struct store_result *r);

@@ -13,8 +13,8 @@ from lab.process import wait_until
 LINE = re.compile(r"^\w{3} [ \d]\d [\d:]{8} \S+ hopseal/(\w+)\[\d+\]: (.*)$")
 DELIVERY = re.compile(
     r"^(?P<id>\w+): to=<(?P<to>.*?)>, relay=(?P<relay>.*?), (?:conn_use=(?P<use>\d+), )?"
-    r"delay=[\d.]+, delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, (?:tls=(?P<tls>\S+), )?"
-    r"dsn=(?P<dsn>[\d.]+), status=(?P<status>\w+) \((?P<reason>.*)\)$"
+    r"delay=[\d.]+, delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, "
+    r"dsn=(?P<dsn>[\d.]+), status=(?P<status>\w+) \((?P<reason>.*?)\)(?:, tls=(?P<tls>\S+))?$"
 )
 
 
@@ -43,7 +43,7 @@ class Gateway:
 
     def start(self):
         """Starts the daemon and waits until it says that it has."""
-        before = self.text().count("started, version")
+        before = self.starts()
         argv = [program(), "serve", "-c", self.hopseal.dir]
         if self.files:
             argv = ["prlimit", f"--nofile={self.files}:{self.files}", *argv]
@@ -58,9 +58,13 @@ class Gateway:
 
         def has_started():
             assert self.child.poll() is None, (self.child.returncode, self.child.communicate()[0])
-            return self.text().count("started, version") > before
+            return self.starts() > before
 
         wait_until(has_started, "hopseal serve", log=self.log)
+
+    def starts(self):
+        """How often it has started, by the log of either form."""
+        return len(re.findall('started, version|"event":"starting"', self.text()))
 
     def stop(self, signum=signal.SIGTERM, seconds=30):
         """Ends it; gives its exit status."""
