@@ -72,16 +72,19 @@ static int stream_of(struct str path)
 	return str_eq(path, STR("/dev/stderr")) ? STDERR_FILENO : -1;
 }
 
-/* A file that is made gets its mode whatever the umask. */
+/* A file that is made gets its mode whatever the umask. A named pipe that nobody reads is an error,
+ * not something to wait for; later its reader may be slow, and the thread waits. */
 static int open_path(const struct os_log_out *l)
 {
-	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	int fd = open(l->path.p, flags | O_CREAT | O_EXCL, l->mode);
 
 	if (fd >= 0)
 		(void)!fchmod(fd, l->mode);
 	else if (errno == EEXIST)
 		fd = open(l->path.p, flags | O_CREAT, l->mode);
+	if (fd >= 0)
+		(void)!fcntl(fd, F_SETFL, O_APPEND);
 	return fd;
 }
 

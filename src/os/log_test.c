@@ -249,6 +249,17 @@ TEST(a_system_log_that_is_restarted_goes_on)
 	place_free(&p);
 }
 
+TEST(a_pipe_without_a_reader_is_an_error)
+{
+	struct place p = place_new();
+	struct os_log_out_options o = { .path = str_of(p.path) };
+	struct error e;
+
+	ok(mkfifo(p.path, 0600) == 0, "a pipe");
+	ok(!os_log_out_new(&o, &e) && e.kind == ERROR_IO, "and not waited for");
+	place_free(&p);
+}
+
 TEST(nobody_waits_for_who_does_not_read)
 {
 	struct place p = place_new();
@@ -327,5 +338,6 @@ TEST_MAIN(RUN(a_line_of_a_file_has_time_machine_program_and_process),
 	  RUN(a_line_of_json_is_an_object), RUN(after_a_rename_reopening_begins_a_new_file),
 	  RUN(a_file_is_made_with_its_mode), RUN(a_link_is_not_given_away),
 	  RUN(a_slow_system_log_gets_every_line_in_order),
-	  RUN(a_system_log_that_is_restarted_goes_on), RUN(nobody_waits_for_who_does_not_read),
-	  RUN(lines_of_several_threads_stay_whole), RUN(what_cannot_be_opened_is_told))
+	  RUN(a_system_log_that_is_restarted_goes_on), RUN(a_pipe_without_a_reader_is_an_error),
+	  RUN(nobody_waits_for_who_does_not_read), RUN(lines_of_several_threads_stay_whole),
+	  RUN(what_cannot_be_opened_is_told))
