@@ -14,6 +14,7 @@ WANTED = {
     "usr/lib/systemd/system/hopseal.service",
     "usr/lib/sysusers.d/hopseal.conf",
     "usr/lib/tmpfiles.d/hopseal.conf",
+    "usr/share/doc/hopseal/hopseal.logrotate",
     "usr/share/man/man1/hopseal.1",
     "usr/share/man/man5/hopseal.cf.5",
     "etc/hopseal/main.cf",
