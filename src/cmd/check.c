@@ -223,6 +223,31 @@ static void check_auth(struct check *c)
 	check_add(c, &f);
 }
 
+static void check_notify_class(struct check *c, struct str word)
+{
+	struct conf_finding f = check_param_finding(c->conf, CONF_notify_classes, CONF_WARNING,
+						    STR("notify-class"));
+
+	f.text = arena_fmt(c->arena,
+			   "notify_classes: no postmaster is told of \"" STR_FMT "\" here; of "
+			   "2bounce alone",
+			   STR_ARG(str_first(word, 60)));
+	f.remedy = STR("look at the log, hopseal status or the metrics for it");
+	check_add(c, &f);
+}
+
+/* Those of the default are about troubles of programs that are not here. */
+static void check_notify(struct check *c)
+{
+	struct str words = conf_str(c->conf, CONF_notify_classes), word;
+
+	while (conf_is_set(c->conf, CONF_notify_classes) &&
+	       str_token(&words, STR(", \t\r\n"), &word))
+		if (!str_ieq_ascii(word, STR("2bounce")) && !str_ieq_ascii(word, STR("resource")) &&
+		    !str_ieq_ascii(word, STR("software")))
+			check_notify_class(c, word);
+}
+
 static void check_resolver(struct check *c, const struct check_tables *tables)
 {
 	struct error e = { 0 };
@@ -264,6 +289,7 @@ static void check_all(struct check *c)
 	check_requiretls(c, CONF_smtp_requiretls_policy);
 	check_requiretls(c, CONF_lmtp_requiretls_policy);
 	check_auth(c);
+	check_notify(c);
 	check_policy(c, cfg, &tables);
 	check_tables_fini(&tables);
 }

@@ -52,6 +52,7 @@ struct queue_message {
 
 	struct queue_told *told; /* finished recipients whose sender is to hear of it */
 	size_t n_told, told_room;
+	size_t n_delays; /* of them */
 };
 
 /* A finished or delayed recipient for a notice. Texts are in the message's arena. */
@@ -87,7 +88,8 @@ void queue_message_ref(struct queue_message *m);
 void queue_message_unref(struct queue_message *m);
 /* It waits in one of the parts, or is under way. */
 bool queue_message_has(const struct queue_message *m, uint32_t index);
-void queue_message_tell(struct queue_message *m, const struct queue_told *t); /* copies */
+/* Copies. A delay that was not told of yet gives way to what comes later of the same recipient. */
+void queue_message_tell(struct queue_message *m, const struct queue_told *t);
 
 /* Those recipients of `m` that are for `destination`; copies. */
 struct queue_part *queue_part_new(struct queue_message *m, struct str destination,

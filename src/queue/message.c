@@ -101,8 +101,21 @@ void queue_message_unref(struct queue_message *m)
 		message_free(m);
 }
 
+static void told_remove_delay(struct queue_message *m, uint32_t index)
+{
+	for (size_t i = 0; i < m->n_told && m->n_delays > 0; i++) {
+		if (m->told[i].index != index || m->told[i].kind != DSN_DELAY)
+			continue;
+		m->told[i] = m->told[--m->n_told];
+		m->n_delays--;
+		return;
+	}
+}
+
 void queue_message_tell(struct queue_message *m, const struct queue_told *t)
 {
+	told_remove_delay(m, t->index);
+	m->n_delays += t->kind == DSN_DELAY;
 	if (m->n_told == m->told_room) {
 		m->told_room = m->told_room ? m->told_room * 2 : 4;
 		m->told = base_realloc(m->told, m->told_room * sizeof(*m->told));

@@ -5,12 +5,13 @@ import email
 import email.policy
 import smtplib
 import ssl
+import time
 
 import pytest
 
 from lab.gateway import Gateway
 from lab.hopseal import MESSAGE
-from lab.sink import Sink
+from lab.sink import Sink, Slow
 
 STRICT = email.policy.SMTP.clone(raise_on_defect=True)
 PORT = 2526  # of a listener
@@ -333,3 +334,103 @@ def test_recipients_that_fail_together_share_a_notice(gateway, sink):
         )
     assert len(gateway.back.messages) < 10
     assert len({r["Final-Recipient"] for n in notices(gateway) for r in n.rcpts}) == 1500
+
+
+def test_a_delay_is_told_once_though_the_message_is_long_under_way(gateway, sink):
+    s = sink(
+        rcpt={"late@good.example": "450 4.2.0 Later"},
+        script={"dot": Slow(b"250 2.0.0 Ok\r\n", 0.06)},
+    )
+    configure(
+        gateway,
+        delay_warning_time="1s",
+        smtp_destination_recipient_limit="1",
+        smtp_destination_concurrency_limit="1",
+        initial_destination_concurrency="1",
+    )
+    gateway.put("late@good.example", *[f"r{i}@good.example" for i in range(9)])
+    with gateway.running():
+        gateway.wait_for(lambda: len(s.messages) == 9, "the others")
+        assert len(gateway.deliveries("late@good.example")) >= 3
+        (notice,) = wait_for_notices(gateway, 1)
+    assert [r["Final-Recipient"] for r in notice.rcpts] == ["rfc822; late@good.example"]
+
+
+def test_who_failed_in_the_end_is_not_told_of_as_delayed(gateway, sink):
+    """Both are due while others of the message are still under way."""
+    s = sink(
+        rcpt={"late@good.example": "450 4.2.0 Later"},
+        script={"dot": Slow(b"250 2.0.0 Ok\r\n", 0.06)},
+    )
+    configure(
+        gateway,
+        delay_warning_time="1s",
+        maximal_queue_lifetime="5s",
+        smtp_destination_recipient_limit="1",
+        smtp_destination_concurrency_limit="1",
+        initial_destination_concurrency="1",
+    )
+    gateway.put("late@good.example", *[f"r{i}@good.example" for i in range(9)])
+    with gateway.running():
+        gateway.wait_for(lambda: len(s.messages) == 9, "the others")
+        wait_for_notices(gateway, 1)
+        time.sleep(1)
+        (notice,) = notices(gateway)
+    assert notice.rcpts[0]["Action"] == "failed"
+
+
+def test_classes_that_nobody_is_told_of_are_named(gateway):
+    configure(gateway, notify_classes="bounce, 2bounce, resource")
+    (finding,) = [f for f in gateway.hopseal.check().json["findings"] if f["code"] == "notify-class"]
+    assert '"bounce"' in finding["text"] and finding["severity"] == "warning"
+
+
+def test_a_server_of_seven_bits_gets_the_notice_too(gateway, sink):
+    """The original is converted with the rest: RFC 6152 section 3, RFC 2046 section 5.2.1."""
+    sink(rcpt={"bob@good.example": "550 5.1.1 No"})
+    gateway.back.config.extensions = ("PIPELINING",)
+    configure(gateway)
+    mime = (
+        b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"
+        b"Content-Transfer-Encoding: 8bit\r\n"
+    )
+    gateway.put("bob@good.example", message=mime + MESSAGE + b"\xe4\xf6\xfc\r\n")
+    with gateway.running():
+        (notice,) = wait_for_notices(gateway, 1)
+    assert gateway.back.messages[0].data.isascii()
+    (original,) = notice.original.get_payload()
+    assert "\u00e4\u00f6\u00fc" in original.get_content()
+
+
+@pytest.mark.parametrize("is_final, action", [("no", "relayed"), ("yes", "delivered")])
+def test_lmtp_may_be_the_last_station(gateway, sink, is_final, action):
+    sink("127.0.5.9", 2525, lmtp=True, extensions=("PIPELINING",))
+    configure(
+        gateway,
+        {"transport": "x.example lmtp:inet:127.0.5.9:2525\n"},
+        lmtp_assume_final=is_final,
+    )
+    result = gateway.hopseal.run(
+        "sendmail", "-f", SENDER, "-N", "success", "bob@x.example", stdin=MESSAGE
+    )
+    assert result.code == 0, result
+    with gateway.running():
+        (notice,) = wait_for_notices(gateway, 1)
+    assert notice.rcpts[0]["Action"] == action
+
+
+def test_a_postmaster_is_told_of_a_lost_notice(gateway, sink):
+    sink(rcpt={"bob@good.example": "550 5.1.1 No"})
+    configure(
+        gateway,
+        {"transport": "post.example smtp:[127.0.5.8]:2525\n"},
+        notify_classes="2bounce",
+        **{"2bounce_notice_recipient": "boss@post.example"},
+    )
+    gateway.put("bob@good.example", sender="")
+    with gateway.running():
+        gateway.wait_for_fate("boss@post.example", "sent")
+    (message,) = gateway.back.messages
+    assert message.sender.startswith("MAIL FROM:<double-bounce@")
+    assert b"Subject: A notice could not be delivered\r\n" in message.data
+    assert b"Your message" not in message.data.split(b"Content-Description: Your")[0]

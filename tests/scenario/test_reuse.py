@@ -148,6 +148,29 @@ def test_who_says_what(gateway, good, entry, settings, n):
     assert len(s.sessions) == n
 
 
+@pytest.mark.parametrize(
+    "settings, n",
+    [
+        ({}, 1),
+        ({"lmtp_connection_cache_on_demand": "no"}, 4),
+        ({"lmtp_connection_cache_time_limit": "0"}, 4),
+        ({"lmtp_connection_reuse_count_limit": "2"}, 2),
+        ({"smtp_connection_cache_on_demand": "no"}, 1),
+    ],
+)
+def test_lmtp_has_limits_of_its_own(gateway, sink, settings, n):
+    s = sink("127.0.5.9", 2525, lmtp=True)
+    gateway.hopseal.configure(
+        {"transport": "x.example lmtp:inet:127.0.5.9:2525\n"},
+        transport_maps="texthash:TABLES/transport",
+        lmtp_destination_concurrency_limit="1",
+        **settings,
+    )
+    put_many(gateway, 4, "x.example")
+    deliver(gateway, 4)
+    assert len(s.sessions) == n
+
+
 def test_equal_mx_hosts_share_what_is_open(gateway, sink):
     hosts = [sink(f"192.0.2.{14 + i}") for i in range(4)]
     gateway.hopseal.configure()
