@@ -1,7 +1,7 @@
-/* Damaged queues: octets of a whole database are changed, and everything in it is read. Whatever
- * comes of it, it ends, and says what is wrong or gives rows that make sense. The input is a list
- * of changes of four octets: a place, high octet first, and what is written there and behind it.
- * Queue ids are parsed from the same octets. */
+/* Damaged queues: octets of a whole database are changed, everything in it is read, and a daemon
+ * works on it. Whatever comes of it, it ends, and says what is wrong or gives rows that make sense.
+ * The input is a list of changes of four octets: a place, high octet first, and what is written
+ * there and behind it. Queue ids are parsed from the same octets. */
 
 #include "fuzz.h"
 
@@ -203,6 +203,70 @@ static void read_all(void)
 	store_reader_close(r);
 }
 
+/* ---- writing to it ---- */
+
+static void ended(void *arg, const struct store_result *r)
+{
+	unsigned *n_done = arg;
+
+	CHECK(r->fault == STORE_DONE || r->text.n > 0);
+	++*n_done;
+}
+
+static void change_all(struct store_client *c, unsigned *n_done)
+{
+	static const enum store_change changes[] = { STORE_HOLD, STORE_RELEASE, STORE_REQUEUE };
+	const struct store_selection all = { .reach = STORE_ALL };
+	const struct store_rcpt_record rcpt = { .index = 0, .verdict = STORE_GONE };
+
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+		store_change(c, changes[i], &all, 1780000600000, ended, n_done);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		store_record(c,
+			     &(struct store_record){ .message = ids[i],
+						     .at_ms = 1780000600000,
+						     .rcpts = &rcpt,
+						     .n_rcpts = 1,
+						     .evidence = STR("{}") },
+			     ended, n_done);
+	store_expire(c, 1780000900000, ended, n_done);
+}
+
+/* A daemon on it: it does not start, or all that it is told has an answer. */
+static void write_all(void)
+{
+	const struct store_options o = { .directory = directory, .inline_limit = 4000 };
+	struct error e = { 0 };
+	struct store *s = store_open(&o, &e);
+	unsigned n_done = 0;
+
+	if (!s) {
+		CHECK(e.kind != ERROR_NONE && e.text[0]);
+		return;
+	}
+	struct net_loop *l = net_loop_new();
+	struct store_client *c = store_client_new(s, l, &e);
+	if (c) {
+		change_all(c, &n_done);
+		net_loop_run(l);
+		CHECK(n_done == 4 + ARRAY_LEN(ids));
+	}
+	store_client_free(c);
+	store_close(s);
+	net_loop_free(l);
+}
+
+/* What a daemon leaves behind goes: the next one meets the image alone. */
+static void forget_log(void)
+{
+	char name[80];
+
+	(void)snprintf(name, sizeof(name), "%s-wal", path);
+	(void)unlink(name);
+	(void)snprintf(name, sizeof(name), "%s-shm", path);
+	(void)unlink(name);
+}
+
 static void write_damaged(const uint8_t *data, size_t size)
 {
 	static char damaged[IMAGE_MAX];
@@ -232,7 +296,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (image_n == 0)
 		make_image();
 	parse_id(str_span((const char *)data, size));
+	forget_log();
 	write_damaged(data, size);
 	read_all();
+	write_all();
 	return 0;
 }
