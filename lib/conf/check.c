@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "conf/expand.h"
+#include "conf/restrictions.h"
 #include "conf/value.h"
 #include "mail/nexthop.h"
 
@@ -139,6 +140,8 @@ static const char *effect_text(enum conf_effect e)
 		return ", though in Postfix it changes TLS";
 	case CONF_EFFECT_ROUTING:
 		return ", though in Postfix it changes where mail goes";
+	case CONF_EFFECT_ACCESS:
+		return ", though in Postfix it changes who may send what";
 	case CONF_EFFECT_DELIVERY:
 		return ", though in Postfix it changes what is delivered";
 	}
@@ -389,6 +392,35 @@ static void check_dane(struct checker *k, enum conf_id level)
 			       : "without smtp_dns_support_level = dnssec the level dane is may");
 }
 
+/* Restrictions that have no meaning here forbid nothing: that is to be known. Arguments (tables,
+ * domains, numbers) are not told. */
+static bool is_lost(struct str word)
+{
+	for (size_t i = 0; i < word.n; i++)
+		if (!ascii_is_alnum(word.p[i]) && word.p[i] != '_')
+			return false;
+	return ascii_is_alpha(word.p[0]) && conf_restriction_of(word) == CONF_RESTRICTION_UNKNOWN;
+}
+
+static void check_restrictions(struct checker *k, enum conf_id id)
+{
+	const struct conf_slot *s = slot_at(k, id);
+	struct str rest = s->expanded, word;
+	struct conf_finding what = {
+		.severity = CONF_WARNING,
+		.code = STR("not-honoured"),
+		.param = s->name,
+		.remedy = STR("remove the word if mail may be taken in without it"),
+	};
+
+	while (s->progress == CONF_DONE && str_token_braced(&rest, STR(", \t\r\n"), &word))
+		if (is_lost(word))
+			conf_collect(k->out, conf_place_of(s), &what,
+				     STR_FMT ": " STR_FMT " is not honoured, though in Postfix it "
+					     "changes who may send what",
+				     STR_ARG(s->name), STR_ARG(str_first(word, 60)));
+}
+
 static struct str preset_of(size_t i)
 {
 	return i < CONF_COUNT + conf_known_count ? conf_known_names[i - CONF_COUNT].preset
@@ -402,6 +434,11 @@ void conf_check(struct conf_collector *c, const struct conf_names *t)
 	note_tables(&k);
 	for (size_t i = 0; i < ARRAY_LEN(word_rules); i++)
 		check_words(&k, &word_rules[i]);
+	check_restrictions(&k, CONF_smtpd_client_restrictions);
+	check_restrictions(&k, CONF_smtpd_helo_restrictions);
+	check_restrictions(&k, CONF_smtpd_sender_restrictions);
+	check_restrictions(&k, CONF_smtpd_relay_restrictions);
+	check_restrictions(&k, CONF_smtpd_recipient_restrictions);
 	check_hostname(&k, CONF_myhostname);
 	check_hostname(&k, CONF_mydomain);
 	for (unsigned i = 0; i < CONF_COUNT; i++)

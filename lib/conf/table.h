@@ -14,6 +14,7 @@ enum conf_effect {
 	CONF_EFFECT_NONE,
 	CONF_EFFECT_TLS,
 	CONF_EFFECT_ROUTING,
+	CONF_EFFECT_ACCESS,   /* who may send what */
 	CONF_EFFECT_DELIVERY, /* who the mail is from and to, what is in it, whether it is taken */
 };
 

@@ -18,6 +18,9 @@ enum question_kind {
 	/* name: a PEM file. FOUND, with the number of its certificates and public keys as `value`,
 	 * in decimal, or FAILED: a file that cannot be used is never an empty one */
 	QUESTION_TRUST_ANCHORS,
+	/* name: an IP address. FOUND with the first host name that it has as `value`. Asked about
+	 * clients only, so that it is in no recorded set. */
+	QUESTION_POINTER,
 };
 
 struct question {

@@ -129,6 +129,8 @@ static void fact_put_answer(struct json *j, const struct fact *f)
 	case QUESTION_NATIVE:
 		fact_put_host(j, f);
 		break;
+	case QUESTION_POINTER:
+		break;
 	}
 	json_object_end(j);
 }

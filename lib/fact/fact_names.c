@@ -45,6 +45,8 @@ struct str question_kind_name(enum question_kind k)
 		return STR("native");
 	case QUESTION_TRUST_ANCHORS:
 		return STR("trust-anchors");
+	case QUESTION_POINTER:
+		return STR("pointer");
 	}
 	CHECK(!"question kind");
 	return STR_NONE;

@@ -50,8 +50,8 @@ static void put_client(struct buf *out, const struct message_received *r)
 	if (!r->client)
 		put(out, STR(" (localhost)"));
 	else
-		CHECK(buf_fmt(out, " ([%s" STR_FMT "])",
-			      r->client->family == ADDRESS_V6 ? "IPv6:" : "",
+		CHECK(buf_fmt(out, " (" STR_FMT "%s[%s" STR_FMT "])", STR_ARG(r->host),
+			      r->host.n ? " " : "", r->client->family == ADDRESS_V6 ? "IPv6:" : "",
 			      STR_ARG(address_text(a, r->client))));
 	put(out, STR("\r\n"));
 	arena_free(a);

@@ -18,6 +18,7 @@ struct str message_protocol_name(struct message_protocol p);
 struct message_received {
 	struct str helo;              /* as the client said it; "" when it did not */
 	const struct address *client; /* NULL: over a UNIX-domain socket */
+	struct str host;              /* what it is called; "": nobody knows for sure */
 	struct str hostname, product; /* ours */
 	struct message_protocol protocol;
 	struct str id;

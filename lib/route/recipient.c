@@ -97,7 +97,7 @@ route_read(struct route_walk *w, struct route_recipient *rcpt, struct route *r)
 		return route_refuse_syntax(w, r,
 					   "the domain is not a host name or address literal");
 	*rcpt = (struct route_recipient){
-		.local = route_dequote(w->a, box.local),
+		.local = mailbox_dequote(w->a, box.local),
 		.domain = domain,
 		.folded = domain_fold(w->a, domain),
 	};
@@ -256,7 +256,8 @@ static enum route_progress route_try_address(struct route_walk *w, struct route 
 	struct str delimiters = conf_str(w->cfg->conf, CONF_recipient_delimiter), base;
 	enum route_progress p = route_try_local(w, r, rcpt, rcpt->local, is_found);
 
-	if (p != ROUTE_GO_ON || *is_found || !route_strip_extension(rcpt->local, delimiters, &base))
+	if (p != ROUTE_GO_ON || *is_found ||
+	    !mailbox_strip_extension(rcpt->local, delimiters, &base))
 		return p;
 	return route_try_local(w, r, rcpt, base, is_found);
 }

@@ -215,6 +215,7 @@ static void entry_ask(struct entry *e)
 	case QUESTION_MX:
 	case QUESTION_ADDRESS:
 	case QUESTION_NATIVE:
+	case QUESTION_POINTER:
 		e->dns = dns_ask(e->ask->dns, &e->question, entry_answered, e);
 		return;
 	}

@@ -32,6 +32,31 @@ struct serve_intake {
 	void *ended_arg;
 };
 
+/* ---- clients ---- */
+
+struct intake_name {
+	struct listen_request *request;
+	struct queue_peer_name *name;
+};
+
+static void on_named(void *arg, struct str name, bool is_in_doubt)
+{
+	struct intake_name *x = arg;
+
+	listen_named(x->request, name, is_in_doubt);
+	queue_peer_name_free(x->name);
+	free(x);
+}
+
+static void on_name(void *arg, struct listen_request *r, const struct address *client)
+{
+	struct intake_listen *l = arg;
+	struct intake_name *x = base_alloc(sizeof(*x));
+
+	x->request = r;
+	x->name = queue_peer_name_new(l->intake->options.queue, client, on_named, x);
+}
+
 /* ---- recipients ---- */
 
 struct intake_route {
@@ -246,8 +271,9 @@ static bool on_is_short(void *arg, uint64_t size_octets)
 	look_at_space(i);
 	if (!i->is_space_known)
 		return true;
-	return i->space.notes > SPACE_NOTES_MAX ||
-	       i->space.free_octets + i->space.reusable_octets < least + size_octets;
+	uint64_t free_octets = i->space.free_octets + i->space.reusable_octets;
+	return i->space.notes > SPACE_NOTES_MAX || free_octets < least ||
+	       free_octets - least < size_octets; /* which may be any number */
 }
 
 static void on_log(void *arg, const struct log_event *e)
@@ -305,6 +331,7 @@ static void listen_leave(struct intake_listen *l, void (*how)(struct listen *l))
 }
 
 static const struct listen_calls calls = {
+	.name = on_name,
 	.rcpt = on_rcpt,
 	.spool_begin = on_spool_begin,
 	.spool_add = on_spool_add,

@@ -125,6 +125,7 @@ static bool decider_ask_one(struct decider *d, const struct question *q)
 	case QUESTION_MX:
 	case QUESTION_ADDRESS:
 	case QUESTION_NATIVE:
+	case QUESTION_POINTER:
 		return false;
 	}
 	CHECK(!"question kind");

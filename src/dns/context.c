@@ -115,6 +115,15 @@ static bool dns_finish(struct ub_ctx *u, const struct dns_options *o, struct err
 			 STR_ARG(o->trust_anchor_file), ub_strerror(code));
 }
 
+/* Addresses of private networks have names for those resolvers only that were named to us; what
+ * they say is not in the tree that is signed. */
+static bool dns_private_networks(struct ub_ctx *u, const struct dns_options *o, struct error *e)
+{
+	return o->n_servers + o->n_root_servers == 0 ||
+	       (dns_option(u, "unblock-lan-zones:", "yes", e) &&
+		dns_option(u, "insecure-lan-zones:", "yes", e));
+}
+
 static bool dns_configure(struct ub_ctx *u, const struct dns_options *o, struct error *e)
 {
 	ub_ctx_debugout(u, NULL); /* it would write to our standard error */
@@ -123,7 +132,8 @@ static bool dns_configure(struct ub_ctx *u, const struct dns_options *o, struct 
 	for (size_t i = 0; i < ARRAY_LEN(dns_settings); i++)
 		if (!dns_option(u, dns_settings[i].name, dns_settings[i].value, e))
 			return false;
-	return dns_servers(u, o->servers, o->n_servers, false, e) &&
+	return dns_private_networks(u, o, e) &&
+	       dns_servers(u, o->servers, o->n_servers, false, e) &&
 	       dns_servers(u, o->root_servers, o->n_root_servers, true, e) &&
 	       dns_anchors(u, o->trust_anchor_file, e) && dns_finish(u, o, e);
 }

@@ -153,6 +153,16 @@ static void dns_query_mx(struct dns_query *q)
 	q->answer.canonical = q->question.name;
 }
 
+static void dns_query_pointer(struct dns_query *q)
+{
+	if (q->part[0].result) {
+		q->answer = dns_read_pointer(q->arena, q->part[0].result, q->dns->is_validated);
+		return;
+	}
+	q->answer.status = ANSWER_FAILED;
+	q->answer.failure = q->trouble;
+}
+
 static void dns_query_native(struct dns_query *q)
 {
 	if (!q->trouble.n)
@@ -172,6 +182,9 @@ static void dns_query_finish(struct dns_query *q)
 		return;
 	case QUESTION_NATIVE:
 		dns_query_native(q);
+		return;
+	case QUESTION_POINTER:
+		dns_query_pointer(q);
 		return;
 	case QUESTION_TABLE:
 	case QUESTION_TRUST_ANCHORS:
@@ -285,6 +298,7 @@ static void dns_query_start(struct dns_query *q, int type)
 static void dns_query_begin(struct dns_query *q)
 {
 	struct dns *d = q->dns;
+	struct address address;
 
 	switch (q->question.kind) {
 	case QUESTION_MX:
@@ -299,6 +313,11 @@ static void dns_query_begin(struct dns_query *q)
 	case QUESTION_NATIVE:
 		q->native = dns_native_new(d->loop, q->question.name, d->has_family,
 					   dns_native_answered, q);
+		return;
+	case QUESTION_POINTER:
+		CHECK(address_parse(q->question.name, &address));
+		q->question.name = dns_reverse_name(q->arena, &address);
+		dns_query_start(q, DNS_TYPE_PTR);
 		return;
 	case QUESTION_TABLE:
 	case QUESTION_TRUST_ANCHORS:

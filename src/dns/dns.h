@@ -31,8 +31,8 @@ struct dns;
 MUST_USE struct dns *dns_new(struct net_loop *l, const struct dns_options *o, struct error *e);
 void dns_free(struct dns *d); /* questions in flight are cancelled without a call; NULL is fine */
 
-/* MX, ADDRESS or NATIVE. `answered` is called once from the loop, never from inside dns_ask; the
- * answer is borrowed for the call. */
+/* MX, ADDRESS, NATIVE or POINTER. `answered` is called once from the loop, never from inside
+ * dns_ask; the answer is borrowed for the call. */
 struct dns_query;
 MUST_USE struct dns_query *dns_ask(struct dns *d, const struct question *q,
 				   void (*answered)(void *arg, const struct answer *answer),

@@ -151,6 +151,37 @@ struct answer dns_read_mx(struct arena *a, const struct ub_result *r, bool is_va
 	return answer.status == ANSWER_FOUND ? dns_read_mx_records(a, r, answer) : answer;
 }
 
+struct answer dns_read_pointer(struct arena *a, const struct ub_result *r, bool is_validated)
+{
+	struct answer answer = {
+		.status = dns_answer_status(r),
+		.dnssec = dns_status(r, is_validated),
+		.ttl = dns_ttl(r),
+		.is_nxdomain = dns_is_nxdomain(r),
+	};
+
+	if (answer.status == ANSWER_FAILED)
+		return dns_failed(answer, dns_failure(a, r));
+	if (answer.status == ANSWER_NONE)
+		return answer;
+	if (r->len[0] < 0 ||
+	    !dns_read_name(a, str_span(r->data[0], (size_t)r->len[0]), &answer.value))
+		return dns_failed(answer, STR("a malformed PTR record"));
+	return answer;
+}
+
+struct str dns_reverse_name(struct arena *a, const struct address *address)
+{
+	const uint8_t *v = address->octets;
+	struct str name = STR("");
+
+	if (address->family == ADDRESS_V4)
+		return arena_fmt(a, "%u.%u.%u.%u.in-addr.arpa", v[3], v[2], v[1], v[0]);
+	for (size_t i = 16; i-- > 0;)
+		name = arena_fmt(a, STR_FMT "%x.%x.", STR_ARG(name), v[i] & 15u, v[i] >> 4);
+	return arena_fmt(a, STR_FMT "ip6.arpa", STR_ARG(name));
+}
+
 static struct address_answer dns_family_failed(struct address_answer like, struct str why)
 {
 	like.status = ANSWER_FAILED;

@@ -8,6 +8,7 @@
 #include "dns/dns.h"
 
 #define DNS_TYPE_A 1
+#define DNS_TYPE_PTR 12
 #define DNS_TYPE_MX 15
 #define DNS_TYPE_AAAA 28
 #define DNS_CLASS_IN 1
@@ -22,6 +23,9 @@ MUST_USE bool dns_anchor_check(struct str path, struct error *e);
 /* What libunbound said, as an answer; all of it lives in the arena. `is_validated`: an anchor is
  * configured. */
 struct answer dns_read_mx(struct arena *a, const struct ub_result *r, bool is_validated);
+struct answer dns_read_pointer(struct arena *a, const struct ub_result *r, bool is_validated);
+/* "1.2.0.192.in-addr.arpa": RFC 1035 section 3.5, RFC 3596 section 2.5. */
+struct str dns_reverse_name(struct arena *a, const struct address *address);
 /* One address family: adds to `v`, which has room for DNS_RECORDS_MAX more. */
 struct address_answer dns_read_family(struct arena *a, const struct ub_result *r,
 				      enum address_family family, bool is_validated,

@@ -304,6 +304,8 @@ facts_answer(const struct facts_object *o, const struct question *q, struct answ
 	case QUESTION_ADDRESS:
 	case QUESTION_NATIVE:
 		return facts_host(o, q->name, answer);
+	case QUESTION_POINTER:
+		break;
 	}
 	CHECK(!"question kind");
 	return false;

@@ -46,6 +46,7 @@ static const char *const verbs[] = {
 	[SMTP_SERVER_GREET] = "CONNECT", [SMTP_SERVER_STARTTLS] = "STARTTLS",
 	[SMTP_SERVER_MAIL] = "MAIL",     [SMTP_SERVER_RCPT] = "RCPT",
 	[SMTP_SERVER_VRFY] = "VRFY",     [SMTP_SERVER_AUTH] = "AUTH",
+	[SMTP_SERVER_DATA] = "DATA",
 };
 
 void listen_session_refuse(struct listen_session *s, const struct smtp_server_event *e,
@@ -59,12 +60,14 @@ void listen_session_refuse(struct listen_session *s, const struct smtp_server_ev
 
 /* Questions that go out. */
 
-struct listen_request *listen_session_request(struct listen_session *s)
+struct listen_request *
+listen_session_request(struct listen_session *s, enum listen_request_kind kind)
 {
 	struct listen_request *r = base_alloc(sizeof(*r));
 
 	CHECK(!s->request);
 	r->session = s;
+	r->kind = kind;
 	s->request = r;
 	return r;
 }
@@ -86,7 +89,7 @@ void listen_admit(struct listen_request *request, struct str destination)
 	struct listen_request r;
 	struct listen_session *s = answered(request, &r);
 
-	CHECK(r.is_rcpt);
+	CHECK(r.kind == LISTEN_REQUEST_RCPT);
 	if (!s)
 		return;
 	listen_message_rcpt(s, r.address, &r.rcpt, destination);
@@ -99,11 +102,23 @@ void listen_kept(struct listen_request *request)
 	struct listen_request r;
 	struct listen_session *s = answered(request, &r);
 
-	CHECK(!r.is_rcpt);
+	CHECK(r.kind == LISTEN_REQUEST_MESSAGE);
 	if (!s)
 		return;
 	s->mail->is_kept = true;
 	listen_message_answer(s);
+	listen_session_turn(s);
+}
+
+void listen_named(struct listen_request *request, struct str name, bool is_in_doubt)
+{
+	struct listen_request r;
+	struct listen_session *s = answered(request, &r);
+
+	CHECK(r.kind == LISTEN_REQUEST_NAME);
+	if (!s)
+		return;
+	listen_arrive_name(s, name, is_in_doubt);
 	listen_session_turn(s);
 }
 
@@ -112,10 +127,10 @@ void listen_refuse(struct listen_request *request, const struct smtp_reply *repl
 	struct listen_request r;
 	struct listen_session *s = answered(request, &r);
 
-	CHECK(reply->code >= 400);
+	CHECK(reply->code >= 400 && r.kind != LISTEN_REQUEST_NAME);
 	if (!s)
 		return;
-	if (r.is_rcpt) {
+	if (r.kind == LISTEN_REQUEST_RCPT) {
 		listen_session_log_refusal(s, "RCPT", *reply, r.address);
 		smtp_server_answer(s->engine, *reply, listen_session_now(s));
 	} else {
@@ -140,10 +155,13 @@ static void take(struct listen_session *s)
 	smtp_server_accept(s->engine, listen_session_now(s));
 }
 
-static void greet(struct listen_session *s)
+void listen_session_greet(struct listen_session *s)
 {
 	struct smtp_reply r = { 220, STATUS(0, 0, 0), s->port->setting->banner };
 
+	s->owes_greeting = !s->is_known;
+	if (s->owes_greeting)
+		return;
 	smtp_server_answer(s->engine, r, listen_session_now(s));
 }
 
@@ -172,38 +190,47 @@ listen_session_complete(const struct listen_session *s, struct arena *a, struct 
 	return arena_fmt(a, STR_FMT "@" STR_FMT, STR_ARG(address), STR_ARG(origin));
 }
 
-static void mail(struct listen_session *s, const struct smtp_server_event *e)
+static bool
+refuses_for_room(struct listen_session *s, const struct smtp_server_event *e, uint64_t size_octets)
 {
 	const struct listen *l = s->port->listen;
 
+	if (!l->calls->is_short || !l->calls->is_short(l->arg, size_octets))
+		return false;
+	listen_session_refuse(s, e,
+			      (struct smtp_reply){ 452, STATUS(4, 3, 1),
+						   STR("no room for mail now") });
+	return true;
+}
+
+/* There may have been room when MAIL was said. */
+static void data(struct listen_session *s, const struct smtp_server_event *e)
+{
+	count(s, e->verb == SMTP_VERB_BDAT ? COMMAND_BDAT : COMMAND_DATA);
+	if (!refuses_for_room(s, e, s->mail->mail.size_octets))
+		take(s);
+}
+
+static void mail(struct listen_session *s, const struct smtp_server_event *e)
+{
 	count(s, COMMAND_MAIL);
 	if (listen_session_is_over_rate(s, LISTEN_RATE_MESSAGES)) {
 		listen_session_refuse(s, e,
 				      (struct smtp_reply){ 450, STATUS(4, 7, 1),
 							   STR("too much mail from you") });
-	} else if (l->calls->is_short && l->calls->is_short(l->arg, e->mail.size_octets)) {
-		listen_session_refuse(s, e,
-				      (struct smtp_reply){ 452, STATUS(4, 3, 1),
-							   STR("no room for mail now") });
-	} else {
+	} else if (!refuses_for_room(s, e, e->mail.size_octets)) {
 		listen_message_mail(s, &e->mail);
 		take(s);
 	}
 }
 
-static bool may_relay(const struct listen_session *s)
-{
-	return s->is_local || s->user;
-}
-
 static void ask_about(struct listen_session *s, const struct smtp_server_event *e)
 {
 	const struct listen *l = s->port->listen;
-	struct listen_request *r = listen_session_request(s);
+	struct listen_request *r = listen_session_request(s, LISTEN_REQUEST_RCPT);
 	struct arena *a = arena_new();
 	struct listen_client c = listen_session_client(s, a);
 
-	r->is_rcpt = true;
 	r->rcpt = e->rcpt;
 	r->address = listen_session_complete(s, s->mail->arena, e->rcpt.address);
 	struct listen_admission question = {
@@ -217,10 +244,25 @@ static void ask_about(struct listen_session *s, const struct smtp_server_event *
 	arena_free(a);
 }
 
-static void rcpt(struct listen_session *s, const struct smtp_server_event *e)
+void listen_session_judged(struct listen_session *s, const struct smtp_server_event *e,
+			   struct smtp_reply verdict)
 {
 	struct arena *a;
 
+	if (verdict.code == 0) {
+		ask_about(s, e);
+		return;
+	}
+	a = arena_new();
+	if (!str_has_prefix(verdict.text, STR("<")))
+		verdict.text = arena_fmt(a, "<" STR_FMT ">: " STR_FMT, STR_ARG(e->rcpt.address),
+					 STR_ARG(verdict.text));
+	listen_session_refuse(s, e, verdict);
+	arena_free(a);
+}
+
+static void rcpt(struct listen_session *s, const struct smtp_server_event *e)
+{
 	count(s, COMMAND_RCPT);
 	if (listen_session_is_over_rate(s, LISTEN_RATE_RECIPIENTS)) {
 		listen_session_refuse(s, e,
@@ -228,15 +270,7 @@ static void rcpt(struct listen_session *s, const struct smtp_server_event *e)
 							   STR("too many recipients from you") });
 		return;
 	}
-	if (may_relay(s)) {
-		ask_about(s, e);
-		return;
-	}
-	a = arena_new();
-	struct str text =
-		arena_fmt(a, "<" STR_FMT ">: Relay access denied", STR_ARG(e->rcpt.address));
-	listen_session_refuse(s, e, (struct smtp_reply){ 554, STATUS(5, 7, 1), text });
-	arena_free(a);
+	listen_gate_ask(s, e);
 }
 
 static void vrfy(struct listen_session *s, const struct smtp_server_event *e)
@@ -262,7 +296,7 @@ static void ask(struct listen_session *s, const struct smtp_server_event *e)
 {
 	switch (e->kind) {
 	case SMTP_SERVER_GREET:
-		greet(s);
+		listen_session_greet(s);
 		return;
 	case SMTP_SERVER_HELO:
 		count(s, COMMAND_EHLO);
@@ -278,8 +312,7 @@ static void ask(struct listen_session *s, const struct smtp_server_event *e)
 		rcpt(s, e);
 		return;
 	case SMTP_SERVER_DATA:
-		count(s, e->verb == SMTP_VERB_BDAT ? COMMAND_BDAT : COMMAND_DATA);
-		take(s);
+		data(s, e);
 		return;
 	case SMTP_SERVER_MESSAGE:
 		listen_message_end(s, e->index);

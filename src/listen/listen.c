@@ -105,6 +105,9 @@ static bool open_services(struct listen_port *p, const struct listen_options *o,
 				   .loop = o->loop,
 				   .conf = s->conf };
 
+	if (s->logins.n > 0)
+		p->logins = table_set_new(STR("smtpd_sender_login_maps"), s->logins, &t,
+					  now_of(p->listen));
 	if (s->tls != LISTEN_TLS_NONE) {
 		p->tls = tls_server_new(&s->tls_options, e);
 		if (!p->tls)
@@ -119,10 +122,38 @@ static bool open_services(struct listen_port *p, const struct listen_options *o,
 	return true;
 }
 
+/* A name that is never looked up would be one that never matches. */
+static bool read_list(struct listen_port *p, struct str name, const struct listen_networks *in,
+		      struct listen_networks *out, struct error *e)
+{
+	struct listen *l = p->listen;
+
+	if (!listen_networks_read(l->arena, name, in, out, e))
+		return false;
+	for (size_t i = 0; i < out->n; i++)
+		if (out->v[i].kind == LISTEN_PATTERN_TABLE &&
+		    !tables_find(l->tables, out->v[i].text))
+			tables_open(l->tables, out->v[i].text, out->v[i].text, now_of(l));
+	if (p->setting->has_peer_names || !listen_networks_have(out, LISTEN_PATTERN_NAME))
+		return true;
+	return error_set(e, ERROR_CONFIG,
+			 STR_FMT " has a name, but smtpd_peername_lookup is no: nobody has one",
+			 STR_ARG(name));
+}
+
+static bool open_lists(struct listen_port *p, struct error *e)
+{
+	const struct listen_setting *s = p->setting;
+
+	return read_list(p, STR("mynetworks"), &s->mynetworks, &p->mynetworks, e) &&
+	       read_list(p, STR("smtpd_client_event_limit_exceptions"), &s->exceptions,
+			 &p->exceptions, e);
+}
+
 static bool
 open_port(struct listen_port *p, size_t i, const struct listen_options *o, struct error *e)
 {
-	if (open_services(p, o, e) && open_sockets(p, i, o->sockets, e))
+	if (open_lists(p, e) && open_services(p, o, e) && open_sockets(p, i, o->sockets, e))
 		return true;
 	return error_prefix(e, STR_FMT, STR_ARG(p->setting->text));
 }
@@ -134,6 +165,15 @@ static char *copy(struct str s)
 	if (s.n)
 		memcpy(p, s.p, s.n);
 	return p;
+}
+
+static struct tables *open_tables(struct listen *l, const struct listen_options *o)
+{
+	struct table_options t = {
+		.found = o->found, .arg = o->arg, .loop = o->loop, .conf = l->setup->conf
+	};
+
+	return tables_new(&t);
 }
 
 struct listen *listen_new(const struct listen_options *o, struct error *e)
@@ -148,6 +188,8 @@ struct listen *listen_new(const struct listen_options *o, struct error *e)
 	l->utc_ms = o->utc_ms ? o->utc_ms : system_utc_ms;
 	l->origin = copy(o->origin);
 	l->turned_at = l->complained_at = UINT64_MAX;
+	l->arena = arena_new();
+	l->tables = open_tables(l, o);
 	list_init(&l->sessions);
 	buf_init(&l->scratch, SCRATCH_MAX);
 	l->ports = base_alloc((l->setup->n + 1) * sizeof(*l->ports));
@@ -225,7 +267,10 @@ void listen_free(struct listen *l)
 	for (size_t i = 0; i < l->setup->n; i++) {
 		tls_server_free(l->ports[i].tls);
 		table_set_free(l->ports[i].passwords);
+		table_set_free(l->ports[i].logins);
 	}
+	tables_free(l->tables);
+	arena_free(l->arena);
 	sasl_free(l->sasl);
 	listen_setup_unref(l->setup);
 	buf_fini(&l->scratch);

@@ -49,7 +49,8 @@ void listen_clients_set_most(struct listen_clients *c, size_t most);
 /* Who brings a message. */
 struct listen_client {
 	const struct address *address; /* NULL: UNIX-domain socket */
-	struct str name;               /* "unknown[192.0.2.1]", for logs */
+	struct str host;               /* "": not known for sure */
+	struct str name; /* "client.example[192.0.2.1]", "unknown[192.0.2.1]", for logs */
 	struct str helo;
 	struct str user, method; /* "": not authenticated */
 	struct message_protocol protocol;
@@ -96,10 +97,15 @@ struct listen_admission {
 struct listen_request;
 void listen_admit(struct listen_request *r, struct str destination); /* copied */
 void listen_kept(struct listen_request *r);                          /* the message is safe: 250 */
-/* To either: a 4xx or 5xx; the text is copied. */
+/* The client's name, forward and back, or ""; in doubt: a lookup failed. Copied. */
+void listen_named(struct listen_request *r, struct str name, bool is_in_doubt);
+/* To rcpt and accept: a 4xx or 5xx; the text is copied. */
 void listen_refuse(struct listen_request *r, const struct smtp_reply *reply);
 
 struct listen_calls {
+	/* Answered by listen_named: what the client is called. May be NULL: nobody has a name. */
+	void (*name)(void *arg, struct listen_request *r, const struct address *client);
+
 	/* Answered by listen_admit or listen_refuse. Only clients that may relay come this far. */
 	void (*rcpt)(void *arg, struct listen_request *r, const struct listen_admission *a);
 

@@ -28,6 +28,9 @@ static int tear_down(void **state)
 #define PASSWORDS                                                                                  \
 	"smtpd_sasl_auth_enable = yes\nsmtpd_sasl_authenticated_header = yes\n"                    \
 	"hopseal_sasl_password_maps = inline:{ { me = secret } { odd = {CRYPT}x } }\n"
+#define LOGINS                                                                                     \
+	PASSWORDS "recipient_delimiter = +\nsmtpd_sender_login_maps = inline:{ "                   \
+		  "{me@x.example = you, ME} {you@x.example = you} {@all.example = me} }\n"
 #define HELLO "S 220 mx.example ESMTP Hopseal\nC EHLO c.example\nS 250\n"
 #define TO_RCPT "C MAIL FROM:<a@x.example>\nS 250 2.1.0\nC RCPT TO:<b@y.example>\nS 250 2.1.5\n"
 #define TO_DATA TO_RCPT "C DATA\nS 354\n"
@@ -98,6 +101,34 @@ static const struct {
 	  STRANGER,
 	  HELLO "C MAIL FROM:<>\nS 250\nC RCPT TO:<b@y.example>\n"
 		"S 554 5.7.1 <b@y.example>: Relay access denied\n",
+	  { NULL, 0 } },
+	{ "users only, though of mynetworks",
+	  ANY "smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination\n",
+	  HELLO "C MAIL FROM:<a@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 554 5.7.1\n",
+	  { NULL, 0 } },
+	{ "nobody",
+	  ANY "smtpd_client_restrictions = reject\n",
+	  HELLO "C MAIL FROM:<a@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 554 5.7.1\n",
+	  { NULL, 0 } },
+	{ "nobody, for now",
+	  ANY "smtpd_recipient_restrictions = defer\n",
+	  HELLO "C MAIL FROM:<a@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 450 4.7.1\n",
+	  { NULL, 0 } },
+	{ "restrictions never make a relay",
+	  STRANGER "smtpd_recipient_restrictions = permit\nsmtpd_relay_restrictions = permit\n",
+	  HELLO "C MAIL FROM:<>\nS 250\nC RCPT TO:<b@y.example>\nS 554 5.7.1\n",
+	  { NULL, 0 } },
+	{ "a warning only",
+	  ANY "smtpd_client_restrictions = warn_if_reject reject, permit_mynetworks, reject\n",
+	  HELLO "C MAIL FROM:<a@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 250\n",
+	  { NULL, 0 } },
+	{ "mynetworks cannot be asked",
+	  ANY "mynetworks = texthash:/nowhere/x\n",
+	  HELLO "C MAIL FROM:<>\nS 250\nC RCPT TO:<b@y.example>\nS 451 4.3.0\n",
+	  { NULL, 0 } },
+	{ "mynetworks in a table",
+	  ANY "mynetworks = inline:{127.0.0.1=x}\n",
+	  HELLO "C MAIL FROM:<>\nS 250\nC RCPT TO:<b@y.example>\nS 250\n",
 	  { NULL, 0 } },
 	{ "two messages", ANY,
 	  HELLO TO_DATA "C .\nS 250\n" TO_DATA "C From: x\nC Date: y\nC Message-ID: z\nC \nC .\n"
@@ -239,6 +270,36 @@ static const struct {
 	{ "SCRAM is offered in the clear where it may",
 	  STRANGER PASSWORDS "smtpd_tls_auth_only = no\n",
 	  HELLO "+ AUTH SCRAM-SHA-256 SCRAM-SHA-1\nC AUTH PLAIN " PLAIN_ME "\nS 504\n",
+	  { NULL, 0 } },
+	{ "users send as themselves",
+	  STRANGER LOGINS "smtpd_sender_restrictions = reject_sender_login_mismatch\n",
+	  HELLO
+	  "C MAIL FROM:<me@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 553 5.7.1\n"
+	  "C STARTTLS\nS 220\nT\nC EHLO c\nS 250\nC AUTH PLAIN " PLAIN_ME "\nS 235\n"
+	  "C MAIL FROM:<me@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 250\nC RSET\nS 250\n"
+	  "C MAIL FROM:<ME+tag@X.example>\nS 250\nC RCPT TO:<b@y.example>\nS 250\nC RSET\nS 250\n"
+	  "C MAIL FROM:<\"me\"@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 250\nC RSET\nS 250\n"
+	  "C MAIL FROM:<any@all.example>\nS 250\nC RCPT TO:<b@y.example>\nS 250\nC RSET\nS 250\n"
+	  "C MAIL FROM:<you@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 553 5.7.1\nC RSET\n"
+	  "S 250\nC MAIL FROM:<none@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 553 5.7.1\n"
+	  "C RSET\nS 250\nC MAIL FROM:<>\nS 250\nC RCPT TO:<b@y.example>\nS 250\n",
+	  { NULL, 0 } },
+	{ "known senders only are somebody's",
+	  STRANGER LOGINS "smtpd_sender_restrictions = reject_known_sender_login_mismatch\n",
+	  HELLO
+	  "C STARTTLS\nS 220\nT\nC EHLO c\nS 250\nC AUTH PLAIN " PLAIN_ME "\nS 235\n"
+	  "C MAIL FROM:<none@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 250\nC RSET\nS 250\n"
+	  "C MAIL FROM:<\"you\"@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 553 5.7.1\n",
+	  { NULL, 0 } },
+	{ "owned senders need a login, where mynetworks do not",
+	  ANY LOGINS "smtpd_sender_restrictions = reject_unauthenticated_sender_login_mismatch\n",
+	  HELLO "C MAIL FROM:<none@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 250\nC RSET\n"
+		"S 250\nC MAIL FROM:<you@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 553 5.7.1\n",
+	  { NULL, 0 } },
+	{ "owners that cannot be looked up",
+	  ANY PASSWORDS "smtpd_sender_restrictions = reject_sender_login_mismatch\n"
+			"smtpd_sender_login_maps = texthash:/nowhere/x\n",
+	  HELLO "C MAIL FROM:<none@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 451 4.3.0\n",
 	  { NULL, 0 } },
 	{ "few mechanisms",
 	  STRANGER PASSWORDS "hopseal_sasl_mechanisms = plain\n",

@@ -91,10 +91,11 @@ static void keep(struct listen_session *s, struct str octets)
 static bool adds_missing(const struct listen_session *s)
 {
 	const struct listen_setting *o = s->port->setting;
-	bool is_own = !s->has_address || listen_networks_match(&o->own, &s->address);
+	bool is_own = !s->has_address || listen_networks_match(&o->own, &s->address) == LISTEN_YES;
+	bool is_near = !s->has_address || s->mail->in_mynetworks == LISTEN_YES;
 
 	return o->adds_always || s->user || (o->adds_for_own && is_own) ||
-	       (o->adds_for_mynetworks && s->is_local);
+	       (o->adds_for_mynetworks && is_near);
 }
 
 static void begin_head(struct listen_session *s, int64_t at_utc_s)
@@ -125,6 +126,7 @@ static void put_received(struct listen_session *s, int64_t at_utc_s)
 	struct message_received r = {
 		.helo = c.helo,
 		.client = c.address,
+		.host = c.host,
 		.hostname = o->engine.hostname,
 		.product = o->product,
 		.protocol = c.protocol,
@@ -308,7 +310,7 @@ static void offer(struct listen_session *s)
 
 	m.n_rcpts = each_once(t, &m.rcpts);
 	t->has_spool = false; /* it moves */
-	l->calls->accept(l->arg, listen_session_request(s), &m);
+	l->calls->accept(l->arg, listen_session_request(s, LISTEN_REQUEST_MESSAGE), &m);
 }
 
 static void end_content(struct listen_session *s)

@@ -1,6 +1,18 @@
-/* Lists of networks: mynetworks in postconf(5). */
+/* Lists of clients: mynetworks in postconf(5). What can be said of an address alone is said here,
+ * the rest in match.c. */
 
 #include "listen/room.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "conf/conf.h"
+#include "mail/domain.h"
+#include "os/os.h"
+
+static const struct str separators = STR_INIT(", \t\r\n");
+
+enum { FILES_DEEP_MAX = 10 }; /* a list in a list */
 
 static unsigned bits_of(enum address_family f)
 {
@@ -26,7 +38,7 @@ static bool parse_prefix(struct str text, enum address_family f, unsigned *out)
 	return true;
 }
 
-static bool parse_network(struct str text, struct listen_network *out)
+static bool parse_network(struct str text, struct listen_pattern *out)
 {
 	struct str address = text, prefix = STR("");
 	bool has_prefix = str_rcut(text, '/', &address, &prefix);
@@ -42,29 +54,165 @@ static bool parse_network(struct str text, struct listen_network *out)
 	return address_eq(&masked, &out->address); /* 10.0.0.1/8 is a slip, as in Postfix */
 }
 
-bool listen_networks_parse(struct arena *a, struct str name, struct str text,
-			   struct listen_networks *out, struct error *e)
+/* "hash:/file", "inline:{...}", but no IPv6 address. */
+static bool is_table(struct str text)
 {
-	static const struct str separators = STR_INIT(", \t\r\n");
+	struct str type, rest;
+
+	if (!str_cut(text, ':', &type, &rest) || type.n == 0)
+		return false;
+	for (size_t i = 0; i < type.n; i++)
+		if (!ascii_is_alpha(type.p[i]))
+			return false;
+	return rest.n > 0 &&
+	       (rest.p[0] == '/' || rest.p[0] == '{' || type.n > 4 || !str_contains(rest, ':'));
+}
+
+static bool parse_pattern(struct arena *a, struct str text, struct listen_pattern *out)
+{
+	bool is_dotted = str_has_prefix(text, STR("."));
+
+	if (str_has_prefix(text, STR("/"))) {
+		out->kind = LISTEN_PATTERN_FILE;
+	} else if (parse_network(text, out)) {
+		out->kind = LISTEN_PATTERN_NETWORK;
+	} else if (is_table(text)) {
+		out->kind = LISTEN_PATTERN_TABLE;
+	} else if (domain_is_hostname(is_dotted ? str_from(text, 1) : text)) {
+		out->kind = LISTEN_PATTERN_NAME;
+		text = domain_fold(a, text);
+	} else {
+		return false;
+	}
+	out->text = arena_str(a, text);
+	return true;
+}
+
+static bool add_token(struct arena *a, struct str name, struct str token, bool is_negated,
+		      struct listen_networks *out, struct error *e)
+{
+	struct listen_pattern *to = &out->v[out->n];
+
+	to->is_negated = is_negated;
+	for (; str_has_prefix(token, STR("!")); token = str_from(token, 1))
+		to->is_negated = !to->is_negated;
+	if (!parse_pattern(a, token, to))
+		return error_set(e, ERROR_CONFIG,
+				 STR_FMT ": \"" STR_FMT
+					 "\" is no address, network/mask, name, table or file",
+				 STR_ARG(name), STR_ARG(str_first(token, 60)));
+	out->n++;
+	return true;
+}
+
+static bool parse(struct arena *a, struct str name, struct str text, bool is_negated,
+		  struct listen_networks *out, struct error *e)
+{
 	struct str rest = text, token;
 	size_t n = 0;
 
-	while (str_token(&rest, separators, &token))
+	while (str_token_braced(&rest, separators, &token))
 		n++;
-	*out = (struct listen_networks){ ARENA_ARRAY(a, n, struct listen_network), 0 };
-	for (rest = text; str_token(&rest, separators, &token);) {
-		struct listen_network *to = &out->v[out->n];
+	*out = (struct listen_networks){ .v = ARENA_ARRAY(a, n, struct listen_pattern) };
+	for (rest = text; str_token_braced(&rest, separators, &token);)
+		if (!add_token(a, name, token, is_negated, out, e))
+			return false;
+	return true;
+}
 
-		for (; str_has_prefix(token, STR("!")); token = str_from(token, 1))
-			to->is_negated = !to->is_negated;
-		if (!parse_network(token, to))
-			return error_set(e, ERROR_CONFIG,
-					 STR_FMT ": \"" STR_FMT
-						 "\" is no address, and no network/mask",
-					 STR_ARG(name), STR_ARG(str_first(token, 60)));
-		out->n++;
+bool listen_networks_parse(struct arena *a, struct str name, struct str text,
+			   struct listen_networks *out, struct error *e)
+{
+	return parse(a, name, text, false, out, e);
+}
+
+/* Files. */
+
+static bool read_text(struct arena *a, struct str path, struct str *out, struct error *e)
+{
+	struct os_file_id id;
+	struct buf text, plain;
+	struct str rest, line;
+
+	buf_init(&text, CONF_FILE_MAX);
+	buf_init(&plain, CONF_FILE_MAX + 1);
+	bool is_read = os_file_read(path.p, &text, &id, e);
+	rest = is_read ? buf_str(&text) : STR("");
+	while (rest.n > 0) {
+		if (!str_cut(rest, '\n', &line, &rest)) {
+			line = rest;
+			rest = STR("");
+		}
+		if (!str_has_prefix(str_trim(line), STR("#")))
+			CHECK(buf_add(&plain, line) && buf_add(&plain, STR("\n")));
+	}
+	*out = arena_str(a, buf_str(&plain));
+	buf_fini(&plain);
+	buf_fini(&text);
+	return is_read;
+}
+
+static void append(struct arena *a, struct listen_networks *to, const struct listen_networks *more)
+{
+	struct listen_pattern *v = ARENA_ARRAY(a, to->n + more->n, struct listen_pattern);
+
+	for (size_t i = 0; i < to->n; i++)
+		v[i] = to->v[i];
+	for (size_t i = 0; i < more->n; i++)
+		v[to->n + i] = more->v[i];
+	to->v = v;
+	to->n += more->n;
+}
+
+static bool expand(struct arena *a, struct str name, const struct listen_networks *in,
+		   unsigned depth, struct listen_networks *out, struct error *e);
+
+static bool expand_file(struct arena *a, struct str name, const struct listen_pattern *p,
+			unsigned depth, struct listen_networks *out, struct error *e)
+{
+	struct listen_networks listed, whole = { 0 };
+	struct str text;
+
+	if (depth > FILES_DEEP_MAX)
+		return error_set(e, ERROR_CONFIG,
+				 STR_FMT ": a list in a list in a list ... in " STR_FMT,
+				 STR_ARG(name), STR_ARG(p->text));
+	if (!read_text(a, p->text, &text, e))
+		return error_prefix(e, STR_FMT, STR_ARG(name));
+	if (!parse(a, name, text, p->is_negated, &listed, e))
+		return error_prefix(e, STR_FMT, STR_ARG(p->text));
+	if (!expand(a, name, &listed, depth + 1, &whole, e))
+		return false;
+	append(a, out, &whole);
+	return true;
+}
+
+static bool expand(struct arena *a, struct str name, const struct listen_networks *in,
+		   unsigned depth, struct listen_networks *out, struct error *e)
+{
+	for (size_t i = 0; i < in->n; i++) {
+		struct listen_networks one = { .v = &in->v[i], .n = 1 };
+		if (in->v[i].kind != LISTEN_PATTERN_FILE)
+			append(a, out, &one);
+		else if (!expand_file(a, name, &in->v[i], depth, out, e))
+			return false;
 	}
 	return true;
+}
+
+bool listen_networks_read(struct arena *a, struct str name, const struct listen_networks *in,
+			  struct listen_networks *out, struct error *e)
+{
+	*out = (struct listen_networks){ .has_parents = in->has_parents };
+	return expand(a, name, in, 0, out, e);
+}
+
+bool listen_networks_have(const struct listen_networks *n, enum listen_pattern_kind kind)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (n->v[i].kind == kind)
+			return true;
+	return false;
 }
 
 /* Networks of the old classes: 10.0.0.1 stands for 10.0.0.0/8. */
@@ -83,7 +231,7 @@ bool listen_networks_default(struct arena *a, struct str style, const struct net
 	bool is_host = str_ieq_ascii(style, STR("host")),
 	     is_class = str_ieq_ascii(style, STR("class"));
 
-	*out = (struct listen_networks){ ARENA_ARRAY(a, n, struct listen_network), n };
+	*out = (struct listen_networks){ .v = ARENA_ARRAY(a, n, struct listen_pattern), .n = n };
 	for (size_t i = 0; i < n; i++) {
 		unsigned prefix = is_host    ? bits_of(own[i].address.family)
 				  : is_class ? class_prefix(&own[i])
@@ -94,20 +242,24 @@ bool listen_networks_default(struct arena *a, struct str style, const struct net
 	return is_host || is_class || str_ieq_ascii(style, STR("subnet"));
 }
 
-static bool is_in(const struct listen_network *n, const struct address *client)
+bool listen_pattern_has(const struct listen_pattern *p, const struct address *client)
 {
 	struct address masked;
 
-	if (n->address.family != client->family)
+	if (p->kind != LISTEN_PATTERN_NETWORK || p->address.family != client->family)
 		return false;
-	masked = listen_networks_mask(*client, n->prefix);
-	return address_eq(&masked, &n->address);
+	masked = listen_networks_mask(*client, p->prefix);
+	return address_eq(&masked, &p->address);
 }
 
-bool listen_networks_match(const struct listen_networks *n, const struct address *client)
+enum listen_matched
+listen_networks_match(const struct listen_networks *n, const struct address *client)
 {
-	for (size_t i = 0; i < n->n; i++)
-		if (is_in(&n->v[i], client))
-			return !n->v[i].is_negated;
-	return false;
+	for (size_t i = 0; i < n->n; i++) {
+		if (n->v[i].kind != LISTEN_PATTERN_NETWORK)
+			return LISTEN_OPEN;
+		if (listen_pattern_has(&n->v[i], client))
+			return n->v[i].is_negated ? LISTEN_NO : LISTEN_YES;
+	}
+	return LISTEN_NO;
 }

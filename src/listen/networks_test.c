@@ -44,9 +44,10 @@ TEST(match)
 TEST(refused)
 {
 	static const struct str bad[] = {
-		STR_INIT("10.0.0.1/8"),  STR_INIT("10.0.0.0/33"),  STR_INIT("[::]/129"),
-		STR_INIT("10.0.0.0/"),   STR_INIT("host.example"), STR_INIT("/etc/networks"),
-		STR_INIT("hash:/etc/x"), STR_INIT("10.0.0.0/-1"),  STR_INIT("!"),
+		STR_INIT("10.0.0.1/8"),  STR_INIT("10.0.0.0/33"), STR_INIT("[::]/129"),
+		STR_INIT("10.0.0.0/"),   STR_INIT("10.0.0.0/-1"), STR_INIT("!"),
+		STR_INIT("192.0.2.256"), STR_INIT("10.0.0"),      STR_INIT("host..example"),
+		STR_INIT("2001:db8::g"), STR_INIT("[::1"),        STR_INIT("host.example/24"),
 	};
 
 	FOR_EACH(b, bad) {
@@ -96,4 +97,61 @@ TEST(defaults)
 	}
 }
 
-TEST_MAIN(RUN(match), RUN(refused), RUN(defaults))
+static const struct {
+	const char *rule;
+	struct str list, name; /* "?": its lookup failed */
+	enum listen_matched want;
+} names[] = {
+	{ "a name", STR_INIT("a.example"), STR_INIT("a.example"), LISTEN_YES },
+	{ "in any case", STR_INIT("A.Example"), STR_INIT("a.example"), LISTEN_YES },
+	{ "another", STR_INIT("a.example"), STR_INIT("ba.example"), LISTEN_NO },
+	{ "a domain above", STR_INIT("example"), STR_INIT("a.b.example"), LISTEN_YES },
+	{ "a domain above, with its dot", STR_INIT(".example"), STR_INIT("a.example"), LISTEN_YES },
+	{ "not itself", STR_INIT(".a.example"), STR_INIT("a.example"), LISTEN_NO },
+	{ "who has none", STR_INIT("a.example"), STR_INIT(""), LISTEN_NO },
+	{ "nobody is called unknown", STR_INIT("unknown"), STR_INIT(""), LISTEN_NO },
+	{ "a name in doubt", STR_INIT("a.example"), STR_INIT("?"), LISTEN_FAILED },
+	{ "which is not asked about", STR_INIT("192.0.2.1 !a.example"), STR_INIT("?"), LISTEN_YES },
+	{ "or adds nothing", STR_INIT("a.example 192.0.2.1"), STR_INIT("?"), LISTEN_YES },
+	{ "but may take away", STR_INIT("!a.example 192.0.2.1"), STR_INIT("?"), LISTEN_FAILED },
+	{ "kept out by name", STR_INIT("!a.example 192.0.2.1"), STR_INIT("a.example"), LISTEN_NO },
+	{ "a table of addresses", STR_INIT("inline:{192.0.2.1=x}"), STR_INIT(""), LISTEN_YES },
+	{ "of others", STR_INIT("inline:{192.0.2.2=x}"), STR_INIT("a.example"), LISTEN_NO },
+	{ "of no networks", STR_INIT("inline:{192.0.2=x}"), STR_INIT(""), LISTEN_NO },
+	{ "of names", STR_INIT("inline:{a.example=x}"), STR_INIT("a.example"), LISTEN_YES },
+	{ "of domains", STR_INIT("inline:{example=x}"), STR_INIT("a.b.example"), LISTEN_YES },
+	{ "kept out by a table", STR_INIT("!inline:{example=x} 0.0.0.0/0"), STR_INIT("a.example"),
+	  LISTEN_NO },
+	{ "a table that is not there", STR_INIT("texthash:/nowhere/x 192.0.2.1"), STR_INIT(""),
+	  LISTEN_FAILED },
+	{ "is not asked behind a match", STR_INIT("192.0.2.1 texthash:/nowhere/x"), STR_INIT(""),
+	  LISTEN_YES },
+	{ "networks in a table", STR_INIT("cidr:{{192.0.2.0/24 x}}"), STR_INIT("a.example"),
+	  LISTEN_YES },
+};
+
+TEST(match_by_name_and_table)
+{
+	struct table_options none = { 0 };
+
+	FOR_EACH(c, names) {
+		struct arena *a = arena_new();
+		struct tables *t = tables_new(&none);
+		struct listen_networks n;
+		struct address client;
+		struct error e = { 0 };
+
+		ok(listen_networks_parse(a, STR("mynetworks"), c->list, &n, &e), e.text);
+		ok(address_parse(STR("192.0.2.1"), &client), c->rule);
+		n.has_parents = true;
+		struct listen_match m = { .networks = &n, .tables = t, .arena = a };
+		m.address = &client;
+		m.is_name_in_doubt = str_eq(c->name, STR("?"));
+		m.name = m.is_name_in_doubt ? STR("") : c->name;
+		ok(listen_match_begin(&m) == c->want, c->rule);
+		tables_free(t);
+		arena_free(a);
+	}
+}
+
+TEST_MAIN(RUN(match), RUN(refused), RUN(defaults), RUN(match_by_name_and_table))

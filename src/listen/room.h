@@ -2,11 +2,14 @@
  *
  *	setup.c     hopseal_listeners and the parameters behind it
  *	networks.c  mynetworks and lists like it
+ *	match.c     whether a client is in one
  *	sockets.c   what is bound
  *	clients.c   what each client does, over all workers
  *	listen.c    a worker: its listeners and sessions
  *	session.c   octets: stream, TLS, engine, and times
+ *	arrive.c    who a client is, and whether it is welcome
  *	command.c   what the engine asks
+ *	gate.c      who may send what
  *	message.c   from DATA to 250
  *	auth.c      AUTH */
 
@@ -15,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "conf/restrictions.h"
 #include "listen/listen.h"
 #include "mail/message_head.h"
 #include "proto/smtp_server.h"
@@ -23,15 +27,32 @@
 
 /* ---- networks.c ---- */
 
-struct listen_network {
-	struct address address;
-	unsigned prefix;
+enum listen_pattern_kind {
+	LISTEN_PATTERN_NETWORK,
+	LISTEN_PATTERN_NAME,
+	LISTEN_PATTERN_TABLE,
+	LISTEN_PATTERN_FILE, /* a list in a file of its own, not read yet */
+};
+
+struct listen_pattern {
+	enum listen_pattern_kind kind;
 	bool is_negated;
+	struct address address; /* NETWORK */
+	unsigned prefix;
+	struct str text; /* the others: name, table or path */
 };
 
 struct listen_networks {
-	struct listen_network *v;
+	struct listen_pattern *v;
 	size_t n;
+	bool has_parents; /* a name stands for its subdomains, too */
+};
+
+enum listen_matched {
+	LISTEN_NO,
+	LISTEN_YES,
+	LISTEN_FAILED, /* a lookup did */
+	LISTEN_OPEN,   /* not known yet */
 };
 
 /* `name` is the parameter's, for *e. */
@@ -41,11 +62,53 @@ MUST_USE bool listen_networks_parse(struct arena *a, struct str name, struct str
 MUST_USE bool listen_networks_default(struct arena *a, struct str style,
 				      const struct net_network *own, size_t n,
 				      struct listen_networks *out);
-bool listen_networks_match(const struct listen_networks *n, const struct address *client);
+/* The same list with its files read: now. */
+MUST_USE bool listen_networks_read(struct arena *a, struct str name,
+				   const struct listen_networks *in, struct listen_networks *out,
+				   struct error *e);
+bool listen_networks_have(const struct listen_networks *n, enum listen_pattern_kind kind);
+bool listen_pattern_has(const struct listen_pattern *p, const struct address *client);
+/* By the address alone. OPEN: a name or a table has a say. */
+enum listen_matched
+listen_networks_match(const struct listen_networks *n, const struct address *client);
 /* The first `prefix` bits, the others zero. */
 struct address listen_networks_mask(struct address a, unsigned prefix);
 
+/* ---- match.c ---- */
+
+/* Filled by the caller up to `done`; all of it must live until it is done or dropped. */
+struct listen_match {
+	const struct listen_networks *networks; /* files read */
+	struct tables *tables;
+	struct arena *arena;
+	const struct address *address;
+	struct str name;       /* folded; "": it has none that is sure */
+	bool is_name_in_doubt; /* its lookup failed */
+	uint64_t now;
+	void (*done)(void *arg, enum listen_matched is);
+	void *arg;
+
+	/* private */
+	size_t at;
+	struct str key;
+	enum { LISTEN_KEY_NAME, LISTEN_KEY_PARENT, LISTEN_KEY_ADDRESS } key_kind;
+	bool is_in_doubt;
+	struct table_query query;
+	struct table_lookup *lookup;
+};
+
+/* OPEN: `done` is called later, never from inside this call. */
+MUST_USE enum listen_matched listen_match_begin(struct listen_match *m);
+void listen_match_drop(struct listen_match *m);
+
 /* ---- setup.c ---- */
+
+/* The lists of restrictions, in the order in which they are applied. */
+enum { LISTEN_RULES = 5 };
+struct listen_rules {
+	enum conf_restriction *v;
+	size_t n;
+};
 
 enum listen_tls { LISTEN_TLS_NONE, LISTEN_TLS_MAY, LISTEN_TLS_ENCRYPT };
 
@@ -78,6 +141,11 @@ struct listen_setting {
 	struct str passwords;                    /* hopseal_sasl_password_maps */
 
 	struct listen_networks mynetworks, exceptions, own;
+	bool has_peer_names;
+	uint64_t peer_name_ms;
+	struct listen_rules rules[LISTEN_RULES];
+	struct str logins; /* smtpd_sender_login_maps, "" where nothing asks for it */
+	struct str recipient_delimiter;
 	bool adds_always, adds_for_own, adds_for_mynetworks;
 	bool completes_names, has_vrfy;
 	struct str origin;
@@ -93,6 +161,7 @@ struct listen_setting {
 struct listen_setup {
 	unsigned refs;
 	struct arena *arena;
+	struct conf *conf;
 	size_t connections_max; /* of all clients */
 	struct listen_setting *v;
 	size_t n;
@@ -131,7 +200,8 @@ struct listen_port {
 	const struct listen_setting *setting;
 	struct net_listener *listeners[2];
 	struct tls_server *tls; /* NULL: none */
-	struct table_set *passwords;
+	struct table_set *passwords, *logins;
+	struct listen_networks mynetworks, exceptions; /* files read */
 	size_t n_sessions, n_tls;
 };
 
@@ -145,6 +215,8 @@ struct listen {
 	char *origin;
 	struct listen_port *ports;
 	struct sasl *sasl; /* made when it is needed */
+	struct arena *arena;
+	struct tables *tables; /* that stand in lists of clients */
 	struct list sessions;
 	size_t n_sessions;
 	bool is_stopping;
@@ -180,6 +252,9 @@ struct listen_transaction {
 	size_t n_rcpts, size_rcpts;
 	struct listen_spool spool;
 	bool has_spool, has_begun;
+	enum listen_matched in_mynetworks;
+	bool has_verdict;
+	struct smtp_reply verdict; /* of the gate; code 0: go on */
 	struct smtp_reply refusal; /* code 0: none so far */
 	bool is_kept;
 	struct message_head_options head_options;
@@ -198,9 +273,15 @@ struct listen_session {
 
 	bool is_tls_up, has_ended, is_end_told, wants_tls, is_closing, is_over, is_pumping;
 	bool is_counted; /* has_address, and no exception */
-	bool is_local;   /* UNIX, or in mynetworks */
 	bool has_address;
-	uint64_t gives_up_at; /* handshake, or output that nobody takes; UINT64_MAX: never */
+	bool is_known; /* and welcome */
+	bool owes_greeting, is_name_in_doubt;
+	char *peer_name; /* NULL: unknown */
+	uint64_t known_by;
+	struct listen_match match;
+	struct arena *match_arena;
+	struct listen_gate *gate; /* asked */
+	uint64_t gives_up_at;     /* handshake, or output that nobody takes; UINT64_MAX: never */
 	struct address address, key;
 	enum listen_command last;
 	uint16_t n_commands[COMMANDS];
@@ -211,11 +292,13 @@ struct listen_session {
 	char *user, *method;             /* authenticated */
 };
 
+enum listen_request_kind { LISTEN_REQUEST_NAME, LISTEN_REQUEST_RCPT, LISTEN_REQUEST_MESSAGE };
+
 struct listen_request {
 	struct listen_session *session; /* NULL: gone */
-	bool is_rcpt;                   /* else the message */
-	struct smtp_command_rcpt rcpt;  /* lives as long as the engine's question */
-	struct str address;             /* completed; in the transaction's arena */
+	enum listen_request_kind kind;
+	struct smtp_command_rcpt rcpt; /* lives as long as the engine's question */
+	struct str address;            /* completed; in the transaction's arena */
 };
 
 void listen_session_begin(struct listen_port *p, struct net_stream *stream);
@@ -224,17 +307,41 @@ void listen_session_free(struct listen_session *s);
 /* After an answer that came from outside: goes on. */
 void listen_session_turn(struct listen_session *s);
 uint64_t listen_session_now(const struct listen_session *s);
-/* "unknown[192.0.2.1]" */
-#define LISTEN_NAME_MAX 80
+/* "client.example[192.0.2.1]", "unknown[192.0.2.1]" */
+#define LISTEN_NAME_MAX (DOMAIN_NAME_MAX + 80)
 struct str listen_session_name(const struct listen_session *s, char out[LISTEN_NAME_MAX]);
 /* Everything about the client; texts live in `a` and the session. */
 struct listen_client listen_session_client(const struct listen_session *s, struct arena *a);
 #define LISTEN_FAREWELL_MS 10000 /* for the last output to be taken */
+/* Fills all but `done` and `arg`. */
+void listen_session_match(const struct listen_session *s, struct listen_match *m,
+			  const struct listen_networks *n, struct arena *a);
+/* The client is not served: nothing more may be done with the session in this turn. */
+void listen_session_turn_away(struct listen_session *s);
 void listen_session_log_lost(struct listen_session *s, struct str why);
+void listen_session_log_client(struct listen_session *s, enum log_event_id id);
 void listen_session_log(struct listen_session *s, enum log_event_id id,
 			const struct log_value *values, size_t n);
 
+/* ---- arrive.c ---- */
+
+void listen_arrive_begin(struct listen_session *s);
+/* It has taken too long: goes on without what is not known. */
+void listen_arrive_give_up(struct listen_session *s);
+void listen_arrive_name(struct listen_session *s, struct str name, bool is_in_doubt);
+void listen_arrive_drop(struct listen_session *s);
+
+/* ---- gate.c ---- */
+
+/* The question RCPT: ends in listen_session_judged, inside the call or later. */
+void listen_gate_ask(struct listen_session *s, const struct smtp_server_event *e);
+void listen_gate_drop(struct listen_session *s);
+
 /* ---- command.c ---- */
+
+void listen_session_greet(struct listen_session *s);
+void listen_session_judged(struct listen_session *s, const struct smtp_server_event *e,
+			   struct smtp_reply verdict);
 
 /* False when there was no event. */
 bool listen_session_event(struct listen_session *s);
@@ -244,7 +351,8 @@ void listen_session_refuse(struct listen_session *s, const struct smtp_server_ev
 			   struct smtp_reply reply);
 void listen_session_log_refusal(struct listen_session *s, const char *command,
 				struct smtp_reply reply, struct str to);
-struct listen_request *listen_session_request(struct listen_session *s);
+struct listen_request *
+listen_session_request(struct listen_session *s, enum listen_request_kind kind);
 /* "user" to "user@origin", in `a`. */
 struct str
 listen_session_complete(const struct listen_session *s, struct arena *a, struct str address);

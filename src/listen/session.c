@@ -24,7 +24,8 @@ struct str listen_session_name(const struct listen_session *s, char out[LISTEN_N
 	if (!s->has_address)
 		return STR("localhost[unix]");
 	a = arena_new();
-	snprintf(out, LISTEN_NAME_MAX, "unknown[%s]", address_text(a, &s->address).p);
+	snprintf(out, LISTEN_NAME_MAX, "%s[%s]", s->peer_name ? s->peer_name : "unknown",
+		 address_text(a, &s->address).p);
 	arena_free(a);
 	return str_of(out);
 }
@@ -43,6 +44,7 @@ struct listen_client listen_session_client(const struct listen_session *s, struc
 	char name[LISTEN_NAME_MAX];
 	struct listen_client c = {
 		.address = s->has_address ? &s->address : NULL,
+		.host = str_of(s->peer_name),
 		.name = arena_str(a, listen_session_name(s, name)),
 		.helo = smtp_server_helo_name(s->engine),
 		.user = str_of(s->user),
@@ -71,7 +73,7 @@ void listen_session_log(struct listen_session *s, enum log_event_id id,
 		l->calls->log(l->arg, &e);
 }
 
-static void log_client(struct listen_session *s, enum log_event_id id)
+void listen_session_log_client(struct listen_session *s, enum log_event_id id)
 {
 	char name[LISTEN_NAME_MAX];
 	struct log_value v = { .field = FIELD_client, .text = listen_session_name(s, name) };
@@ -167,7 +169,11 @@ static void leave(struct listen_session *s)
 
 void listen_session_free(struct listen_session *s)
 {
+	if (!s->is_known)
+		listen_session_log_client(s, EVENT_connected);
 	log_disconnected(s);
+	listen_arrive_drop(s);
+	listen_gate_drop(s);
 	listen_message_drop(s);
 	listen_auth_drop(s);
 	if (s->request)
@@ -384,7 +390,8 @@ static void wait(struct listen_session *s)
 		net_stream_pause(s->stream);
 	else
 		net_stream_resume(s->stream);
-	net_timer_set(s->timer, at < s->gives_up_at ? at : s->gives_up_at);
+	at = at < s->gives_up_at ? at : s->gives_up_at;
+	net_timer_set(s->timer, s->is_known || at < s->known_by ? at : s->known_by);
 }
 
 /* The end of every call from the loop: `s` may be gone afterwards. */
@@ -446,6 +453,8 @@ static void on_timer(void *arg)
 		listen_session_free(s);
 		return;
 	}
+	if (!s->is_known && now >= s->known_by)
+		listen_arrive_give_up(s);
 	if (is_in_use(s))
 		smtp_server_tick(s->engine, now);
 	listen_session_turn(s);
@@ -458,36 +467,21 @@ static const struct net_stream_calls calls = {
 	.failed = on_failed,
 };
 
-/* A client that is over a limit is told so as soon as it is connected. */
-static bool is_welcome(struct listen_session *s)
+void listen_session_match(const struct listen_session *s, struct listen_match *m,
+			  const struct listen_networks *n, struct arena *a)
 {
-	const struct listen_setting *o = s->port->setting;
-	size_t n;
-
-	if (!s->is_counted)
-		return true;
-	n = listen_clients_connect(s->port->listen->clients, &s->key, listen_session_now(s));
-	return (o->connections_max == 0 || n <= o->connections_max) &&
-	       !listen_session_is_over_rate(s, LISTEN_RATE_CONNECTIONS);
+	*m = (struct listen_match){
+		.networks = n,
+		.tables = s->port->listen->tables,
+		.arena = a,
+		.address = &s->address,
+		.name = str_of(s->peer_name),
+		.is_name_in_doubt = s->is_name_in_doubt,
+		.now = listen_session_now(s),
+	};
 }
 
-static void learn_client(struct listen_session *s)
-{
-	const struct listen_setting *o = s->port->setting;
-	struct net_endpoint peer;
-
-	s->has_address = net_stream_peer(s->stream, &peer);
-	if (!s->has_address) {
-		s->is_local = true;
-		return;
-	}
-	s->address = peer.address;
-	s->key = listen_networks_mask(peer.address, o->prefix[peer.address.family]);
-	s->is_local = listen_networks_match(&o->mynetworks, &s->address);
-	s->is_counted = !listen_networks_match(&o->exceptions, &s->address);
-}
-
-static void turn_away(struct listen_session *s)
+void listen_session_turn_away(struct listen_session *s)
 {
 	struct smtp_reply reply = { 421, STATUS(4, 7, 0), STR("too many connections from you") };
 
@@ -512,12 +506,9 @@ void listen_session_begin(struct listen_port *p, struct net_stream *stream)
 	list_add(&l->sessions, &s->link);
 	l->n_sessions++;
 	p->n_sessions++;
-	learn_client(s);
 	net_stream_set_calls(stream, &calls, s);
-	log_client(s, EVENT_connected);
-	if (!is_welcome(s))
-		turn_away(s);
-	else if (p->setting->is_wrapper)
+	listen_arrive_begin(s);
+	if (!s->is_over && p->setting->is_wrapper)
 		tls_begin(s);
 	listen_session_turn(s);
 }

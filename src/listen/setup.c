@@ -9,6 +9,13 @@
 /* What an entry may set for itself. */
 static const enum conf_id of_listener[] = {
 	CONF_mynetworks,
+	CONF_smtpd_client_restrictions,
+	CONF_smtpd_helo_restrictions,
+	CONF_smtpd_sender_restrictions,
+	CONF_smtpd_relay_restrictions,
+	CONF_smtpd_recipient_restrictions,
+	CONF_smtpd_sender_login_maps,
+	CONF_smtpd_peername_lookup,
 	CONF_smtpd_banner,
 	CONF_smtpd_helo_required,
 	CONF_disable_vrfy_command,
@@ -384,12 +391,19 @@ static void settle_message(struct listen_setting *s)
 	s->origin = conf_str(s->conf, CONF_myorigin);
 }
 
+static bool is_parent_list(const struct listen_setting *s, enum conf_id id)
+{
+	return has_word(conf_str(s->conf, CONF_parent_domain_matches_subdomains), conf_name(id));
+}
+
 static bool settle_networks(struct reader *r, struct listen_setting *s)
 {
 	struct arena *a = arena_of(r);
 	struct str exceptions = conf_str(s->conf, CONF_smtpd_client_event_limit_exceptions);
 	struct str style = conf_str(s->conf, CONF_mynetworks_style);
 
+	s->has_peer_names = conf_bool(s->conf, CONF_smtpd_peername_lookup);
+	s->peer_name_ms = ms(s, CONF_hopseal_peername_timeout);
 	if (!listen_networks_default(a, STR("host"), r->own, r->n_own, &s->own))
 		return false;
 	if (!conf_is_set(s->conf, CONF_mynetworks)) {
@@ -400,18 +414,79 @@ static bool settle_networks(struct reader *r, struct listen_setting *s)
 	} else if (!listen_networks_parse(a, STR("mynetworks"), conf_str(s->conf, CONF_mynetworks),
 					  &s->mynetworks, r->e))
 		return false;
-	if (!conf_is_set(s->conf, CONF_smtpd_client_event_limit_exceptions) && exceptions.n == 0) {
-		s->exceptions = s->mynetworks;
-		return true;
+	s->mynetworks.has_parents = is_parent_list(s, CONF_mynetworks);
+	s->exceptions = s->mynetworks;
+	if ((conf_is_set(s->conf, CONF_smtpd_client_event_limit_exceptions) || exceptions.n > 0) &&
+	    !listen_networks_parse(a, STR("smtpd_client_event_limit_exceptions"), exceptions,
+				   &s->exceptions, r->e))
+		return false;
+	s->exceptions.has_parents = is_parent_list(s, CONF_smtpd_client_event_limit_exceptions);
+	return true;
+}
+
+/* Restrictions. What is not known here is skipped, and told by the check of the configuration. */
+
+static bool is_login_rule(enum conf_restriction word)
+{
+	return word >= CONF_RESTRICTION_LOGIN_MISMATCH;
+}
+
+static void settle_rules(struct reader *r, struct listen_setting *s, enum conf_id id,
+			 struct listen_rules *out, bool *wants_logins)
+{
+	struct str rest = conf_str(s->conf, id), word, count = rest;
+	size_t n = 0;
+	bool is_warning = false;
+
+	while (str_token_braced(&count, STR(", \t\r\n"), &word))
+		n++;
+	out->v = ARENA_ARRAY(arena_of(r), n, enum conf_restriction);
+	while (str_token_braced(&rest, STR(", \t\r\n"), &word)) {
+		enum conf_restriction is = conf_restriction_of(word);
+		bool is_skipped = is_warning || is == CONF_RESTRICTION_UNKNOWN;
+		is_warning = is == CONF_RESTRICTION_WARN_IF_REJECT;
+		if (is_skipped || is_warning)
+			continue;
+		out->v[out->n++] = is;
+		*wants_logins = *wants_logins || is_login_rule(is);
 	}
-	return listen_networks_parse(a, STR("smtpd_client_event_limit_exceptions"), exceptions,
-				     &s->exceptions, r->e);
+}
+
+static bool settle_restrictions(struct reader *r, struct listen_setting *s)
+{
+	static const enum conf_id lists[LISTEN_RULES] = {
+		CONF_smtpd_client_restrictions,    CONF_smtpd_helo_restrictions,
+		CONF_smtpd_sender_restrictions,    CONF_smtpd_relay_restrictions,
+		CONF_smtpd_recipient_restrictions,
+	};
+	bool wants_logins = false;
+
+	for (size_t i = 0; i < LISTEN_RULES; i++)
+		settle_rules(r, s, lists[i], &s->rules[i], &wants_logins);
+	s->recipient_delimiter = conf_str(s->conf, CONF_recipient_delimiter);
+	if (!wants_logins || !s->has_auth)
+		return true;
+	s->logins = conf_str(s->conf, CONF_smtpd_sender_login_maps);
+	if (str_trim_set(s->logins, STR(", \t\r\n")).n > 0)
+		return true;
+	return error_set(r->e, ERROR_CONFIG,
+			 STR_FMT ": reject_sender_login_mismatch needs smtpd_sender_login_maps",
+			 STR_ARG(s->text));
+}
+
+/* With the proxy's address in the place of the client's, mynetworks would mean another thing. */
+static bool settle_proxy(struct reader *r, struct listen_setting *s)
+{
+	if (conf_str(s->conf, CONF_smtpd_upstream_proxy_protocol).n == 0)
+		return true;
+	return error_set(r->e, ERROR_CONFIG, "smtpd_upstream_proxy_protocol is not supported");
 }
 
 static bool settle(struct reader *r, struct str overrides, struct listen_setting *s)
 {
 	if (!settle_conf(r, overrides, s) || !settle_tls(r, s) || !settle_auth(r, s) ||
-	    !settle_networks(r, s) || !settle_forbidden(r, s))
+	    !settle_networks(r, s) || !settle_forbidden(r, s) || !settle_restrictions(r, s) ||
+	    !settle_proxy(r, s))
 		return false;
 	settle_engine(s);
 	settle_limits(s);
@@ -496,6 +571,7 @@ struct listen_setup *listen_setup_new(struct conf *conf, struct error *e)
 
 	s->refs = 1;
 	s->arena = arena_new();
+	s->conf = conf_ref(conf);
 	s->connections_max = (size_t)conf_int(conf, CONF_hopseal_connection_limit);
 	if (read_networks(&r) && read_all(&r))
 		return s;
@@ -515,6 +591,7 @@ void listen_setup_unref(struct listen_setup *s)
 		return;
 	for (size_t i = 0; i < s->n; i++)
 		conf_unref(s->v[i].conf);
+	conf_unref(s->conf);
 	arena_free(s->arena);
 	free(s);
 }

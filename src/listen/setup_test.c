@@ -59,7 +59,7 @@ static const struct {
 	  "hopseal_sasl_mechanisms = NTLM\n",
 	  "NTLM" },
 	{ "networks that are none", "mynetworks = 10.0.0.1/8\n", "mynetworks" },
-	{ "exceptions that are none", "smtpd_client_event_limit_exceptions = x\n",
+	{ "exceptions that are none", "smtpd_client_event_limit_exceptions = x/24\n",
 	  "smtpd_client_event_limit_exceptions" },
 };
 

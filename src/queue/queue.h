@@ -86,6 +86,13 @@ queue_route_new(struct queue *q, struct str recipient,
 		void (*done)(void *arg, const struct route *r, const struct error *e), void *arg);
 void queue_route_free(struct queue_route *r); /* cancels; also inside `done`; NULL is fine */
 
+/* The name of a client; as ask_peer_name_new. */
+struct queue_peer_name;
+MUST_USE struct queue_peer_name *
+queue_peer_name_new(struct queue *q, const struct address *client,
+		    void (*done)(void *arg, struct str name, bool is_in_doubt), void *arg);
+void queue_peer_name_free(struct queue_peer_name *p); /* cancels; inside `done` too */
+
 /* The destination of a route, for store_rcpt: in the arena. */
 struct str queue_destination(struct arena *a, const struct route *r);
 

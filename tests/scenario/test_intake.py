@@ -35,8 +35,97 @@ def test_relaying_is_for_mynetworks(gateway, sink):
         gateway.wait_for_fate("bob@good.example", "sent")
     (message,) = s.messages
     text = email.message_from_bytes(message.data)
-    assert re.match(r"from client\.example \(\[127\.0\.0\.1\]\)\s+by gateway\.example \(Hopseal\) "
+    assert re.match(r"from client\.example \(localhost \[127\.0\.0\.1\]\)\s+by gateway\.example \(Hopseal\) "
                     r"with ESMTP id \w+\s+for <bob@good\.example>; ", text["Received"])
+
+
+CLIENTS = {
+    "192.0.2.60": "app.clients.example",
+    "192.0.2.61": "unknown",  # the name is another's
+    "192.0.2.62": "unknown",
+    "192.0.2.64": "unknown",
+    "192.0.2.65": "unknown",
+}
+
+
+def test_clients_have_names(gateway, sink):
+    """The name that the address has, if the name has the address: in the log and in Received."""
+    s = sink()
+    at = (zones.MYSELF, PORT)
+    gateway.hopseal.configure(hopseal_listeners=f"smtp:{zones.MYSELF}:{PORT}",
+                              mynetworks="192.0.2.0/24")
+    with gateway.running():
+        for address, name in CLIENTS.items():
+            with Client(at, source=address) as c:
+                assert c.mail(b"Subject: %s\r\n\r\n" % address.encode()).startswith("250")
+            assert f"connect from {name}[{address}]" in gateway.text()
+        gateway.wait_for(lambda: len(s.messages) == len(CLIENTS), "all of them")
+    for m in s.messages:
+        text = email.message_from_bytes(m.data)
+        address, name = text["Subject"], CLIENTS[text["Subject"]]
+        told = f"[{address}]" if name == "unknown" else f"{name} [{address}]"
+        assert f"from client.example ({told})" in text["Received"]
+    gateway.log.unlink()
+    gateway.hopseal.configure(smtpd_peername_lookup="no", hopseal_listeners=f"smtp:{zones.MYSELF}:{PORT}")
+    with gateway.running():
+        with Client(at, source="192.0.2.60"):
+            pass
+        assert "connect from unknown[192.0.2.60]" in gateway.text()
+
+
+def test_a_client_does_not_wait_for_its_name(gateway, tree):
+    """A name server that says nothing costs no more than hopseal_peername_timeout, and its client
+    whatever the name would have given it."""
+    gateway.hopseal.configure(
+        hopseal_listeners=f"smtp:{zones.MYSELF}:{PORT}", hopseal_peername_timeout="1s",
+        mynetworks="app.clients.example, 192.0.2.61", hopseal_dns_stub_servers=f"{zones.NOBODY}@53")
+    began = time.monotonic()
+    with gateway.running():
+        with Client((zones.MYSELF, PORT), source="192.0.2.60") as c:
+            assert 0.5 < time.monotonic() - began < 5
+            assert c.mail().startswith("451 4.3.0")
+        with Client((zones.MYSELF, PORT), source="192.0.2.61") as c:
+            assert c.say("MAIL FROM:<>").startswith("250")
+            assert not c.say("RCPT TO:<bob@good.example>").startswith("554")
+
+
+def test_mynetworks_of_all_kinds(gateway, sink):
+    """Networks, names, tables and files, in their order; tables that change, and one that fails."""
+    sink()
+    listed = gateway.hopseal.dir / "listed"
+    clients = gateway.hopseal.dir / "clients"
+    nets = gateway.hopseal.dir / "nets"
+    listed.write_text("# ours\n192.0.2.62 ,\n  !192.0.2.63\n")
+    clients.write_text("192.0.2.66 x\n")
+    nets.write_text("192.0.2.72/29 x\n")
+    gateway.hopseal.configure(
+        hopseal_listeners=f"smtp:{zones.MYSELF}:{PORT}",
+        mynetworks=f"!192.0.2.61, {listed}, clients.example, texthash:{clients}, cidr:{nets}")
+
+    def may(address):
+        with Client((zones.MYSELF, PORT), source=address) as c:
+            c.say("MAIL FROM:<a@client.example>")
+            return c.say("RCPT TO:<bob@good.example>")[:9]
+
+    with gateway.running():
+        said = {n: may(f"192.0.2.{n}") for n in (60, 61, 62, 63, 66, 67, 73, 80)}
+        yes, no = "250 2.1.5", "554 5.7.1"
+        assert said == {60: yes, 61: no, 62: yes, 63: no, 66: yes, 67: no, 73: yes, 80: no}
+        clients.write_text("192.0.2.67 x\n")
+        time.sleep(1.2)  # tables are looked at once a second
+        assert (may("192.0.2.66"), may("192.0.2.67")) == (no, yes)
+        listed.write_text("192.0.2.80\n")
+        assert (may("192.0.2.62"), may("192.0.2.80")) == (yes, no)
+        assert gateway.hopseal.run("reload").code == 0
+        gateway.wait_for(lambda: may("192.0.2.80") == yes, "the reload")
+        assert may("192.0.2.62") == no
+
+
+@pytest.mark.parametrize("bad", ["10.0.0.1/8", "192.0.2.300", "/nowhere/list", "nowhere:", "a..b"])
+def test_mynetworks_that_are_none(gateway, bad):
+    gateway.hopseal.configure(mynetworks=f"127.0.0.1 {bad}")
+    with pytest.raises(RuntimeError):
+        gateway.start()
 
 
 @pytest.mark.parametrize("level", ["may", "wrapper"])

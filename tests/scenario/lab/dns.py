@@ -24,7 +24,7 @@ from lab import process
 SERVER = "192.0.2.53"
 FAULTY_SERVER = "192.0.2.54"
 NS_HOST = "ns.example."
-PARENTS = ("", "example", "test", "insecure")
+PARENTS = ("", "example", "test", "insecure", "arpa")
 
 HEADER = """$ORIGIN {origin}
 $TTL 300

@@ -90,6 +90,18 @@ ZONES = [
     # Address families.
     Zone("dual.example", ["@ MX 10 mx1", f"mx1 A {MX1}", f"mx1 AAAA {MX1_V6}"]),
     Zone("v6only.example", ["@ MX 10 mx1", f"mx1 AAAA {MX1_V6}"]),
+    # What clients are called: 60 as it says, 61 by a name that is another's, 64 by what looks like an
+    # address, 65 by a name whose server fails; 62 has no name.
+    Zone(
+        "in-addr.arpa",
+        [
+            "60.2.0.192 PTR app.clients.example.",
+            "61.2.0.192 PTR app.clients.example.",
+            "64.2.0.192 PTR 192.0.2.64.",
+            "65.2.0.192 PTR x.servfail.fault.example.",
+        ],
+    ),
+    Zone("clients.example", ["app A 192.0.2.60"]),
     # Name servers that fail; see dnsfault.
     Zone("fault.example", signed=False, ds=False, server=FAULTY_SERVER),
     # Receivers that we did not write; see peers.
