@@ -370,6 +370,80 @@ TEST(no_room)
 	post_close(&p);
 }
 
+static bool is_logged(struct post *p, const char *text)
+{
+	size_t at;
+
+	return str_search(buf_str(&p->log), str_of(text), &at);
+}
+
+TEST(no_room_any_more)
+{
+	struct post p;
+
+	post_open(&p, ANY);
+	p.n_rooms = 1;
+	post_play(&p, 0, "DATA", HELLO TO_RCPT "C DATA\nS 452 4.3.1\nC RSET\nS 250\n");
+	p.n_rooms = 1;
+	p.is_short = false;
+	post_play(&p, 0, "BDAT",
+		  HELLO TO_RCPT "C BDAT 6 LAST\nC QUIT\nS 452 4.3.1\nC NOOP\nS 250\n");
+	ok(p.n_kept == 0, "nothing is kept");
+	post_close(&p);
+}
+
+static void play_named(const char *conf, const char *name, bool is_in_doubt, const char *script,
+		       const char *log)
+{
+	struct post p;
+
+	post_open(&p, conf);
+	p.name = name;
+	p.is_name_in_doubt = is_in_doubt;
+	post_play(&p, 0, log, script);
+	ok(is_logged(&p, log), log);
+	post_close(&p);
+}
+
+#define TO_NOBODY HELLO "C MAIL FROM:<>\nS 250\nC RCPT TO:<b@y.example>\n"
+
+TEST(names)
+{
+	const char *by_name = "hopseal_listeners = smtp:127.0.0.1:0\nmynetworks = x.example\n";
+
+	play_named(by_name, "app.x.example", false, TO_NOBODY "S 250\n",
+		   "connect from app.x.example[127.0.0.1]\n");
+	play_named(by_name, NULL, false, TO_NOBODY "S 554 5.7.1\n",
+		   "connect from unknown[127.0.0.1]\n");
+	play_named(by_name, NULL, true, TO_NOBODY "S 451 4.3.0\n",
+		   "connect from unknown[127.0.0.1]\n");
+	play_named(by_name, "no name", false, TO_NOBODY "S 554 5.7.1\n",
+		   "connect from unknown[127.0.0.1]\n");
+	play_named(ANY "smtpd_peername_lookup = no\n", "app.x.example", false, TO_NOBODY "S 250\n",
+		   "connect from unknown[127.0.0.1]\n");
+	play_named(ANY "smtpd_client_connection_rate_limit = 1\n"
+		       "smtpd_client_event_limit_exceptions = x.example\n",
+		   "app.x.example", false, HELLO, "connect from app.x.example[127.0.0.1]\n");
+	play_named("hopseal_listeners = smtp:127.0.0.1:0\nhopseal_connection_limit = 9\n"
+		   "smtpd_client_connection_count_limit = 1\nmynetworks = !x.example\n",
+		   NULL, false, HELLO, "connect from unknown[127.0.0.1]\n");
+}
+
+TEST(names_that_do_not_come)
+{
+	struct client c;
+	struct post p;
+
+	post_open(&p, ANY "hopseal_peername_timeout = 1s\n");
+	p.is_name_lost = true;
+	post_play(&p, 0, "after a while", HELLO "C QUIT\nS 221\nE\n");
+	ok(is_logged(&p, "disconnect from unknown[127.0.0.1]"), "without a name");
+	client_open(&c, &p, 0, "gone before", "X\n");
+	post_run(&p, "gone before");
+	client_close(&c);
+	post_close(&p);
+}
+
 TEST(rates)
 {
 	struct post p;
@@ -624,13 +698,6 @@ TEST(a_big_message)
 	free(big);
 }
 
-static bool is_logged(struct post *p, const char *text)
-{
-	size_t at;
-
-	return str_search(buf_str(&p->log), str_of(text), &at);
-}
-
 TEST(the_log)
 {
 	struct post p;
@@ -663,6 +730,9 @@ int main(void)
 		RUN(secure_sessions),
 		RUN(lmtp_over_a_unix_socket),
 		RUN(no_room),
+		RUN(no_room_any_more),
+		RUN(names),
+		RUN(names_that_do_not_come),
 		RUN(rates),
 		RUN(connections),
 		RUN(clients_that_are_gone),

@@ -35,6 +35,11 @@ struct post {
 	unsigned n_decided;
 	bool answers_later, is_moody; /* moody: some at once */
 	bool is_short, cannot_spool, cannot_add;
+	unsigned n_rooms; /* 1: there is room once more; 0: as is_short says */
+	const char *name; /* of all clients; NULL: unknown */
+	bool is_name_in_doubt, is_name_lost;
+	struct listen_request *lost[8];
+	size_t n_lost;
 	struct {
 		struct listen_request *request;
 		bool is_rcpt, is_good;
@@ -97,6 +102,17 @@ static void post_later(void *arg)
 	}
 }
 
+static void post_name(void *arg, struct listen_request *r, const struct address *client)
+{
+	struct post *p = arg;
+
+	CHECK(client->octets[0] == 127);
+	if (p->is_name_lost && p->n_lost < ARRAY_LEN(p->lost))
+		p->lost[p->n_lost++] = r;
+	else
+		listen_named(r, str_of(p->name), p->is_name_in_doubt);
+}
+
 static void post_rcpt(void *arg, struct listen_request *r, const struct listen_admission *a)
 {
 	post_decide(arg, r, true, !str_has_prefix(a->recipient, STR("nobody@")));
@@ -156,8 +172,13 @@ static void post_accept(void *arg, struct listen_request *r, const struct listen
 
 static bool post_is_short(void *arg, uint64_t size)
 {
+	struct post *p = arg;
+	bool was_short = p->is_short;
+
 	(void)size;
-	return ((struct post *)arg)->is_short;
+	if (p->n_rooms > 0 && --p->n_rooms == 0)
+		p->is_short = true;
+	return was_short;
 }
 
 static void post_log(void *arg, const struct log_event *e)
@@ -168,6 +189,7 @@ static void post_log(void *arg, const struct log_event *e)
 }
 
 static const struct listen_calls post_calls = {
+	.name = post_name,
 	.rcpt = post_rcpt,
 	.spool_begin = post_spool_begin,
 	.spool_add = post_spool_add,
@@ -236,6 +258,8 @@ static UNUSED void post_open(struct post *p, const char *text)
 static UNUSED void post_close(struct post *p)
 {
 	listen_free(p->listen);
+	while (p->n_lost > 0)
+		listen_named(p->lost[--p->n_lost], STR("late.example"), false);
 	post_later(p); /* nobody hears it any more */
 	ok(listen_clients_connections(p->clients) == 0, "all connections were counted out");
 	ok(p->n_spools == p->n_kept + p->n_dropped, "every spool has an end");

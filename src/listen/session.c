@@ -507,7 +507,9 @@ void listen_session_begin(struct listen_port *p, struct net_stream *stream)
 	l->n_sessions++;
 	p->n_sessions++;
 	net_stream_set_calls(stream, &calls, s);
+	s->is_pumping = true; /* whoever answers at once does not end it under our feet */
 	listen_arrive_begin(s);
+	s->is_pumping = false;
 	if (!s->is_over && p->setting->is_wrapper)
 		tls_begin(s);
 	listen_session_turn(s);

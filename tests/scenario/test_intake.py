@@ -397,11 +397,39 @@ def test_no_room(gateway, sink, small_disk):
             (small_disk / "filler").write_bytes(b"x" * (150 << 20))
             time.sleep(1.2)  # the answer about room may be a second old
             assert c.say("MAIL FROM:<alice@client.example>").startswith("452 4.3.1")
+            with Client() as other:
+                assert other.say("MAIL FROM:<>").startswith("452 4.3.1")
             (small_disk / "filler").unlink()
             time.sleep(1.2)
             assert c.mail(b"Subject: 2\r\n\r\n").startswith("250")
         gateway.wait_for(lambda: len(s.messages) == 2, "delivery")
     assert subjects(s) == {"1": 1, "2": 1}
+
+
+@pytest.mark.parametrize("command", ["DATA", "BDAT"])
+def test_no_room_any_more(gateway, sink, small_disk, command):
+    """There was room for MAIL; and no SIZE= is so large that it fits again."""
+    s = sink()
+    gateway.hopseal.configure(queue_minfree=str(100 << 20), message_size_limit="0")
+    with gateway.running():
+        with Client() as c:
+            for size in (120 << 20, (1 << 64) - 1, (1 << 64) - (100 << 20)):
+                assert c.say(f"MAIL FROM:<> SIZE={size}").startswith("452 4.3.1")
+            assert c.say("MAIL FROM:<alice@client.example>").startswith("250")
+            assert c.say("RCPT TO:<bob@good.example>").startswith("250")
+            (small_disk / "filler").write_bytes(b"x" * (150 << 20))
+            time.sleep(1.2)
+            if command == "DATA":
+                assert c.say("DATA").startswith("452 4.3.1")
+            else:
+                c.send(b"BDAT 6 LAST\r\nQUIT\r\n")
+                assert c.reply().startswith("452 4.3.1")
+            assert c.say("RSET").startswith("250")
+            (small_disk / "filler").unlink()
+            time.sleep(1.2)
+            assert c.mail(b"Subject: 2\r\n\r\n").startswith("250")
+        gateway.wait_for(lambda: len(s.messages) == 1, "delivery")
+    assert subjects(s) == {"2": 1}
 
 
 def test_a_250_is_a_promise(gateway, sink):
