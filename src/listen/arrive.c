@@ -32,6 +32,8 @@ static void welcome(struct listen_session *s, bool is_over)
 
 static void know_exception(struct listen_session *s, enum listen_matched is)
 {
+	arena_free(s->match_arena);
+	s->match_arena = NULL;
 	welcome(s, is != LISTEN_YES && !s->is_counted && is_over_limit(s));
 }
 
@@ -48,7 +50,9 @@ static void look_for_exception(struct listen_session *s)
 {
 	enum listen_matched is = LISTEN_NO;
 
-	if (!s->is_counted) {
+	if (!s->is_counted)
+		is = listen_networks_match(&s->port->exceptions, &s->address);
+	if (is == LISTEN_OPEN) {
 		s->match_arena = arena_new();
 		listen_session_match(s, &s->match, &s->port->exceptions, s->match_arena);
 		s->match.done = on_matched;

@@ -173,7 +173,7 @@ def test_one_message_from_beginning_to_end(gateway, sink, ca):
     own = lines_of(gateway, first)
     notice = re.search(r"notification: (\w+)", own[-2][1]).group(1)
     taken = re.escape(f"to=<ann@good.example>, relay={relay}, delay, delay, dsn=2.0.0, status=sent (250 ")
-    assert own[0] == ("smtpd", "client=unknown[127.0.0.1]")
+    assert own[0] == ("smtpd", "client=localhost[127.0.0.1]")
     assert own[1] == ("cleanup", "message-id=<1@client.example>")
     assert own[2] == ("qmgr", f"from=<alice@good.example>, size={size}, nrcpt=2 (queue active)")
     assert own[3][0] == "smtp" and re.match(taken + r".*\), tls=verify/verified$", own[3][1]), own[3]
@@ -192,10 +192,10 @@ def test_one_message_from_beginning_to_end(gateway, sink, ca):
     begins = [text.split(" TLS ")[0] for _, text in gateway.lines("smtp") if " TLS connection" in text]
     assert begins == ["Verified"] * len([x for x in s.sessions if x.tls])
     daemon = [text for _, text in gateway.lines("smtpd") if not text.startswith(first)]
-    assert daemon[0] == "connect from unknown[127.0.0.1]"
-    assert re.match(r"Anonymous TLS connection established from unknown\[127.0.0.1\]: TLSv1.3 with "
+    assert daemon[0] == "connect from localhost[127.0.0.1]"
+    assert re.match(r"Anonymous TLS connection established from localhost\[127.0.0.1\]: TLSv1.3 with "
                     r"cipher \w+ \(\d+ bits\)$", daemon[1])
-    assert re.match(r"disconnect from unknown\[127.0.0.1\] ehlo=2 starttls=1 mail=1 rcpt=2 data=1 "
+    assert re.match(r"disconnect from localhost\[127.0.0.1\] ehlo=2 starttls=1 mail=1 rcpt=2 data=1 "
                     r"quit=1 commands=8$", daemon[-1]), daemon[-1]
 
 
