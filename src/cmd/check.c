@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "cmd/check_inside.h"
+#include "listen/listen.h"
 #include "cmd/cmd.h"
 #include "cmd/site.h"
 #include "deliver/site_options.h"
@@ -51,7 +52,7 @@ struct check {
 	struct arena *arena;
 	struct conf_finding *found;
 	size_t n, room;
-	const struct conf *conf;
+	struct conf *conf;
 	struct tables *tables;
 };
 
@@ -248,6 +249,24 @@ static void check_notify(struct check *c)
 			check_notify_class(c, word);
 }
 
+/* Who listens, with which certificates: hopseal serve would not start. */
+static void check_listeners(struct check *c)
+{
+	struct error e;
+	struct listen_setup *setup = listen_setup_new(c->conf, &e);
+	struct conf_finding f =
+		check_param_finding(c->conf, CONF_hopseal_listeners, CONF_ERROR, STR("listeners"));
+
+	if (setup && listen_setup_try(setup, &e)) {
+		listen_setup_unref(setup);
+		return;
+	}
+	listen_setup_unref(setup);
+	f.text = arena_str(c->arena, error_text(&e));
+	f.remedy = STR("hopseal serve does not start with it, and a reload refuses it");
+	check_add(c, &f);
+}
+
 static void check_resolver(struct check *c, const struct check_tables *tables)
 {
 	struct error e = { 0 };
@@ -290,6 +309,7 @@ static void check_all(struct check *c)
 	check_requiretls(c, CONF_lmtp_requiretls_policy);
 	check_auth(c);
 	check_notify(c);
+	check_listeners(c);
 	check_policy(c, cfg, &tables);
 	check_tables_fini(&tables);
 }

@@ -171,19 +171,55 @@ static void serve_take(struct serve *s, struct serve_generation *g)
 	serve_log(s, EVENT_reloaded, &v, 1);
 }
 
+/* What the first configuration settled for as long as the daemon runs. */
+static void serve_tell_unchanged(const struct serve *s, const struct conf *conf)
+{
+	static const enum conf_id fixed[] = {
+		CONF_hopseal_workers,        CONF_hopseal_user,
+		CONF_hopseal_control_socket, CONF_hopseal_control_group,
+		CONF_hopseal_metrics_listen, CONF_maillog_file,
+		CONF_hopseal_log_format,     CONF_syslog_name,
+		CONF_syslog_facility,        CONF_hopseal_content_inline_limit,
+	};
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+		struct log_value v = { .field = FIELD_reason };
+		if (str_eq(conf_text(conf, fixed[i]), conf_text(s->conf, fixed[i])))
+			continue;
+		v.text = arena_fmt(a,
+				   STR_FMT " is read at the start only: it stays as it is until "
+					   "the daemon is started again",
+				   STR_ARG(conf_name(fixed[i])));
+		serve_log(s, EVENT_notice, &v, 1);
+	}
+	arena_free(a);
+}
+
+/* Another queue is another daemon's work: what is in this one would be left to nobody. */
+static bool serve_keeps_queue(const struct serve *s, const struct conf *conf, struct error *e)
+{
+	return str_eq(conf_str(conf, CONF_hopseal_queue_directory),
+		      conf_str(s->conf, CONF_hopseal_queue_directory)) ||
+	       error_set(e, ERROR_CONFIG,
+			 "hopseal_queue_directory cannot change while the daemon runs");
+}
+
 static bool serve_take_conf(struct serve *s, struct conf *conf, struct error *e)
 {
 	struct serve_generation *g = NULL;
 
-	if (serve_try_out(conf, e))
+	if (serve_keeps_queue(s, conf, e) && serve_try_out(conf, e))
 		g = serve_generation_new(conf, s->generation, e);
 	else
 		conf_unref(conf);
-	if (g)
-		serve_take(s, g);
-	else
+	if (!g) {
 		serve_refuse_reload(s, error_text(e));
-	return g != NULL;
+		return false;
+	}
+	serve_take(s, g);
+	serve_tell_unchanged(s, g->conf);
+	return true;
 }
 
 static void serve_open_log_again(const struct serve *s)
@@ -238,12 +274,20 @@ static void on_trim(void *arg)
 	net_timer_set(s->trim, net_loop_now(s->loop) + TRIM_EVERY_MS);
 }
 
-static void on_watchdog(void *arg)
+/* All workers and the store's writer have answered. While one does not, the watchdog is not fed. */
+static void on_pulse(void *arg)
 {
 	struct serve *s = arg;
 
 	os_service_tell(STR("WATCHDOG=1"));
 	net_timer_set(s->watchdog, net_loop_now(s->loop) + s->watchdog_ms / 3);
+}
+
+static void on_watchdog(void *arg)
+{
+	struct serve *s = arg;
+
+	serve_console_pulse(s->console, on_pulse, s);
 }
 
 /* ---- the beginning ---- */

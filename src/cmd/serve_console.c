@@ -230,6 +230,11 @@ bool serve_console_start(struct serve_console *c, const struct serve_console_opt
 	return c->console != NULL;
 }
 
+void serve_console_pulse(struct serve_console *c, void (*done)(void *arg), void *arg)
+{
+	console_pulse(c->console, done, arg);
+}
+
 void serve_console_stop(struct serve_console *c)
 {
 	if (!c)

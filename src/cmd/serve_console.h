@@ -28,6 +28,8 @@ MUST_USE struct serve_console *serve_console_new(const struct conf *conf, struct
 /* When the workers are running. */
 MUST_USE bool serve_console_start(struct serve_console *c, const struct serve_console_options *o,
 				  struct error *e);
+/* `done` when all workers and the store's writer have answered; not after serve_console_stop. */
+void serve_console_pulse(struct serve_console *c, void (*done)(void *arg), void *arg);
 /* While the workers still run. */
 void serve_console_stop(struct serve_console *c); /* NULL is fine */
 /* When they do not. */

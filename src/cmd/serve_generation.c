@@ -10,7 +10,7 @@ serve_generation_new(struct conf *conf, struct serve_generation *old, struct err
 	g->refs = 1;
 	g->conf = conf;
 	g->setup = listen_setup_new(conf, e);
-	if (g->setup)
+	if (g->setup && listen_setup_try(g->setup, e))
 		g->sockets = listen_bind(g->setup, old ? old->sockets : NULL, e);
 	if (g->sockets)
 		return g;

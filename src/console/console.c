@@ -109,10 +109,28 @@ struct console *console_new(const struct console_options *o, struct error *e)
 	return NULL;
 }
 
+static void pulse_felt(void *arg, const struct console_figures *f)
+{
+	struct console *c = arg;
+
+	(void)f;
+	c->pulse = NULL;
+	c->pulse_done(c->pulse_arg);
+}
+
+void console_pulse(struct console *c, void (*done)(void *arg), void *arg)
+{
+	CHECK(!c->pulse);
+	c->pulse_done = done;
+	c->pulse_arg = arg;
+	c->pulse = gather_new(c, GATHER_LOOK | GATHER_WRITE, CONSOLE_LOOK_TOTALS, pulse_felt, c);
+}
+
 void console_free(struct console *c)
 {
 	if (!c)
 		return;
+	gather_forget(c->pulse);
 	net_listener_free(c->listener);
 	console_drop_all(c);
 	metrics_free(c->metrics);

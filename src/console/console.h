@@ -98,6 +98,9 @@ struct console_options {
 };
 
 MUST_USE struct console *console_new(const struct console_options *o, struct error *e);
+/* `done` once all workers and the store's writer have answered, whatever the writer says; not after
+ * console_free. One at a time. */
+void console_pulse(struct console *c, void (*done)(void *arg), void *arg);
 /* Runs the loop until what was asked of the store and the workers is answered: both still run. */
 void console_free(struct console *c); /* NULL is fine */
 

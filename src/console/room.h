@@ -16,6 +16,9 @@ struct console {
 	struct net_listener *listener;
 	struct metrics *metrics;
 	struct console_reader *reader;
+	struct gather *pulse;
+	void (*pulse_done)(void *arg);
+	void *pulse_arg;
 	unsigned n_out; /* gathers and changes that are under way */
 	bool is_closing;
 };

@@ -25,6 +25,8 @@ struct listen_setup;
 
 /* NULL: *e names the parameter. Reads this machine's networks. */
 MUST_USE struct listen_setup *listen_setup_new(struct conf *conf, struct error *e);
+/* Whether its certificates and keys can be used, now and by this process. */
+MUST_USE bool listen_setup_try(const struct listen_setup *s, struct error *e);
 struct listen_setup *listen_setup_ref(struct listen_setup *s);
 size_t listen_setup_connections_max(const struct listen_setup *s);
 void listen_setup_unref(struct listen_setup *s); /* NULL is fine */

@@ -579,6 +579,23 @@ struct listen_setup *listen_setup_new(struct conf *conf, struct error *e)
 	return NULL;
 }
 
+bool listen_setup_try(const struct listen_setup *s, struct error *e)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct tls_server *tls;
+
+		if (s->v[i].tls == LISTEN_TLS_NONE)
+			continue;
+		tls = tls_server_new(&s->v[i].tls_options, e);
+		if (!tls) {
+			e->kind = ERROR_CONFIG;
+			return error_prefix(e, STR_FMT, STR_ARG(s->v[i].text));
+		}
+		tls_server_free(tls);
+	}
+	return true;
+}
+
 struct listen_setup *listen_setup_ref(struct listen_setup *s)
 {
 	__atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);

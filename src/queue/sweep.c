@@ -31,7 +31,17 @@ static void sweep_recorded(void *arg, const struct store_result *result)
 
 	if (result->fault != STORE_DONE) {
 		queue_store_fault(s->queue, "what was in the queue too long", result);
-	} else if (s->verdict.is_told) {
+		sweep_free(s);
+		return;
+	}
+	struct log_value v[] = {
+		{ .field = FIELD_queue_id, .text = str_of(s->message->id_text) },
+		{ .field = FIELD_from, .text = s->message->envelope.sender },
+	};
+
+	queue_log(s->queue, EVENT_expired, v, ARRAY_LEN(v));
+	queue_log_removed(s->queue, s->message, result);
+	if (s->verdict.is_told) {
 		struct queue_told t = {
 			.index = s->rcpt.index,
 			.kind = s->verdict.kind,

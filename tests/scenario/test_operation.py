@@ -2,6 +2,7 @@
 socket, metrics, health."""
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from lab.client import Client
 from lab.hopseal import MESSAGE, TREE, program
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -428,6 +430,183 @@ def test_a_configuration_that_is_gone(network):
         assert "hopseal_control_socket=PATH" in g.run("stop", code=78).stderr
         g.run("stop", "-o", place)
         assert g.wait() == 0
+
+
+def test_what_a_reload_does_not_change_is_told(network):
+    with gateway() as g:
+        g.start()
+        g.configure(hopseal_workers=3, hopseal_metrics_listen=f"127.0.0.1:{free_port()}")
+        g.run("reload")
+        for name in ("hopseal_workers", "hopseal_metrics_listen"):
+            assert f"{name} is read at the start only" in g.log
+        assert g.status()["workers"] == 2
+        before = g.status()["configuration"]
+        g.configure(hopseal_queue_directory=g.dir / "other",
+                    hopseal_control_socket=g.dir / "q/control")
+        assert "hopseal_queue_directory cannot change" in g.run("reload", code=78).stderr
+        assert g.status()["configuration"] == before and not (g.dir / "other").exists()
+        g.configure(hopseal_queue_directory=g.dir / "q")
+
+
+def secured(g, cert):
+    """A listener with TLS, on a socket of its own."""
+    g.configure(
+        smtpd_tls_chain_files=f"{cert.key}, {cert.chain}",
+        smtpd_tls_security_level="may",
+        smtpd_error_sleep_time=0,
+    )
+
+
+def begin(g, path="smtp", secure=True):
+    c = Client(f"{g.dir}/{path}")
+    if secure:
+        c.starttls()
+    return c
+
+
+def subject_of(c):
+    """The host that the server's certificate names."""
+    der = c.socket.getpeercert(binary_form=True)
+    return re.findall(rb"mx\d\.example", der)[0].decode()
+
+
+def test_a_reload_cuts_off_nobody(network, ca, own_sink):
+    """Sessions in each state live through it; so does an attempt; new ones see what is new."""
+    with own_sink("--reply", "DATA=delay 3s 354 go on", listen="127.0.0.1:2506") as first, gateway(
+        relayhost="[127.0.0.1]:2506"
+    ) as g:
+        secured(g, ca.cert("valid", "mx1.example"))
+        g.start()
+        in_data, in_auth, idle = begin(g), begin(g), begin(g, secure=False)
+        for command in ("MAIL FROM:<a@x.example>", "RCPT TO:<u@one.example>", "DATA"):
+            assert in_data.say(command)[0] in "23"
+        in_data.send(b"Subject: half\r\n\r\na")
+        in_auth.say("AUTH LOGIN")
+        secured(g, ca.cert("valid", "mx2.example"))
+        g.configure(hopseal_listeners=f"smtp:unix:{g.dir}/smtp lmtp:unix:{g.dir}/lmtp")
+        g.run("reload")
+        until(lambda: (g.dir / "lmtp").exists())
+        in_data.send(b"b\r\n.\r\n")
+        assert in_data.reply().startswith("250")
+        assert in_auth.say("NOOP")[0] in "25" and idle.say("NOOP").startswith("250")
+        assert subject_of(in_data) == "mx1.example"
+
+        def fresh():
+            with begin(g) as c:
+                return subject_of(c)
+
+        until(lambda: fresh() == "mx2.example")
+        assert Client(f"{g.dir}/lmtp", hello="LHLO").extensions.startswith("250")
+        g.configure(hopseal_listeners=f"smtp:unix:{g.dir}/smtp", smtp_helo_timeout="70s")
+        g.run("reload")  # in the middle of the attempt
+        until(lambda: g.status()["counters"]["recipients_delivered"] == 1)
+        assert len(first.mails) == 1
+        assert idle.say("QUIT").startswith("221")
+        for c in (in_data, in_auth, idle):
+            c.close()
+
+
+def test_a_certificate_that_cannot_be_used_is_refused(network, ca):
+    """Before anything of the new configuration is in force; check finds it, too."""
+    good = ca.cert("valid", "mx1.example")
+    with gateway() as g:
+        (g.dir / "bad.pem").write_text("-----BEGIN PRIVATE KEY-----\nodd\n-----END PRIVATE KEY-----\n")
+        secured(g, good)
+        g.start()
+        before = g.status()["configuration"]
+        g.configure(smtpd_tls_chain_files=f"{g.dir}/bad.pem, {good.chain}", relayhost="[127.0.0.2]:1")
+        said = g.run("reload", code=78).stderr
+        assert "smtp:unix:" in said and g.status()["configuration"] == before
+        (finding,) = json.loads(g.run("check", "--json", code=78).stdout)["findings"]
+        assert finding["code"] == "listeners" and finding["line"] > 0 and "smtp:unix:" in finding["text"]
+        with begin(g) as c:
+            assert subject_of(c) == "mx1.example"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to become another user")
+def test_a_key_that_only_root_may_read(network, ca):
+    """Nobody could read it at a reload: the daemon does not start with it, and says why."""
+    cert = ca.cert("valid", "mx1.example")
+    with gateway(hopseal_user="nobody") as g:
+        opened(g)
+        key = g.dir / "key.pem"
+        key.write_bytes(pathlib.Path(cert.key).read_bytes())
+        key.chmod(0o600)
+        chain = g.dir / "chain.pem"
+        chain.write_bytes(pathlib.Path(cert.chain).read_bytes())
+        g.configure(
+            hopseal_control_socket=g.dir / "s/control",
+            hopseal_listeners=f"smtp:unix:{g.dir}/s/smtp",
+            maillog_file=g.dir / "s/log",
+            smtpd_tls_chain_files=f"{key}, {chain}",
+            smtpd_tls_security_level="may",
+        )
+        assert "key.pem: Permission denied" in g.run("serve", code=66).stderr
+        os.chown(key, NOBODY.pw_uid, -1)
+        g.start()
+        g.run("reload")
+        os.chown(key, 0, -1)
+        assert "key.pem: Permission denied" in g.run("reload", code=78).stderr
+        with begin(g, "s/smtp") as c:
+            assert subject_of(c) == "mx1.example"
+
+
+# ---- the service manager ----
+
+
+@contextlib.contextmanager
+def stopped_thread(tid):
+    """One thread of another process does not run."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    seize, interrupt, detach, wall = 0x4206, 0x4207, 17, 0x40000000
+    if libc.ptrace(seize, tid, None, None) != 0:
+        pytest.skip("threads may not be traced here")
+    libc.ptrace(interrupt, tid, None, None)
+    os.waitpid(tid, wall)
+    try:
+        yield
+    finally:
+        libc.ptrace(detach, tid, None, None)
+
+
+def test_the_watchdog_is_fed_by_all(network):
+    """Ready after listening; a worker or the writer that stands still is not vouched for."""
+    with gateway() as g, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(g.dir / "notify"))
+        manager.settimeout(1.5)
+
+        def told():
+            with contextlib.suppress(TimeoutError):
+                return manager.recv(100).decode()
+            return None
+
+        def is_fed():
+            """Not counting what was sent before."""
+            manager.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while manager.recv(100):
+                    pass
+            manager.settimeout(1.5)
+            return told() == "WATCHDOG=1"
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NOTIFY_SOCKET", str(g.dir / "notify"))
+            patch.setenv("WATCHDOG_USEC", "600000")
+            g.start()
+        said = [told(), told()]
+        assert "READY=1" in said and (g.dir / "smtp").exists()
+        assert is_fed()
+        threads = sorted(int(t) for t in os.listdir(f"/proc/{g.child.pid}/task"))
+        stuck = 0
+        for tid in threads:
+            if tid == g.child.pid:
+                continue
+            with stopped_thread(tid):
+                is_fed()
+                stuck += not is_fed()
+            until(is_fed)
+        assert stuck >= 3  # two workers and the writer
 
 
 def test_stop(network):
