@@ -178,7 +178,7 @@ static bool expand_file(struct arena *a, struct str name, const struct listen_pa
 				 STR_FMT ": a list in a list in a list ... in " STR_FMT,
 				 STR_ARG(name), STR_ARG(p->text));
 	if (!read_text(a, p->text, &text, e))
-		return error_prefix(e, STR_FMT, STR_ARG(name));
+		return error_prefix(e, STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(p->text));
 	if (!parse(a, name, text, p->is_negated, &listed, e))
 		return error_prefix(e, STR_FMT, STR_ARG(p->text));
 	if (!expand(a, name, &listed, depth + 1, &whole, e))

@@ -124,8 +124,9 @@ def test_mynetworks_of_all_kinds(gateway, sink):
 @pytest.mark.parametrize("bad", ["10.0.0.1/8", "192.0.2.300", "/nowhere/list", "nowhere:", "a..b"])
 def test_mynetworks_that_are_none(gateway, bad):
     gateway.hopseal.configure(mynetworks=f"127.0.0.1 {bad}")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(AssertionError, match="mynetworks: ") as failure:
         gateway.start()
+    assert bad in str(failure.value)
 
 
 @pytest.mark.parametrize("level", ["may", "wrapper"])
