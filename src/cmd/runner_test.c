@@ -440,20 +440,24 @@ TEST(another_number_of_workers)
 	team_free(t);
 }
 
-static void wait_attempt(struct team *t)
-{
-	while (!t->waiting)
-		turn(t, 5);
-}
-
-TEST(held_while_it_is_sent)
+/* With one recipient, whose receiver has the message and says nothing. */
+static struct team *team_in_attempt(uint64_t *id)
 {
 	struct team *t = team_new();
 
 	t->is_silent = true;
 	team_start(t, 2);
-	uint64_t id = bring(t, 0, 1, 1);
-	wait_attempt(t);
+	*id = bring(t, 0, 1, 1);
+	while (!t->waiting)
+		turn(t, 5);
+	return t;
+}
+
+TEST(held_while_it_is_sent)
+{
+	uint64_t id;
+	struct team *t = team_in_attempt(&id);
+
 	change(t, STORE_HOLD, id);
 	ok(stored(t, id)->rcpts[0].state == STORE_HELD, "held");
 	peer_say(t->waiting, STR("250 2.0.0 Ok\r\n"));
@@ -464,12 +468,9 @@ TEST(held_while_it_is_sent)
 
 TEST(held_while_it_is_deferred)
 {
-	struct team *t = team_new();
+	uint64_t id;
+	struct team *t = team_in_attempt(&id);
 
-	t->is_silent = true;
-	team_start(t, 2);
-	uint64_t id = bring(t, 0, 1, 1);
-	wait_attempt(t);
 	change(t, STORE_HOLD, id);
 	peer_say(t->waiting, STR("451 4.3.0 Later\r\n"));
 	while (stored(t, id)->rcpts[0].attempts == 0)
@@ -485,12 +486,9 @@ TEST(held_while_it_is_deferred)
 
 TEST(deleted_while_it_is_deferred)
 {
-	struct team *t = team_new();
+	uint64_t id;
+	struct team *t = team_in_attempt(&id);
 
-	t->is_silent = true;
-	team_start(t, 2);
-	uint64_t id = bring(t, 0, 1, 1);
-	wait_attempt(t);
 	change(t, STORE_DELETE, id);
 	ok(!stored(t, id), "gone");
 	peer_say(t->waiting, STR("451 4.3.0 Later\r\n"));
@@ -502,12 +500,9 @@ TEST(deleted_while_it_is_deferred)
 /* What is cut off at the end of a stop is due, and none of it is lost. */
 TEST(a_stop_cuts_off_what_takes_long)
 {
-	struct team *t = team_new();
+	uint64_t id;
+	struct team *t = team_in_attempt(&id);
 
-	t->is_silent = true;
-	team_start(t, 2);
-	uint64_t id = bring(t, 0, 1, 1);
-	wait_attempt(t);
 	team_stop(t, 50);
 	ok(stored(t, id)->rcpts[0].state == STORE_QUEUED, "it is still there");
 	t->is_silent = false;
