@@ -71,6 +71,15 @@ bool listen_clients_enter(struct listen_clients *c, size_t max)
 	return is_in;
 }
 
+bool listen_clients_are_crowded(struct listen_clients *c, size_t max)
+{
+	pthread_mutex_lock(&c->mutex);
+	size_t most = max < c->most ? max : c->most;
+	bool are_crowded = c->connections >= most - most / 10;
+	pthread_mutex_unlock(&c->mutex);
+	return are_crowded;
+}
+
 void listen_clients_leave(struct listen_clients *c)
 {
 	pthread_mutex_lock(&c->mutex);

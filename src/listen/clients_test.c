@@ -14,6 +14,7 @@ TEST(connections_of_all)
 	ok(listen_clients_connections(c) == 2, "which is not counted");
 	listen_clients_leave(c);
 	ok(listen_clients_enter(c, 2), "when one has gone, another may come");
+	ok(listen_clients_are_crowded(c, 2) && !listen_clients_are_crowded(c, 3), "crowded");
 	listen_clients_set_most(c, 3);
 	ok(listen_clients_enter(c, 9) && !listen_clients_enter(c, 9), "what files allow");
 	listen_clients_leave(c);

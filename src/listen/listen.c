@@ -23,15 +23,15 @@ static uint64_t now_of(const struct listen *l)
 	return net_loop_now(l->loop);
 }
 
-static void complain(struct listen *l, struct str text)
+static void complain(struct listen *l, enum listen_crowd which, struct str text)
 {
 	struct log_value v = { .field = FIELD_reason, .text = text };
 	struct log_event e = { .id = EVENT_notice, .values = &v, .n_values = 1 };
-	uint64_t now = now_of(l);
+	uint64_t now = now_of(l), *last = &l->complained_at[which];
 
-	if (l->complained_at != UINT64_MAX && now - l->complained_at < COMPLAINT_EVERY_MS)
+	if (*last != UINT64_MAX && now - *last < COMPLAINT_EVERY_MS)
 		return;
-	l->complained_at = now;
+	*last = now;
 	if (l->calls->log)
 		l->calls->log(l->arg, &e);
 }
@@ -64,11 +64,19 @@ static void on_accepted(void *arg, struct net_stream *stream)
 	struct listen *l = p->listen;
 
 	if (listen_clients_enter(l->clients, l->setup->connections_max)) {
-		listen_session_begin(p, stream);
+		bool is_stressed =
+			listen_clients_are_crowded(l->clients, l->setup->connections_max);
+
+		listen_session_begin(p, stream, is_stressed);
+		if (is_stressed)
+			complain(l, LISTEN_CROWD_HURRIED,
+				 STR("clients get less time: nearly as many are connected as "
+				     "may be"));
 		return;
 	}
 	turn_away(p, stream, STR("421 4.3.2 too many connections\r\n"));
-	complain(l, STR("clients are turned away: as many are connected as may be"));
+	complain(l, LISTEN_CROWD_AWAY,
+		 STR("clients are turned away: as many are connected as may be"));
 }
 
 static void on_paused(void *arg, struct str why)
@@ -76,7 +84,8 @@ static void on_paused(void *arg, struct str why)
 	struct listen_port *p = arg;
 	struct arena *a = arena_new();
 
-	complain(p->listen, arena_fmt(a, "clients have to wait: " STR_FMT, STR_ARG(why)));
+	complain(p->listen, LISTEN_CROWD_WAITING,
+		 arena_fmt(a, "clients have to wait: " STR_FMT, STR_ARG(why)));
 	arena_free(a);
 }
 
@@ -187,7 +196,9 @@ struct listen *listen_new(const struct listen_options *o, struct error *e)
 	l->arg = o->arg;
 	l->utc_ms = o->utc_ms ? o->utc_ms : system_utc_ms;
 	l->origin = copy(o->origin);
-	l->turned_at = l->complained_at = UINT64_MAX;
+	l->turned_at = UINT64_MAX;
+	for (size_t i = 0; i < LISTEN_CROWDS; i++)
+		l->complained_at[i] = UINT64_MAX;
 	l->arena = arena_new();
 	l->tables = open_tables(l, o);
 	list_init(&l->sessions);

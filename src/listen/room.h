@@ -130,6 +130,7 @@ struct listen_setting {
 	struct conf *conf; /* with the entry's own settings */
 
 	struct smtp_server_options engine;
+	struct smtp_server_options stressed; /* the same with $stress, when it is crowded */
 	struct str banner, product;
 	enum listen_tls tls;
 	bool is_wrapper;
@@ -154,7 +155,7 @@ struct listen_setting {
 
 	size_t connections_max;          /* of one client; 0: any */
 	uint64_t rate_max[LISTEN_RATES]; /* 0: any */
-	uint64_t rate_unit_ms, timeout_ms, handshake_ms;
+	uint64_t rate_unit_ms, handshake_ms, handshake_stressed_ms;
 	unsigned prefix[2]; /* by address_family */
 };
 
@@ -185,6 +186,8 @@ struct socket {
 /* False: there are too many already, and it was not counted. */
 MUST_USE bool listen_clients_enter(struct listen_clients *c, size_t max);
 void listen_clients_leave(struct listen_clients *c);
+/* Nine tenths of them are there. */
+bool listen_clients_are_crowded(struct listen_clients *c, size_t max);
 /* One connection more or less of this client; how many it has now. */
 size_t listen_clients_connect(struct listen_clients *c, const struct address *key, uint64_t now);
 void listen_clients_disconnect(struct listen_clients *c, const struct address *key, uint64_t now);
@@ -193,6 +196,9 @@ uint64_t listen_clients_count(struct listen_clients *c, const struct address *ke
 			      enum listen_rate rate, uint64_t unit_ms, uint64_t now);
 
 /* ---- listen.c ---- */
+
+/* How much too many clients there are. */
+enum listen_crowd { LISTEN_CROWD_HURRIED, LISTEN_CROWD_AWAY, LISTEN_CROWD_WAITING, LISTEN_CROWDS };
 
 /* A listener of a worker. */
 struct listen_port {
@@ -220,9 +226,10 @@ struct listen {
 	struct list sessions;
 	size_t n_sessions;
 	bool is_stopping;
-	uint64_t turned_at, complained_at; /* UINT64_MAX: never */
-	unsigned n_turned;                 /* away, in the second since turned_at */
-	struct buf scratch;                /* of one call */
+	uint64_t turned_at; /* UINT64_MAX: never, here and below */
+	uint64_t complained_at[LISTEN_CROWDS];
+	unsigned n_turned;  /* away, in the second since turned_at */
+	struct buf scratch; /* of one call */
 };
 
 /* ---- session.c ---- */
@@ -272,7 +279,8 @@ struct listen_session {
 	struct buf in; /* in the clear, not taken by the engine yet */
 
 	bool is_tls_up, has_ended, is_end_told, wants_tls, is_closing, is_over, is_pumping;
-	bool is_counted; /* has_address, and no exception */
+	bool is_stressed; /* it came when there were nearly too many */
+	bool is_counted;  /* has_address, and no exception */
 	bool has_address;
 	bool is_known; /* and welcome */
 	bool owes_greeting, is_name_in_doubt;
@@ -301,7 +309,7 @@ struct listen_request {
 	struct str address;            /* completed; in the transaction's arena */
 };
 
-void listen_session_begin(struct listen_port *p, struct net_stream *stream);
+void listen_session_begin(struct listen_port *p, struct net_stream *stream, bool is_stressed);
 void listen_session_stop(struct listen_session *s);
 void listen_session_free(struct listen_session *s);
 /* After an answer that came from outside: goes on. */

@@ -201,7 +201,9 @@ static void session_over(struct listen_session *s)
 static void tls_begin(struct listen_session *s)
 {
 	s->tls = tls_server_session(s->port->tls);
-	s->gives_up_at = listen_session_now(s) + s->port->setting->handshake_ms;
+	s->gives_up_at =
+		listen_session_now(s) + (s->is_stressed ? s->port->setting->handshake_stressed_ms
+							: s->port->setting->handshake_ms);
 	while (buf_len(&s->in) > 0) { /* a client that does not wait for the 220 */
 		struct str in = str_first(buf_str(&s->in), TLS_READ_MAX);
 
@@ -491,7 +493,7 @@ void listen_session_turn_away(struct listen_session *s)
 	session_over(s);
 }
 
-void listen_session_begin(struct listen_port *p, struct net_stream *stream)
+void listen_session_begin(struct listen_port *p, struct net_stream *stream, bool is_stressed)
 {
 	struct listen_session *s = base_alloc(sizeof(*s));
 	struct listen *l = p->listen;
@@ -501,7 +503,9 @@ void listen_session_begin(struct listen_port *p, struct net_stream *stream)
 	s->last = COMMAND_CONNECT;
 	s->gives_up_at = UINT64_MAX;
 	s->timer = net_timer_new(l->loop, on_timer, s);
-	s->engine = smtp_server_new(&p->setting->engine, net_loop_now(l->loop));
+	s->is_stressed = is_stressed;
+	s->engine = smtp_server_new(is_stressed ? &p->setting->stressed : &p->setting->engine,
+				    net_loop_now(l->loop));
 	buf_init(&s->in, IN_MAX);
 	list_add(&l->sessions, &s->link);
 	l->n_sessions++;

@@ -359,11 +359,30 @@ static void settle_limits(struct listen_setting *s)
 		s->rate_max[i] = number(s, rates[i]);
 	s->connections_max = (size_t)number(s, CONF_smtpd_client_connection_count_limit);
 	s->rate_unit_ms = ms(s, CONF_anvil_rate_time_unit);
-	s->timeout_ms = ms(s, CONF_smtpd_timeout);
 	s->handshake_ms = ms(s, CONF_smtpd_starttls_timeout);
 	s->prefix[ADDRESS_V4] = (unsigned)number(s, CONF_smtpd_client_ipv4_prefix_length);
 	s->prefix[ADDRESS_V6] = (unsigned)number(s, CONF_smtpd_client_ipv6_prefix_length);
 	s->hopcount_limit = (unsigned)number(s, CONF_hopcount_limit);
+}
+
+/* Postfix starts its server with "stress" in its configuration when there are too many clients. */
+static bool settle_stress(struct reader *r, struct listen_setting *s)
+{
+	struct conf_source more = { s->text, STR("stress = yes\n") };
+	struct conf_findings found;
+	struct listen_setting stressed = { .conf = conf_with(s->conf, &more, 1, arena_of(r),
+							     &found) };
+
+	if (!stressed.conf)
+		return error_set(r->e, ERROR_CONFIG, STR_FMT ": not with stress = yes",
+				 STR_ARG(s->text));
+	s->stressed = s->engine;
+	s->stressed.command_ms = s->stressed.data_ms = ms(&stressed, CONF_smtpd_timeout);
+	s->stressed.errors_max = (size_t)number(&stressed, CONF_smtpd_hard_error_limit);
+	s->stressed.junk_max = (size_t)number(&stressed, CONF_smtpd_junk_command_limit);
+	s->handshake_stressed_ms = ms(&stressed, CONF_smtpd_starttls_timeout);
+	conf_unref(stressed.conf);
+	return true;
 }
 
 static bool has_word(struct str list, struct str word)
@@ -491,7 +510,7 @@ static bool settle(struct reader *r, struct str overrides, struct listen_setting
 	settle_engine(s);
 	settle_limits(s);
 	settle_message(s);
-	return true;
+	return settle_stress(r, s);
 }
 
 static const struct str separators = STR_INIT(", \t\r\n");

@@ -32,6 +32,7 @@ def gateway(hopseal, tmp_path):
             "mynetworks": "127.0.0.1/32",
             "relayhost": f"[{zones.MX1}]:25",
             "smtpd_error_sleep_time": "0",
+            "smtpd_timeout": "300s",
         }
     )
     hopseal.configure()
@@ -150,7 +151,26 @@ def test_the_limit_of_the_configuration(gateway, sink):
     gateway.hopseal.configure(hopseal_connection_limit="7", hopseal_delivery_limit="10")
     with gateway.running(), contextlib.ExitStack() as stack:
         assert len(crowd(stack)) == 7
+        gateway.hopseal.configure(hopseal_connection_limit="9", hopseal_delivery_limit="10")
+        assert gateway.hopseal.run("reload").code == 0
+        assert len(crowd(stack)) == 2
     assert "files at most may be open" not in gateway.text()
+
+
+def test_when_it_is_crowded_clients_get_less_time(gateway):
+    gateway.files = None
+    gateway.hopseal.configure(
+        hopseal_connection_limit="20", smtpd_timeout="${stress?{1}:{300}}s"
+    )
+    with gateway.running(), contextlib.ExitStack() as stack:
+        assert len(crowd(stack)) == 20
+        gateway.wait_for(lambda: status(gateway)["sessions"]["smtp"] < 20, "room")
+        gateway.wait_for(lambda: status(gateway)["sessions"]["smtp"] == 17, "the patient ones")
+        time.sleep(1.5)
+        assert status(gateway)["sessions"]["smtp"] == 17
+        assert stack.enter_context(contextlib.closing(Client())).code == 220
+    assert "clients get less time" in gateway.text()
+    assert gateway.text().count("timeout after CONNECT") == 3
 
 
 def test_large_messages_of_many_clients_find_room_or_are_told(gateway, sink):
