@@ -97,7 +97,8 @@ static void serve_share_files(struct serve *s)
 	struct os_files_plan p = os_files_plan(&w);
 	unsigned share = (unsigned)(p.outbound / s->n_workers);
 
-	os_files_keep_back(w.limit, p.kept_back);
+	/* Tables and name servers are opened later: what they take is not connections' to count. */
+	os_files_keep_back(w.limit, p.kept_back / 2);
 	listen_clients_set_most(s->clients, p.inbound);
 	for (unsigned i = 0; i < s->n_workers; i++)
 		serve_worker_set_most(s->worker[i], share > 0 ? share : 1);

@@ -105,7 +105,7 @@ def set_files(gateway, n):
 
 # Octets of heap for each, plain and in TLS, with room for another C library or OpenSSL than those
 # of docs/design/performance.md; a build with sanitizers knows of none.
-MOST = {"inbound": (4096, 26000), "outbound": (28000, 56000)}
+MOST = {"inbound": (10000, 32000), "outbound": (28000, 56000)}
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
