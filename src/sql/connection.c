@@ -253,6 +253,24 @@ bool sql_is_in_transaction(const struct sql *db)
 	return !sqlite3_get_autocommit(db->handle);
 }
 
+static sqlite3_file *file_of(struct sql *db)
+{
+	sqlite3_file *f = NULL;
+
+	(void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+	return f != NULL && f->pMethods != NULL ? f : NULL;
+}
+
+/* SQLite would write on, into a file that has no name any more. */
+bool sql_has_moved(struct sql *db)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) ==
+		       SQLITE_OK &&
+	       moved;
+}
+
 /* ---- the write-ahead log ---- */
 
 static int committed(void *arg, sqlite3 *handle, const char *name, int pages)
@@ -275,10 +293,25 @@ int64_t sql_log_pages(const struct sql *db)
 	return db->log_pages;
 }
 
-bool sql_checkpoint(struct sql *db, struct error *e)
+/* SQLite synchronises the database when it has copied all of the log. A part that it copied because
+ * a reader needs the rest counts as copied without that, and would not be copied again: it is made
+ * durable here. */
+enum sql_copied sql_checkpoint(struct sql *db, struct error *e)
 {
-	int code =
-		sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int pages = 0, copied = 0;
+	int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
+					     &copied);
+	sqlite3_file *f = file_of(db);
 
-	return code == SQLITE_OK || sql_fail(db, code, e);
+	if (code != SQLITE_OK) {
+		sql_fail(db, code, e);
+		return SQL_COPY_FAILED;
+	}
+	if (copied <= 0 || copied >= pages || f == NULL)
+		return SQL_COPIED;
+	code = f->pMethods->xSync(f, SQLITE_SYNC_NORMAL);
+	if (code == SQLITE_OK)
+		return SQL_COPIED;
+	sql_fail(db, code, e);
+	return SQL_COPY_LOST;
 }

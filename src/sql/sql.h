@@ -153,8 +153,19 @@ bool sql_is_in_transaction(const struct sql *db);
 void sql_own_checkpoints(struct sql *db);
 /* Pages in the log as of this connection's last commit; falls when the log begins anew. */
 int64_t sql_log_pages(const struct sql *db);
+enum sql_copied {
+	SQL_COPIED,
+	SQL_COPY_FAILED, /* it will be copied again */
+	/* Part of it counts as copied, and did not reach the disk. Whoever reads it is told what
+	 * is not durable, and may be told something older later; only a process that opens the
+	 * database when nobody else has it reads the log from its start again. */
+	SQL_COPY_LOST,
+};
 /* Copies what no reader needs any more in its old form, and waits for nobody: the next commit
  * begins the log anew if that was all of it. */
-MUST_USE bool sql_checkpoint(struct sql *db, struct error *e);
+MUST_USE enum sql_copied sql_checkpoint(struct sql *db, struct error *e);
+
+/* The database is not under its name any more; what is written goes nowhere. */
+MUST_USE bool sql_has_moved(struct sql *db);
 
 #endif

@@ -145,7 +145,9 @@ void store_content_folder(const struct store_content *c, char out[STORE_PATH_MAX
 /* ---- spool ---- */
 
 struct store_spool {
-	const char *directory; /* the store's */
+	const char *directory;    /* the store's */
+	const unsigned *failures; /* the store's, of folders */
+	unsigned folder_failures; /* so many when the file was made */
 	uint64_t id, size;
 	size_t inline_limit;
 	struct buf waiting; /* all, or what is not in the file yet */
@@ -153,13 +155,16 @@ struct store_spool {
 	int fd;
 };
 
-struct store_spool *store_spool_of(const char *directory, size_t inline_limit, uint64_t id)
+struct store_spool *
+store_spool_of(const char *directory, size_t inline_limit, uint64_t id, const unsigned *failures)
 {
 	struct store_spool *s = base_alloc(sizeof(*s));
 
-	*s = (struct store_spool){
-		.directory = directory, .id = id, .inline_limit = inline_limit, .fd = -1
-	};
+	*s = (struct store_spool){ .directory = directory,
+				   .failures = failures,
+				   .id = id,
+				   .inline_limit = inline_limit,
+				   .fd = -1 };
 	buf_init(&s->waiting, inline_limit < SPOOL_MIN ? SPOOL_MIN : inline_limit);
 	return s;
 }
@@ -192,6 +197,7 @@ static bool spool_make_file(struct store_spool *s, struct error *e)
 	char path[STORE_PATH_MAX];
 
 	store_content_path(s->directory, s->id, path);
+	s->folder_failures = __atomic_load_n(s->failures, __ATOMIC_RELAXED);
 	int fd = open_message(path, O_WRONLY | O_CREAT | O_EXCL, e);
 	if (fd < 0)
 		return false;
@@ -238,9 +244,12 @@ struct store_content *store_spool_finish(struct store_spool *s, struct error *e)
 		return NULL;
 	}
 	struct store_content *c = base_alloc(sizeof(*c));
-	*c = (struct store_content){
-		.refs = 1, .id = s->id, .size = s->size, .path = s->path, .fd = s->fd
-	};
+	*c = (struct store_content){ .refs = 1,
+				     .id = s->id,
+				     .size = s->size,
+				     .path = s->path,
+				     .fd = s->fd,
+				     .folder_failures = s->folder_failures };
 	if (is_inline)
 		c->memory = s->waiting;
 	else

@@ -1,6 +1,7 @@
 /* The two threads: one makes content files durable, the other does the notes that wait, one
  * transaction for all of them. */
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,11 +19,15 @@ static struct note *sync_folder(struct note *first, struct store *s)
 	struct error e = { 0 };
 
 	store_content_folder(first->content, folder);
-	bool is_durable = store_sync_folder(folder, &e);
+	bool is_good = store_sync_folder(folder, &e);
+	unsigned failures = __atomic_add_fetch(&s->folder_failures, !is_good, __ATOMIC_RELAXED);
 	do {
 		next = note_next(n);
-		n->content->is_durable = is_durable;
-		if (is_durable)
+		/* A name from before a failure may be what was lost: the kernel tells once. */
+		n->content->is_durable = n->content->folder_failures == failures;
+		if (!n->content->is_durable && is_good)
+			error_set(&e, ERROR_IO, "%s: it could not be made durable before", folder);
+		if (n->content->is_durable)
 			note_queue_put(&s->to_write, n);
 		else
 			note_fail(n, STORE_IO, error_text(&e));
@@ -122,6 +127,10 @@ static enum store_fault give_up(struct writer *w, const struct error *e)
 
 static enum store_fault do_group(struct writer *w, struct note *first, struct error *e)
 {
+	if (w->db && writer_has_moved(w)) {
+		error_set(e, ERROR_IO, "%s or its log is not there any more", w->path);
+		return STORE_IO;
+	}
 	if (!w->db && !writer_open(w, e))
 		return e->kind == ERROR_DATA ? STORE_DAMAGED : STORE_IO;
 	if (transact(w, first, e))
@@ -202,6 +211,36 @@ static void one_by_one(struct store *s, struct note *first)
 	}
 }
 
+/* How much of the log was copied, in SQLite's index of it ("nBackfill"): nothing. Whoever opens
+ * the database when nobody has it makes the index anew; this is for a reader in another process
+ * that keeps it. */
+static void forget_copied(const struct writer *w)
+{
+	enum { COPIED_AT = 96 };
+	const uint32_t none = 0;
+	char index[STORE_PATH_MAX + 8];
+
+	(void)snprintf(index, sizeof(index), "%s-shm", w->path);
+	int fd = open(index, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)!pwrite(fd, &none, sizeof(none), COPIED_AT);
+	(void)close(fd);
+}
+
+/* What readers are given now may be something older later, and the log would begin anew over what
+ * is still needed of it. Ended like this, with the files as they are, the process leaves a log
+ * that the next one copies from its start. */
+static _Noreturn void lost(const struct writer *w, const struct error *e)
+{
+	forget_copied(w);
+	fprintf(stderr,
+		"hopseal: %s: the disk lost what was written to it (%s): ending, for only a new "
+		"process can write it again\n",
+		w->path, e->text);
+	abort();
+}
+
 /* Copies the log into the database, when it is long and everybody has been answered. Readers that
  * need old pages keep it from beginning anew: then it is not tried again before it has grown by as
  * much. Failure costs only disk: the log stays, and has everything. */
@@ -216,7 +255,10 @@ static void copy_log(struct writer *w)
 	if (pages < w->checkpoint_at)
 		return;
 	w->checkpoint_at = pages + STORE_LOG_PAGES;
-	if (!sql_checkpoint(w->db, &e) && sql_fault(w->db) == SQL_FAULT_IO)
+	enum sql_copied copied = sql_checkpoint(w->db, &e);
+	if (copied == SQL_COPY_LOST)
+		lost(w, &e);
+	if (copied == SQL_COPY_FAILED && sql_fault(w->db) == SQL_FAULT_IO)
 		writer_close(w);
 }
 

@@ -47,7 +47,8 @@ struct store_content {
 	char *path; /* NULL: in memory */
 	int fd;     /* of a file that is not durable yet */
 	bool is_durable;
-	bool is_kept; /* committed: the file stays */
+	bool is_kept;             /* committed: the file stays */
+	unsigned folder_failures; /* of the store, when the file was made */
 };
 
 void store_content_path(const char *directory, uint64_t id, char out[STORE_PATH_MAX]);
@@ -59,7 +60,7 @@ void store_content_folder(const struct store_content *c, char out[STORE_PATH_MAX
 MUST_USE bool store_content_sync(struct store_content *c, struct error *e);
 MUST_USE bool store_sync_folder(const char *folder, struct error *e);
 MUST_USE struct store_spool *
-store_spool_of(const char *directory, size_t inline_limit, uint64_t id);
+store_spool_of(const char *directory, size_t inline_limit, uint64_t id, const unsigned *failures);
 
 /* ---- notes ---- */
 
@@ -231,6 +232,8 @@ struct writer {
 
 MUST_USE bool writer_open(struct writer *w, struct error *e);
 void writer_close(struct writer *w);
+/* The database or its log is not under its name: what is written would go nowhere. */
+MUST_USE bool writer_has_moved(const struct writer *w);
 /* Forgets which row is which name or ground, after a rollback. */
 void writer_forget(struct writer *w);
 
@@ -307,6 +310,7 @@ struct store {
 	int64_t messages, recipients; /* atomic, as is the next */
 	int64_t free_pages;           /* of the database */
 	uint64_t last_id_us;          /* in the database when it was opened */
+	unsigned folder_failures;     /* atomic: folders that could not be synchronised */
 	unsigned n_clients;           /* atomic, as is the next */
 	unsigned n_makers;
 };

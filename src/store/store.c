@@ -62,7 +62,9 @@ static bool open_database(struct store *s, const struct store_options *o, struct
 	w->pages_max = o->pages_max;
 	if (!writer_open(w, e))
 		return false;
-	if (read_state(s, e) && store_directory_sweep(s->directory, w->db, e))
+	/* The log's name, too: SQLite does not say when it could not make it durable. */
+	if (read_state(s, e) && store_directory_sweep(s->directory, w->db, e) &&
+	    store_sync_folder(s->directory, e))
 		return true;
 	return error_prefix(e, "%s", w->path);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/room.h"
 
@@ -112,6 +113,8 @@ bool writer_open(struct writer *w, struct error *e)
 		return true;
 	}
 	writer_close(w);
+	if (e->kind == ERROR_NO_INPUT)
+		e->kind = ERROR_IO; /* it was made before: it may not be opened, or has gone */
 	return error_prefix(e, "%s", w->path);
 }
 
@@ -120,6 +123,14 @@ void writer_close(struct writer *w)
 	sql_close(w->db);
 	w->db = NULL;
 	writer_forget(w);
+}
+
+bool writer_has_moved(const struct writer *w)
+{
+	char log[STORE_PATH_MAX + 8];
+
+	(void)snprintf(log, sizeof(log), "%s-wal", w->path);
+	return sql_has_moved(w->db) || access(log, F_OK) != 0;
 }
 
 void writer_forget(struct writer *w)
