@@ -102,6 +102,10 @@ static void attempt_record(void *arg)
 void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result)
 {
 	struct store_rcpt_record *records = ARENA_ARRAY(a->arena, a->n, struct store_rcpt_record);
+	struct store_message m = a->part->message->envelope;
+
+	queue_clock_look(a->queue);
+	m.arrived_ms = queue_arrived(a->queue, m.arrived_ms);
 
 	a->record.message = a->part->message->envelope.id;
 	a->record.at_ms = queue_now_utc();
@@ -110,8 +114,8 @@ void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *
 		struct attempt_rcpt *r = &a->rcpts[i];
 		if (!r->has_outcome)
 			continue;
-		r->verdict = queue_verdict(a->site->settings, &a->part->message->envelope, r->rcpt,
-					   &r->outcome, a->record.at_ms);
+		r->verdict =
+			queue_verdict(a->site->settings, &m, r->rcpt, &r->outcome, a->record.at_ms);
 		if (r->is_handed_on)
 			queue_verdict_hand_on(&r->verdict);
 		records[a->record.n_rcpts++] = r->verdict.record;

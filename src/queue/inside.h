@@ -102,6 +102,15 @@ void queue_part_given_out(struct queue_part *p);
 void queue_part_check(struct queue_part *p);
 void queue_part_free(struct queue_part *p);
 
+/* ---- clock.c ---- */
+
+/* Compares the wall clock with the other one; before it is relied on, and now and then. */
+void queue_clock_look(struct queue *q);
+bool queue_clock_is_in_doubt(const struct queue *q); /* set ahead not long ago */
+/* When a message arrived, on the wall clock as it is now. */
+int64_t queue_arrived(const struct queue *q, int64_t arrived_ms);
+int64_t *queue_team_clock(struct queue_team *t); /* atomic: the sum of the jumps that were told */
+
 /* ---- refill.c ---- */
 
 void queue_refill(struct queue *q, struct sched_dest *d, unsigned room);
@@ -158,8 +167,19 @@ const struct sched_limits *queue_limits(const struct queue_settings *s, struct s
 
 /* ---- queue.c ---- */
 
+/* As it was looked at last; 0: not yet. */
+struct queue_clock {
+	int64_t wall_ms;
+	uint64_t mono_ms;
+	int64_t jumps_ms;       /* all that were seen */
+	int64_t ahead_ms;       /* how far it was set ahead; counts until doubted_until, */
+	int64_t jumped_at_ms;   /* for what arrived before this, */
+	uint64_t doubted_until; /* monotonic */
+};
+
 struct queue {
 	struct queue_options options;
+	struct queue_clock clock;
 	struct store_client *store;
 	struct sched *sched;
 	struct net_chan *notes;
@@ -169,9 +189,9 @@ struct queue {
 	struct list attempts;                        /* of queue_attempt.link */
 	unsigned attempts_most;                      /* 0: as the configuration says */
 	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
-	struct list notices; /* of notice.link: those that wait to be tried again */
-	size_t n_busy;       /* attempts, notices, sweeps, notes of the store */
-	int64_t evidence_next_ms;
+	struct list notices;    /* of notice.link: those that wait to be tried again */
+	size_t n_busy;          /* attempts, notices, sweeps, notes of the store */
+	uint64_t evidence_next; /* monotonic */
 	bool is_stopping, is_cut, is_told_stopped;
 	void (*stopped)(void *arg);
 	void *stopped_arg;

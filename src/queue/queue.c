@@ -25,6 +25,7 @@ void queue_site_unref(struct queue_site *s)
 
 struct queue_team {
 	unsigned n;
+	int64_t clock_told_ms; /* atomic */
 	struct net_chan *chan[];
 };
 
@@ -53,6 +54,11 @@ struct queue_team *queue_team_new(unsigned n_members)
 void queue_team_free(struct queue_team *t)
 {
 	free(t);
+}
+
+int64_t *queue_team_clock(struct queue_team *t)
+{
+	return &t->clock_told_ms;
 }
 
 static unsigned team_owner(const struct queue_team *t, struct str destination)
@@ -184,6 +190,7 @@ void queue_pump(struct queue *q)
 	unsigned room;
 	bool is_more = !q->is_stopping;
 
+	queue_clock_look(q);
 	while (is_more) {
 		while (sched_next(q->sched, now, &start))
 			queue_attempt_start(q, &start);

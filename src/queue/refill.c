@@ -94,24 +94,43 @@ static void take_rows(struct refill *r, const struct store_due *rows)
 	}
 }
 
-static bool refill(struct refill *r, uint64_t *due, struct error *e)
+/* No honest due time is further ahead than this: the wall clock was set back since. */
+static int64_t due_at_most(const struct queue *q)
 {
-	struct queue *q = r->queue;
+	return queue_now_utc() + q->options.site->settings->backoff_most_ms;
+}
+
+static bool refill_until(struct refill *r, int64_t until_ms, struct error *e)
+{
 	struct arena *a = arena_new();
 	struct store_due rows;
-	int64_t now_ms = queue_now_utc();
 	bool is_good;
 
 	do {
 		arena_reset(a);
-		is_good = store_due(store_client_reader(q->store), a, r->destination, now_ms,
-				    &r->place, QUEUE_READ_MAX, &rows, e);
+		is_good = store_due(store_client_reader(r->queue->store), a, r->destination,
+				    until_ms, &r->place, QUEUE_READ_MAX, &rows, e);
 		if (is_good)
 			take_rows(r, &rows);
 	} while (is_good && r->room > 0 && rows.n_rcpts == QUEUE_READ_MAX);
+	arena_free(a);
+	return is_good;
+}
+
+static bool refill(struct refill *r, uint64_t *due, struct error *e)
+{
+	struct queue *q = r->queue;
+	struct arena *a = arena_new();
+	bool is_good = refill_until(r, queue_now_utc(), e);
+	struct store_due_place honest = r->place;
+
+	if (is_good && r->room > 0) {
+		r->place = (struct store_due_place){ .due_ms = due_at_most(q) + 1 };
+		is_good = refill_until(r, INT64_MAX, e);
+	}
 	*due = net_loop_now(q->options.loop);
 	if (is_good && r->room > 0)
-		is_good = next_due(q, a, r->destination, &r->place, due, e);
+		is_good = next_due(q, a, r->destination, &honest, due, e);
 	arena_free(a);
 	return is_good;
 }
@@ -163,10 +182,11 @@ bool queue_still_there(struct queue *q, const struct store_message *m, struct st
 static void load_destination(void *arg, const struct store_destination *d)
 {
 	struct queue *q = arg;
+	uint64_t now = net_loop_now(q->options.loop);
 
 	if (d->n_queued > 0 && queue_is_mine(q, d->name))
-		sched_backlog(q->sched, queue_dest(q, d->name), queue_due(q, d->due_ms),
-			      net_loop_now(q->options.loop));
+		sched_backlog(q->sched, queue_dest(q, d->name),
+			      d->due_ms > due_at_most(q) ? now : queue_due(q, d->due_ms), now);
 }
 
 bool queue_load_all(struct queue *q, struct error *e)

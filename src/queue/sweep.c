@@ -84,7 +84,9 @@ static void sweep_start(struct queue *q, const struct store_message *m)
 	s->rcpt.orcpt = arena_str(s->arena, m->rcpts[0].orcpt);
 	s->rcpt.notify = arena_str(s->arena, m->rcpts[0].notify);
 	struct outcome o = last_outcome(s->arena, &m->rcpts[0]);
-	s->verdict = queue_verdict(q->options.site->settings, m, &s->rcpt, &o, now_ms);
+	struct store_message believed = *m;
+	believed.arrived_ms = queue_arrived(q, m->arrived_ms);
+	s->verdict = queue_verdict(q->options.site->settings, &believed, &s->rcpt, &o, now_ms);
 	s->record = s->verdict.record;
 	queue_busy(q);
 	struct store_record record = {
@@ -116,7 +118,8 @@ static enum store_go_on sweep_look(void *arg, const struct store_message *m)
 	const struct queue_message *here = queue_message_find(q, m->id);
 	int64_t lifetime = m->sender.n == 0 ? settings->bounce_lifetime_ms : settings->lifetime_ms;
 
-	if (m->arrived_ms + lifetime > s->now_ms || !is_dead(q, m->rcpts[0].destination) ||
+	if (queue_arrived(q, m->arrived_ms) + lifetime > s->now_ms ||
+	    !is_dead(q, m->rcpts[0].destination) ||
 	    (here && queue_message_has(here, m->rcpts[0].index)))
 		return STORE_GO_ON;
 	sweep_start(q, m);
@@ -134,9 +137,11 @@ static void evidence_expired(void *arg, const struct store_result *result)
 
 static void sweep_evidence(struct queue *q, int64_t now_ms)
 {
-	if (q->options.member != 0 || now_ms < q->evidence_next_ms)
+	uint64_t now = net_loop_now(q->options.loop);
+
+	if (q->options.member != 0 || now < q->evidence_next || queue_clock_is_in_doubt(q))
 		return;
-	q->evidence_next_ms = now_ms + QUEUE_EVIDENCE_MS;
+	q->evidence_next = now + QUEUE_EVIDENCE_MS;
 	queue_busy(q);
 	store_expire(q->store, now_ms - q->options.site->settings->evidence_ms, evidence_expired,
 		     q);
@@ -161,6 +166,7 @@ void queue_sweep(struct queue *q)
 {
 	int64_t now_ms = queue_now_utc();
 
+	queue_clock_look(q);
 	if (sched_totals(q->sched).n_dead > 0)
 		sweep_dead(q, now_ms);
 	sweep_evidence(q, now_ms);
