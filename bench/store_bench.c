@@ -1,9 +1,14 @@
-/* What the durable queue costs, in a directory that must not exist yet and is removed:
+/* What the durable queue costs, in a directory that must not exist yet and is removed; or one that
+ * stays, for a daemon to be started on (bench/deferred):
  *
  *	store_bench DIRECTORY cycle GROUP MESSAGES SIZE [LIMIT]
  *		accept and, once that is answered, record the delivery; GROUP messages at a time
  *	store_bench DIRECTORY deferred MESSAGES SIZE DESTINATIONS
  *		fill the queue, defer everything, open it again, read what a start reads
+ *
+ *	store_bench DIRECTORY fill MESSAGES SIZE DESTINATIONS DOMAIN RECIPIENTS DUE
+ *		add messages of so many recipients each at DOMAIN, or at d0.DOMAIN, d1.DOMAIN ...;
+ *		they were deferred once and are due in DUE to two times DUE seconds; 0: they are new
  *
  * LIMIT is the inline limit, as large as SIZE unless given. */
 
@@ -41,7 +46,7 @@ static void die(const char *what, const struct error *e)
 	exit(1);
 }
 
-enum verdict { DELIVER, DEFER };
+enum verdict { DELIVER, DEFER, LEAVE };
 
 struct bench {
 	struct store_options options;
@@ -50,7 +55,9 @@ struct bench {
 	struct store_client *client;
 	struct store_ground *ground;
 	char *octets;
-	size_t size, n_destinations;
+	size_t size, n_destinations, n_rcpts;
+	const char *domain; /* fill */
+	int64_t due_s;
 	enum verdict verdict;
 	long n_begun, n_done, n_all;
 };
@@ -98,6 +105,13 @@ static void recorded(void *arg, const struct store_result *r)
 	begin(m);
 }
 
+static int64_t due_ms(const struct bench *b)
+{
+	return b->due_s == 0 ? 1780000300000 + b->n_done % 4000
+			     : (int64_t)time(NULL) * 1000 + b->due_s * 1000 +
+				       b->n_done * 7919 % (b->due_s * 1000);
+}
+
 static void accepted(void *arg, const struct store_result *r)
 {
 	static const char evidence[] =
@@ -106,10 +120,10 @@ static void accepted(void *arg, const struct store_result *r)
 		"\"times\":{\"connect\":0,\"tls\":0,\"total\":12}}";
 	struct message *m = arg;
 	struct bench *b = m->b;
+	struct store_rcpt_record *rcpts = calloc(b->n_rcpts, sizeof(*rcpts));
 	const struct store_rcpt_record rcpt = {
-		.index = 0,
 		.verdict = b->verdict == DELIVER ? STORE_GONE : STORE_RETRY_AT,
-		.due_ms = 1780000300000 + b->n_done % 4000,
+		.due_ms = due_ms(b),
 		.outcome = { .kind = OUTCOME_DEFERRED,
 			     .status = STATUS(4, 4, 1),
 			     .reason = STR("connect to mx.example.com[192.0.2.1]:25: Connection "
@@ -118,14 +132,25 @@ static void accepted(void *arg, const struct store_result *r)
 	};
 
 	check(r);
+	if (b->verdict == LEAVE) {
+		free(rcpts);
+		b->n_done++;
+		begin(m);
+		return;
+	}
+	for (size_t i = 0; i < b->n_rcpts; i++) {
+		rcpts[i] = rcpt;
+		rcpts[i].index = (uint32_t)i;
+	}
 	store_record(b->client,
 		     &(struct store_record){ .message = m->id,
 					     .at_ms = 1780000000000,
-					     .rcpts = &rcpt,
-					     .n_rcpts = 1,
+					     .rcpts = rcpts,
+					     .n_rcpts = b->n_rcpts,
 					     .ground = b->ground,
 					     .evidence = str_of(evidence) },
 		     recorded, m);
+	free(rcpts);
 }
 
 static struct store_content *content(struct bench *b, uint64_t id)
@@ -143,30 +168,46 @@ static struct store_content *content(struct bench *b, uint64_t id)
 	return c;
 }
 
+/* Domain of a message. */
+static void name_domain(const struct bench *b, size_t i, char *out, size_t size)
+{
+	if (!b->domain)
+		(void)snprintf(out, size, "dest%zu.example.com", i * 7919 % b->n_destinations);
+	else if (b->n_destinations == 1)
+		(void)snprintf(out, size, "%s", b->domain);
+	else
+		(void)snprintf(out, size, "d%zu.%s", i * 7919 % b->n_destinations, b->domain);
+}
+
 static void begin(struct message *m)
 {
 	struct bench *b = m->b;
-	char name[64];
+	char domain[200], name[220];
 
 	if (b->n_begun == b->n_all)
 		return;
-	(void)snprintf(name, sizeof(name), "smtp:dest%zu.example.com",
-		       (size_t)b->n_begun++ * 7919 % b->n_destinations);
+	name_domain(b, (size_t)b->n_begun++, domain, sizeof(domain));
+	(void)snprintf(name, sizeof(name), "smtp:%s", domain);
 	m->id = store_client_id(b->client);
-	struct store_rcpt rcpt = { .destination = str_of(name),
-				   .address = STR("user12345@example.com") };
+	struct arena *a = arena_new();
+	struct store_rcpt *rcpts = ARENA_ARRAY(a, b->n_rcpts, struct store_rcpt);
+	for (size_t i = 0; i < b->n_rcpts; i++) {
+		rcpts[i].destination = str_of(name);
+		rcpts[i].address = arena_fmt(a, "user%zu@%s", 12345 + i, domain);
+	}
 	const struct store_message message = {
 		.id = m->id,
 		.arrived_ms = store_id_ms(m->id),
 		.sender = STR("bounces+12345@sender.example"),
 		.client = STR("{\"address\":\"192.0.2.1\",\"helo\":\"app.example\","
 			      "\"tls\":\"TLSv1.3\"}"),
-		.rcpts = &rcpt,
-		.n_rcpts = 1,
+		.rcpts = rcpts,
+		.n_rcpts = b->n_rcpts,
 	};
 	struct store_content *c = content(b, m->id);
 	store_accept(b->client, &message, c, STORE_ACCEPT_QUEUED, accepted, m);
 	store_content_unref(c);
+	arena_free(a);
 }
 
 static void run(struct bench *b, const char *what, size_t group, long n)
@@ -250,22 +291,54 @@ static struct store_ground *ground(void)
 	return store_ground_new(str_span(text, sizeof(text)));
 }
 
+/* A daemon is to send it. */
+static void write_octets(struct bench *b)
+{
+	static const char line[] = "A line of some text that is as long as lines of mail are.\r\n";
+	static const char head[] = "From: a@sender.example\r\nSubject: bench\r\n\r\n";
+
+	for (size_t i = 0; i < b->size; i++)
+		b->octets[i] = i < sizeof(head) - 1 ? head[i] : line[i % (sizeof(line) - 1)];
+	if (b->size > 2)
+		memcpy(b->octets + b->size - 2, "\r\n", 2);
+}
+
+static int fill(struct bench *b, char **argv)
+{
+	b->n_destinations = (size_t)atol(argv[5]);
+	b->domain = argv[6];
+	b->n_rcpts = (size_t)atol(argv[7]);
+	b->due_s = atol(argv[8]);
+	b->verdict = b->due_s == 0 ? LEAVE : DEFER;
+	write_octets(b);
+	open_store(b);
+	run(b, "filled", 256, atol(argv[3]));
+	sizes(b);
+	close_store(b);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	bool is_fill = argc == 9 && strcmp(argv[2], "fill") == 0;
 	bool is_cycle = argc >= 6 && strcmp(argv[2], "cycle") == 0;
 	struct stat st;
 
-	if ((!is_cycle && (argc < 6 || strcmp(argv[2], "deferred") != 0)) ||
-	    stat(argv[1], &st) == 0) {
+	if (!is_fill && ((!is_cycle && (argc < 6 || strcmp(argv[2], "deferred") != 0)) ||
+			 stat(argv[1], &st) == 0)) {
 		fprintf(stderr, "usage: see bench/store_bench.c; the directory must be new\n");
 		return 64;
 	}
-	struct bench b = { .loop = net_loop_new(), .ground = ground(), .n_destinations = 1 };
+	struct bench b = {
+		.loop = net_loop_new(), .ground = ground(), .n_destinations = 1, .n_rcpts = 1
+	};
 	b.size = (size_t)atol(argv[is_cycle ? 5 : 4]);
 	b.octets = calloc(1, b.size + 1);
 	b.options = (struct store_options){ .directory = argv[1], .inline_limit = b.size };
 	if (is_cycle && argc > 6)
 		b.options.inline_limit = (size_t)atol(argv[6]);
+	if (is_fill)
+		return fill(&b, argv);
 	open_store(&b);
 	if (is_cycle) {
 		run(&b, "accept and record", (size_t)atol(argv[3]), atol(argv[4]));
