@@ -342,6 +342,9 @@ static bool serve_become(struct serve *s, const char *directory, struct error *e
 	       (s->console = serve_console_new(s->conf, e)) && os_become(user, e);
 }
 
+/* While the daemon was down, programs put their mail into the queue themselves, one at a time. */
+enum { SERVE_LOCK_WAIT_MS = 5000 };
+
 static bool serve_open_store(struct serve *s, struct error *e)
 {
 	struct arena *a = arena_new();
@@ -350,6 +353,7 @@ static bool serve_open_store(struct serve *s, struct error *e)
 		.directory = directory,
 		.inline_limit = (size_t)conf_int(s->conf, CONF_hopseal_content_inline_limit),
 		.reserve_octets = STORE_RESERVE_OCTETS,
+		.lock_wait_ms = SERVE_LOCK_WAIT_MS,
 	};
 
 	if (!os_is_root() || serve_become(s, directory, e))

@@ -29,7 +29,7 @@ struct console_reading {
 	struct buf *out;
 	struct arena *row;
 	bool fits;
-	unsigned n_destinations;
+	int64_t destination; /* its place among them */
 };
 
 struct str console_state_name(enum store_state s)
@@ -135,7 +135,7 @@ static void summary_row(void *arg, const struct store_destination *d)
 	struct console_reading *rd = arg;
 	struct json j;
 
-	if (!rd->fits || ++rd->n_destinations > CONTROL_DESTINATIONS_MAX)
+	if (!rd->fits)
 		return;
 	arena_reset(rd->row);
 	json_init(&j, rd->out, false);
@@ -154,14 +154,9 @@ static void summary_row(void *arg, const struct store_destination *d)
 static enum console_piece
 summary_piece(struct console_reading *rd, struct store_reader *r, struct error *e)
 {
-	if (!store_destinations(r, summary_row, rd, e))
+	if (!store_destinations_piece(r, &rd->destination, summary_row, rd, e))
 		return CONSOLE_FAILED;
-	if (rd->n_destinations > CONTROL_DESTINATIONS_MAX) {
-		(void)error_set(e, ERROR_LIMIT, "there are more than %d destinations",
-				CONTROL_DESTINATIONS_MAX);
-		return CONSOLE_FAILED;
-	}
-	return CONSOLE_DONE;
+	return rd->destination == 0 ? CONSOLE_DONE : CONSOLE_MORE;
 }
 
 /* ---- one message ---- */

@@ -119,6 +119,8 @@ void queue_refill(struct queue *q, struct sched_dest *d, unsigned room);
 MUST_USE bool queue_still_there(struct queue *q, const struct store_message *m,
 				struct store_rcpt *out, size_t *n, struct error *e);
 bool queue_load_all(struct queue *q, struct error *e); /* at start: destinations, no mail */
+bool queue_load_destination(struct queue *q, struct str name, struct error *e);
+bool queue_load_message(struct queue *q, uint64_t id, struct error *e); /* its destinations */
 
 /* ---- attempt.c ---- */
 

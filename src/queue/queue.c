@@ -459,14 +459,28 @@ static void wake_destination(void *arg, struct sched_dest *d)
 	sched_wake(q->sched, d, net_loop_now(q->options.loop));
 }
 
-/* Reads the destinations anew: released mail may be of one that is not known here. */
-static void queue_reload_destinations(struct queue *q)
+/* Reads when what was changed is due: released mail may be of a destination that is not known here,
+ * and mail to be routed anew is of the one without a name. */
+static void queue_reload(struct queue *q, const struct store_selection *which)
 {
 	struct error e;
+	bool is_read = false;
 
-	if (queue_load_all(q, &e))
-		return;
-	queue_log_trouble(q, &e);
+	switch (which->reach) {
+	case STORE_ALL:
+		is_read = queue_load_all(q, &e);
+		break;
+	case STORE_OF_DESTINATION:
+		is_read = queue_load_destination(q, which->destination, &e) &&
+			  queue_load_destination(q, STR(""), &e);
+		break;
+	case STORE_OF_MESSAGE:
+	case STORE_OF_RECIPIENT:
+		is_read = queue_load_message(q, which->message, &e);
+		break;
+	}
+	if (!is_read)
+		queue_log_trouble(q, &e);
 }
 
 static void queue_changed(struct queue *q, const struct store_selection *which)
@@ -492,7 +506,7 @@ static void queue_changed(struct queue *q, const struct store_selection *which)
 			message_drop(q, m, STR(""));
 		break;
 	}
-	queue_reload_destinations(q);
+	queue_reload(q, which);
 }
 
 static void queue_received(void *arg, struct net_note *note)

@@ -179,17 +179,44 @@ bool queue_still_there(struct queue *q, const struct store_message *m, struct st
 	return is_good;
 }
 
-static void load_destination(void *arg, const struct store_destination *d)
+static void load_destination(void *arg, struct str name, int64_t due_ms)
 {
 	struct queue *q = arg;
 	uint64_t now = net_loop_now(q->options.loop);
 
-	if (d->n_queued > 0 && queue_is_mine(q, d->name))
-		sched_backlog(q->sched, queue_dest(q, d->name),
-			      d->due_ms > due_at_most(q) ? now : queue_due(q, d->due_ms), now);
+	if (queue_is_mine(q, name))
+		sched_backlog(q->sched, queue_dest(q, name),
+			      due_ms > due_at_most(q) ? now : queue_due(q, due_ms), now);
 }
 
 bool queue_load_all(struct queue *q, struct error *e)
 {
-	return store_destinations(store_client_reader(q->store), load_destination, q, e);
+	return store_backlogs(store_client_reader(q->store), load_destination, q, e);
+}
+
+bool queue_load_destination(struct queue *q, struct str name, struct error *e)
+{
+	const struct store_due_place start = { 0 };
+	struct arena *a = arena_new();
+	struct store_due rows;
+	bool is_good = !queue_is_mine(q, name) || store_due(store_client_reader(q->store), a, name,
+							    INT64_MAX, &start, 1, &rows, e);
+
+	if (is_good && queue_is_mine(q, name) && rows.n > 0)
+		load_destination(q, name, rows.messages[0].rcpts[0].due_ms);
+	arena_free(a);
+	return is_good;
+}
+
+bool queue_load_message(struct queue *q, uint64_t id, struct error *e)
+{
+	struct arena *a = arena_new();
+	struct store_message *m;
+	bool is_good = store_message(store_client_reader(q->store), a, id, &m, e);
+
+	for (size_t i = 0; is_good && m && i < m->n_rcpts; i++)
+		if (m->rcpts[i].state == STORE_QUEUED)
+			load_destination(q, m->rcpts[i].destination, m->rcpts[i].due_ms);
+	arena_free(a);
+	return is_good;
 }

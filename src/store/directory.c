@@ -7,9 +7,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/room.h"
+
+enum { LOCK_PAUSE_MS = 20 };
 
 static bool make_folder(const char *path, struct error *e)
 {
@@ -60,7 +63,21 @@ static bool make_database(const char *directory, struct error *e)
 	return store_sync_folder(directory, e);
 }
 
-static int take_lock(const char *directory, struct error *e)
+/* Whoever has it may be done soon: a program that puts one message into the queue. */
+static bool lock_within(int fd, unsigned wait_ms)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000 };
+
+	for (unsigned waited = 0;; waited += LOCK_PAUSE_MS) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if ((errno != EWOULDBLOCK && errno != EINTR) || waited >= wait_ms)
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static int take_lock(const char *directory, unsigned wait_ms, struct error *e)
 {
 	char path[STORE_PATH_MAX];
 
@@ -70,7 +87,7 @@ static int take_lock(const char *directory, struct error *e)
 		error_set(e, ERROR_IO, "%s: %s", path, strerror(errno));
 		return -1;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (lock_within(fd, wait_ms))
 		return fd;
 	if (errno == EWOULDBLOCK)
 		error_set(e, ERROR_TEMP, "%s: another process has this queue", path);
@@ -80,7 +97,7 @@ static int take_lock(const char *directory, struct error *e)
 	return -1;
 }
 
-int store_directory_take(const char *directory, struct error *e)
+int store_directory_take(const char *directory, unsigned wait_ms, struct error *e)
 {
 	if (strlen(directory) >= STORE_DIRECTORY_MAX) {
 		error_set(e, ERROR_CONFIG, "%s: %s", directory, strerror(ENAMETOOLONG));
@@ -94,7 +111,7 @@ int store_directory_take(const char *directory, struct error *e)
 	}
 	if (!make_folder(directory, e))
 		return -1;
-	int fd = take_lock(directory, e);
+	int fd = take_lock(directory, wait_ms, e);
 	if (fd >= 0 && make_content_folders(directory, e) && make_database(directory, e))
 		return fd;
 	if (fd >= 0)

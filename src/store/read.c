@@ -16,8 +16,16 @@ static const struct str texts[R_STATEMENTS] = {
 		"max(g.n * (g.state = 2)), max(CASE g.state WHEN 0 THEN g.due END), min(g.first) "
 		"FROM (SELECT destination, state, count(*) AS n, min(due) AS due, "
 		"min(message) AS first FROM recipient "
-		"GROUP BY destination, state) AS g JOIN destination AS d ON d.id = g.destination "
+		"WHERE destination > ?1 AND destination <= ?2 GROUP BY destination, state) AS g "
+		"JOIN destination AS d ON d.id = g.destination "
 		"GROUP BY g.destination"),
+	[R_DESTINATIONS_END] =
+		STR_INIT("SELECT ifnull(max(id), 0) FROM (SELECT id FROM destination "
+			 "WHERE id > ?1 ORDER BY id LIMIT ?2)"),
+	[R_BACKLOGS] =
+		STR_INIT("SELECT name, due FROM (SELECT name, (SELECT min(due) FROM recipient "
+			 "WHERE destination = destination.id AND state = 0) AS due "
+			 "FROM destination) WHERE due IS NOT NULL"),
 	[R_DESTINATION] = STR_INIT("SELECT id FROM destination WHERE name = ?1"),
 	[R_DUE] = STR_INIT("SELECT r.message, " READER_RCPT " FROM recipient AS r "
 			   "CROSS JOIN destination AS d ON d.id = r.destination "
@@ -218,13 +226,16 @@ static bool read_in_one(struct store_reader *r, bool (*read)(void *arg, struct e
 
 /* ---- destinations ---- */
 
-bool store_destinations(struct store_reader *r,
-			void (*each)(void *arg, const struct store_destination *d), void *arg,
-			struct error *e)
+/* Those with a number above `after`, and up to `last`. */
+static bool destinations_between(struct store_reader *r, int64_t after, int64_t last,
+				 void (*each)(void *arg, const struct store_destination *d),
+				 void *arg, struct error *e)
 {
 	struct sql_statement *st = r->st[R_DESTINATIONS];
 	enum sql_step step;
 
+	sql_bind_int(st, 1, after);
+	sql_bind_int(st, 2, last);
 	while ((step = sql_step(st, e)) == SQL_ROW) {
 		const struct store_destination d = {
 			.name = sql_text(st, 0),
@@ -236,6 +247,41 @@ bool store_destinations(struct store_reader *r,
 		};
 		each(arg, &d);
 	}
+	return step == SQL_DONE;
+}
+
+bool store_destinations(struct store_reader *r,
+			void (*each)(void *arg, const struct store_destination *d), void *arg,
+			struct error *e)
+{
+	return destinations_between(r, INT64_MIN, INT64_MAX, each, arg, e);
+}
+
+bool store_destinations_piece(struct store_reader *r, int64_t *place,
+			      void (*each)(void *arg, const struct store_destination *d), void *arg,
+			      struct error *e)
+{
+	struct sql_statement *st = r->st[R_DESTINATIONS_END];
+	int64_t after = *place;
+
+	sql_bind_int(st, 1, after);
+	sql_bind_int(st, 2, STORE_PIECE_MAX);
+	if (sql_step(st, e) != SQL_ROW)
+		return false;
+	*place = sql_int(st, 0);
+	sql_reset(st);
+	return *place == 0 || destinations_between(r, after, *place, each, arg, e);
+}
+
+bool store_backlogs(struct store_reader *r,
+		    void (*each)(void *arg, struct str name, int64_t due_ms), void *arg,
+		    struct error *e)
+{
+	struct sql_statement *st = r->st[R_BACKLOGS];
+	enum sql_step step;
+
+	while ((step = sql_step(st, e)) == SQL_ROW)
+		each(arg, sql_text(st, 0), sql_int(st, 1));
 	return step == SQL_DONE;
 }
 

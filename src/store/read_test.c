@@ -40,10 +40,19 @@ static void see_destination(void *arg, const struct store_destination *d)
 	s->oldest_ms = d->oldest_ms;
 }
 
+static void see_backlog(void *arg, struct str name, int64_t due_ms)
+{
+	struct seen *s = arg;
+	size_t n = strlen(s->text);
+
+	(void)snprintf(s->text + n, sizeof(s->text) - n, STR_FMT " %d\n", STR_ARG(name),
+		       (int)due_ms);
+}
+
 TEST(destinations_are_counted)
 {
 	struct rig *r = rig_new(1000);
-	const struct str three[] = { one, two, one };
+	const struct str three[] = { one, two, one }, held = STR("smtp:held.example");
 	struct seen s = { "" };
 	struct error e = { 0 };
 
@@ -58,6 +67,21 @@ TEST(destinations_are_counted)
 	       STR("smtp:one.example 3/1/0 at 3000\nsmtp:two.example 1/1/0 at 3000\n"),
 	       "by state, the earliest of the queued ones");
 	ok(s.oldest_ms > 0 && s.oldest_ms < store_id_ms(id) + 1, "the oldest message");
+	int64_t place = 0;
+	s.text[0] = '\0';
+	do
+		ok(store_destinations_piece(rig_reader(r), &place, see_destination, &s, &e),
+		   e.text);
+	while (place != 0);
+	ok_str(str_of(s.text),
+	       STR("smtp:one.example 3/1/0 at 3000\nsmtp:two.example 1/1/0 at 3000\n"),
+	       "in pieces");
+	s.text[0] = '\0';
+	(void)rig_accept_at(r, 4000, &held, 1, STR("x"), STORE_ACCEPT_HELD);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	ok(store_backlogs(rig_reader(r), see_backlog, &s, &e), e.text);
+	ok_str(str_of(s.text), STR("smtp:one.example 3000\nsmtp:two.example 3000\n"),
+	       "those with queued ones");
 	rig_free(r);
 }
 
@@ -296,6 +320,58 @@ TEST(changes_of_many_are_done_in_pieces)
 	rig_free(r);
 }
 
-TEST_MAIN(RUN(destinations_are_counted), RUN(due_ones_by_time_and_message), RUN(lists_are_filtered),
+/* ---- beside a writer ---- */
+
+struct reading {
+	struct rig *rig;
+	size_t n_rows;
+	off_t log_most;
+};
+
+static off_t log_size(struct rig *r)
+{
+	struct stat st;
+	char path[STORE_PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db-wal", r->directory);
+	return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+/* Once in each piece of the list, more is written than the log is to hold. */
+static enum store_go_on write_meanwhile(void *arg, const struct store_message *m)
+{
+	static const char octets[100000];
+	struct reading *x = arg;
+
+	(void)m;
+	if (x->n_rows++ % 500 != 0 || x->n_rows > 2500)
+		return STORE_GO_ON;
+	for (int i = 0; i < 180; i++)
+		(void)rig_accept_at(x->rig, 5000, &two, 1, str_span(octets, sizeof(octets)),
+				    STORE_ACCEPT_QUEUED);
+	ok(rig_wait(x->rig) == STORE_DONE, x->rig->text);
+	off_t size = log_size(x->rig);
+	x->log_most = size > x->log_most ? size : x->log_most;
+	return STORE_GO_ON;
+}
+
+TEST(a_long_list_keeps_no_log)
+{
+	struct rig *r = rig_new(200000);
+	struct reading x = { .rig = r };
+	const struct store_filter f = { .destination = &one };
+	struct error e = { 0 };
+
+	for (int i = 0; i < 2500; i++)
+		(void)put(r, one, 1000);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	ok(store_list(rig_reader(r), &f, write_meanwhile, &x, &e), e.text);
+	ok(x.n_rows == 2500, "all of it");
+	ok(x.log_most > 0 && x.log_most < 45 * 1000 * 1000, "90 MB went through the log");
+	rig_free(r);
+}
+
+TEST_MAIN(RUN(a_long_list_keeps_no_log), RUN(destinations_are_counted),
+	  RUN(due_ones_by_time_and_message), RUN(lists_are_filtered),
 	  RUN(a_list_goes_on_behind_where_it_stopped), RUN(changes_of_a_message_and_a_recipient),
 	  RUN(changes_of_many_are_done_in_pieces))

@@ -263,6 +263,8 @@ struct status store_status_unpack(int64_t v);
 
 enum reader_statement {
 	R_DESTINATIONS,
+	R_DESTINATIONS_END,
+	R_BACKLOGS,
 	R_DESTINATION,
 	R_DUE,
 	R_FINISHED,
@@ -316,7 +318,7 @@ struct store {
 };
 
 /* The directory with its folders, and the lock. -1: *e. */
-MUST_USE int store_directory_take(const char *directory, struct error *e);
+MUST_USE int store_directory_take(const char *directory, unsigned wait_ms, struct error *e);
 /* Removes files that no message has. */
 MUST_USE bool store_directory_sweep(const char *directory, struct sql *db, struct error *e);
 

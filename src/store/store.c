@@ -77,7 +77,7 @@ struct store *store_open(const struct store_options *o, struct error *e)
 	note_queue_init(&s->to_sync);
 	s->inline_limit = o->inline_limit;
 	s->reserve_octets = o->reserve_octets;
-	s->lock_fd = store_directory_take(o->directory, e);
+	s->lock_fd = store_directory_take(o->directory, o->lock_wait_ms, e);
 	if (s->lock_fd < 0 || !open_database(s, o, e)) {
 		store_free(s);
 		return NULL;

@@ -131,6 +131,7 @@ MUST_USE struct store_content *store_spool_finish(struct store_spool *s, struct 
 struct store_options {
 	const char *directory;   /* made when missing, mode 0700 */
 	size_t inline_limit;     /* octets of content kept in the database */
+	unsigned lock_wait_ms;   /* how long to wait while another process has the store */
 	uint64_t reserve_octets; /* kept back for a full disk; 0: none */
 	/* For tests; 0: as it is. */
 	int64_t pages_max; /* of the database: beyond it the disk is full */
@@ -305,6 +306,17 @@ struct store_destination {
 MUST_USE bool store_destinations(struct store_reader *r,
 				 void (*each)(void *arg, const struct store_destination *d),
 				 void *arg, struct error *e);
+
+/* The same by pieces, between which any time may pass: *place is 0 at first, and again at the end. */
+MUST_USE bool store_destinations_piece(struct store_reader *r, int64_t *place,
+				       void (*each)(void *arg, const struct store_destination *d),
+				       void *arg, struct error *e);
+
+/* Each destination that has queued recipients, with the time when the first of them is due; counts
+ * nothing, so that it takes a look at each destination and not at each recipient. */
+MUST_USE bool store_backlogs(struct store_reader *r,
+			     void (*each)(void *arg, struct str name, int64_t due_ms), void *arg,
+			     struct error *e);
 
 /* A place among what is due. All zero: the start. */
 struct store_due_place {

@@ -1,5 +1,8 @@
 #include "store/store_test.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 static const struct str one = STR_INIT("smtp:one.example"), two = STR_INIT("smtp:two.example");
 
 /* ---- accepting ---- */
@@ -452,6 +455,33 @@ TEST(a_second_process_is_refused)
 	rig_free(r);
 }
 
+static void *let_go(void *fd)
+{
+	usleep(100 * 1000);
+	(void)close(*(int *)fd);
+	return NULL;
+}
+
+TEST(a_process_that_is_done_soon_is_waited_for)
+{
+	struct rig *r = rig_new(1000);
+	struct error e = { 0 };
+	char path[STORE_PATH_MAX];
+	pthread_t thread;
+
+	rig_close_store(r);
+	(void)snprintf(path, sizeof(path), "%s/lock", r->directory);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	ok(fd >= 0 && flock(fd, LOCK_EX) == 0, "somebody has it");
+	r->options.lock_wait_ms = 30;
+	ok(!store_open(&r->options, &e) && e.kind == ERROR_TEMP, "for long");
+	r->options.lock_wait_ms = 20000;
+	ok(pthread_create(&thread, NULL, let_go, &fd) == 0, "a thread");
+	rig_open_store(r);
+	ok(pthread_join(thread, NULL) == 0, "joined");
+	rig_free(r);
+}
+
 static void spoil(struct rig *r, const char *sql)
 {
 	const struct sql_options o = { .access = SQL_WRITE };
@@ -551,5 +581,5 @@ TEST_MAIN(RUN(what_is_accepted_is_there), RUN(content_is_inline_or_a_file),
 	  RUN(deferred_recipients_wait_with_their_reason), RUN(evidence_outlives_the_message),
 	  RUN(evidence_expires_in_pieces), RUN(a_notice_takes_the_place_of_those_it_names),
 	  RUN(a_delay_is_told_once), RUN(routing_moves_recipients),
-	  RUN(a_second_process_is_refused), RUN(what_is_no_store_of_ours_is_refused),
-	  RUN(ids_are_later_than_any_before), RUN(space))
+	  RUN(a_second_process_is_refused), RUN(a_process_that_is_done_soon_is_waited_for),
+	  RUN(what_is_no_store_of_ours_is_refused), RUN(ids_are_later_than_any_before), RUN(space))

@@ -3,9 +3,11 @@ nothing is lost, however it ends."""
 
 import collections
 import email
+import fcntl
 import random
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -165,6 +167,18 @@ def test_one_daemon_has_the_queue(gateway):
     with gateway.running():
         result = gateway.hopseal.run("serve")
         assert result.code == NO_QUEUE and "another process has this queue" in result.err, result
+
+
+def test_a_start_waits_for_who_fills_the_queue(gateway, sink):
+    """A program that puts its own mail into the queue has it for a moment."""
+    s = sink()
+    gateway.hopseal.configure(relayhost=f"[{s.address}]:25")
+    gateway.put("bob@good.example")
+    lock = open(gateway.dir / "queue/lock")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    threading.Timer(1, lock.close).start()
+    with gateway.running():
+        gateway.wait_for_fate("bob@good.example", "sent")
 
 
 def test_a_reload_takes_good_and_refuses_bad(gateway, sink):
