@@ -307,7 +307,7 @@ MUST_USE bool store_destinations(struct store_reader *r,
 				 void (*each)(void *arg, const struct store_destination *d),
 				 void *arg, struct error *e);
 
-/* The same by pieces, between which any time may pass: *place is 0 at first, and again at the end. */
+/* The same by pieces, between which any time may pass: *place is 0 at first, and at the end. */
 MUST_USE bool store_destinations_piece(struct store_reader *r, int64_t *place,
 				       void (*each)(void *arg, const struct store_destination *d),
 				       void *arg, struct error *e);
