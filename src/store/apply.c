@@ -262,7 +262,7 @@ bool writer_move(struct writer *w, struct note *n, struct error *e)
 /* ---- expiry ---- */
 
 struct expiring {
-	struct note_attempt v[STORE_PIECE_MAX];
+	struct note_place v[STORE_PIECE_MAX];
 	size_t n;
 };
 
@@ -275,13 +275,13 @@ expire_look(struct writer *w, struct note_expire *in, struct expiring *x, struct
 	enum sql_step step;
 	int n = 0;
 
-	in->reached = in->looked_at;
 	sql_bind_int(st, 1, in->looked_at.message);
 	sql_bind_int(st, 2, in->looked_at.n);
 	sql_bind_int(st, 3, (int64_t)store_id_from_ms(in->before_ms));
 	sql_bind_int(st, 4, STORE_PIECE_MAX);
 	while ((step = sql_step(st, e)) == SQL_ROW) {
-		in->reached = (struct note_attempt){ sql_int(st, 0), sql_int(st, 1) };
+		in->reached.message = sql_int(st, 0);
+		in->reached.n = sql_int(st, 1);
 		if (sql_int(st, 2) < in->before_ms)
 			x->v[x->n++] = in->reached;
 		n++;
@@ -306,24 +306,59 @@ static bool expire_attempts(struct writer *w, struct note *n, struct error *e)
 	return n_seen >= 0;
 }
 
+/* What is looked up by the rows that are gone is looked up anew. */
+static bool expire_run(struct writer *w, struct sql_statement *st, int64_t *n, struct error *e)
+{
+	if (!sql_run(st, e))
+		return false;
+	*n = sql_changes(w->db);
+	if (*n > 0)
+		writer_forget(w);
+	return true;
+}
+
+static bool expire_grounds(struct writer *w, struct note *n, struct error *e)
+{
+	struct sql_statement *st = w->st[W_GROUND_EXPIRE];
+	int64_t gone;
+
+	sql_bind_int(st, 1, n->u.expire.before_ms);
+	sql_bind_int(st, 2, STORE_PIECE_MAX);
+	if (!expire_run(w, st, &gone, e))
+		return false;
+	n->is_unfinished = gone == STORE_PIECE_MAX;
+	return true;
+}
+
+/* Names that no recipient has. */
+static bool expire_destinations(struct writer *w, struct note *n, struct error *e)
+{
+	struct sql_statement *end = w->st[W_DESTINATION_PIECE], *st = w->st[W_DESTINATION_SWEEP];
+	int64_t after = n->u.expire.looked_at.destination, last, gone;
+
+	sql_bind_int(end, 1, after);
+	sql_bind_int(end, 2, STORE_PIECE_MAX);
+	if (sql_step(end, e) != SQL_ROW)
+		return false;
+	last = sql_int(end, 0);
+	sql_reset(end);
+	n->is_unfinished = last > 0;
+	if (last == 0)
+		return true;
+	n->u.expire.reached.destination = last;
+	sql_bind_int(st, 1, after);
+	sql_bind_int(st, 2, last);
+	return expire_run(w, st, &gone, e);
+}
+
 /* Attempts first: a ground outlives those that stand on it. */
 bool writer_expire(struct writer *w, struct note *n, struct error *e)
 {
-	struct sql_statement *grounds = w->st[W_GROUND_EXPIRE];
-
-	if (!expire_attempts(w, n, e))
+	n->u.expire.reached = n->u.expire.looked_at;
+	if (n->u.expire.looked_at.destination == 0 &&
+	    (!expire_attempts(w, n, e) || (!n->is_unfinished && !expire_grounds(w, n, e))))
 		return false;
-	if (n->is_unfinished)
-		return true;
-	sql_bind_int(grounds, 1, n->u.expire.before_ms);
-	sql_bind_int(grounds, 2, STORE_PIECE_MAX);
-	if (!sql_run(grounds, e))
-		return false;
-	n->is_unfinished = sql_changes(w->db) == STORE_PIECE_MAX;
-	if (!n->is_unfinished && !sql_run(w->st[W_DESTINATION_SWEEP], e))
-		return false;
-	writer_forget(w);
-	return true;
+	return n->is_unfinished || expire_destinations(w, n, e);
 }
 
 bool writer_apply(struct writer *w, struct note *n, struct error *e)

@@ -109,12 +109,16 @@ struct note_change {
 	int64_t reached;     /* and up to this one, when the piece is committed */
 };
 
+/* Attempts, then grounds, then destinations: up to which one all are done. */
+struct note_place {
+	int64_t message, n;
+	int64_t destination;
+};
+
 struct note_expire {
 	int64_t before_ms;
-	struct note_attempt {
-		int64_t message, n;
-	} looked_at,     /* up to this attempt all are done */
-		reached; /* and up to this one, when the piece is committed */
+	struct note_place looked_at;
+	struct note_place reached; /* when the piece is committed */
 };
 
 /* Belongs to whoever has it: the client that makes it, the writer, the client again. */
@@ -177,6 +181,7 @@ enum writer_statement {
 	W_DESTINATION_ADD,
 	W_DESTINATION_AFTER,
 	W_DESTINATION_SWEEP,
+	W_DESTINATION_PIECE,
 	W_MESSAGE_ADD,
 	W_MESSAGE_REMOVE,
 	W_CONTENT_ADD,

@@ -347,6 +347,27 @@ TEST(evidence_expires_in_pieces)
 	rig_free(r);
 }
 
+TEST(names_that_nobody_has_go_in_pieces)
+{
+	struct rig *r = rig_new(1000);
+	const struct store_selection all = { .reach = STORE_ALL };
+
+	for (int i = 0; i < 1100; i++) {
+		struct str to = arena_fmt(r->arena, "smtp:d%d.example", i);
+		(void)rig_accept_at(r, 1000, &to, 1, STR("x"), STORE_ACCEPT_QUEUED);
+	}
+	store_change(r->client, STORE_DELETE, &all, 2000, rig_done, r);
+	ok(rig_wait(r) == STORE_DONE && r->changed == 1100, r->text);
+	(void)rig_accept(r, one, STR("x"));
+	ok(count_of(r, "destination") == 1101, "names stay");
+	store_expire(r->client, 0, rig_done, r);
+	ok(rig_wait(r) == STORE_DONE && r->changed == 0, r->text);
+	ok(count_of(r, "destination") == 1, "until evidence expires");
+	(void)rig_accept(r, STR("smtp:d7.example"), STR("x"));
+	ok(count_of(r, "destination") == 2, "and come again");
+	rig_free(r);
+}
+
 /* ---- notices ---- */
 
 static struct store_message *finished(struct rig *r, size_t *n)
@@ -579,7 +600,8 @@ TEST_MAIN(RUN(what_is_accepted_is_there), RUN(content_is_inline_or_a_file),
 	  RUN(one_that_cannot_be_fails_alone),
 	  RUN(delivered_recipients_go_and_the_message_with_the_last),
 	  RUN(deferred_recipients_wait_with_their_reason), RUN(evidence_outlives_the_message),
-	  RUN(evidence_expires_in_pieces), RUN(a_notice_takes_the_place_of_those_it_names),
-	  RUN(a_delay_is_told_once), RUN(routing_moves_recipients),
-	  RUN(a_second_process_is_refused), RUN(a_process_that_is_done_soon_is_waited_for),
-	  RUN(what_is_no_store_of_ours_is_refused), RUN(ids_are_later_than_any_before), RUN(space))
+	  RUN(evidence_expires_in_pieces), RUN(names_that_nobody_has_go_in_pieces),
+	  RUN(a_notice_takes_the_place_of_those_it_names), RUN(a_delay_is_told_once),
+	  RUN(routing_moves_recipients), RUN(a_second_process_is_refused),
+	  RUN(a_process_that_is_done_soon_is_waited_for), RUN(what_is_no_store_of_ours_is_refused),
+	  RUN(ids_are_later_than_any_before), RUN(space))

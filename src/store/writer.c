@@ -19,8 +19,10 @@ static const struct str texts[W_STATEMENTS] = {
 	[W_DESTINATION_AFTER] =
 		STR_INIT("SELECT id, name FROM destination WHERE id > ?1 ORDER BY id LIMIT 1"),
 	[W_DESTINATION_SWEEP] =
-		STR_INIT("DELETE FROM destination WHERE NOT EXISTS (SELECT 1 FROM recipient "
-			 "WHERE recipient.destination = destination.id)"),
+		STR_INIT("DELETE FROM destination WHERE id > ?1 AND id <= ?2 AND NOT EXISTS "
+			 "(SELECT 1 FROM recipient WHERE recipient.destination = destination.id)"),
+	[W_DESTINATION_PIECE] = STR_INIT("SELECT ifnull(max(id), 0) FROM (SELECT id FROM "
+					 "destination WHERE id > ?1 ORDER BY id LIMIT ?2)"),
 
 	[W_MESSAGE_ADD] = STR_INIT("INSERT INTO message (id, arrived, size, flags, sender, ret, "
 				   "envid, client) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
