@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "mail/domain.h"
 #include "os/os.h"
 #include "queue/inside.h"
 
@@ -299,8 +300,11 @@ static unsigned notice_flags(const struct notice *x)
 {
 	unsigned of = x->about->envelope.flags, flags = STORE_8BIT;
 
-	/* the notice may quote any of it */
-	flags |= of & (STORE_SMTPUTF8 | STORE_TLS_REQUIRED_NO);
+	/* what it quotes stands in parts of types of their own, which need no SMTPUTF8 (RFC 6533);
+	 * the server of a sender in ASCII may well not know it */
+	if (!domain_is_ascii(x->to) || !domain_is_ascii(x->site->settings->daemon))
+		flags |= STORE_SMTPUTF8;
+	flags |= of & STORE_TLS_REQUIRED_NO;
 	if ((of & STORE_REQUIRETLS) && !x->site->settings->redacts_requiretls)
 		flags |= STORE_REQUIRETLS;
 	return flags;

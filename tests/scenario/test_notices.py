@@ -255,7 +255,10 @@ def test_a_header_without_end_does_not_come_back_whole(gateway, sink):
 UTF8 = "From: alice@client.example\r\nSubject: gr\u00fc\u00dfe\r\n\r\n\u00e4\r\n".encode()
 
 
-def test_addresses_outside_ascii_come_back_as_they_are(gateway, sink):
+@pytest.mark.parametrize("extensions", [("8BITMIME", "SMTPUTF8"), ("8BITMIME",), ()])
+def test_addresses_outside_ascii_come_back_as_they_are(gateway, sink, extensions):
+    """The sender's own server need not know of them, for they stand in the body alone."""
+    gateway.back.config.extensions = ("PIPELINING", *extensions)
     address = "j\u00f6rg@good.example"
     sink(rcpt={address: "550 5.1.1 No"}, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8"))
     configure(gateway, hopseal_listeners=f"smtp:127.0.0.1:{PORT}")
@@ -265,8 +268,24 @@ def test_addresses_outside_ascii_come_back_as_they_are(gateway, sink):
             client.sendmail(SENDER, [address], UTF8, ["SMTPUTF8", "BODY=8BITMIME"])
         (notice,) = wait_for_notices(gateway, 1)
     assert notice.is_global and notice.original.get_content_type() == "message/global"
-    assert address.encode() in gateway.back.messages[0].data
-    assert "SMTPUTF8" in gateway.back.messages[0].sender
+    assert "SMTPUTF8" not in gateway.back.messages[0].sender
+    if extensions:
+        assert address.encode() in gateway.back.messages[0].data
+    else:
+        assert gateway.back.messages[0].data.isascii()
+
+
+def test_a_sender_outside_ascii_is_told(gateway, sink):
+    sink(rcpt={"bob@good.example": "550 5.1.1 No"}, extensions=("8BITMIME", "SMTPUTF8"))
+    configure(gateway, hopseal_listeners=f"smtp:127.0.0.1:{PORT}")
+    with gateway.running():
+        with smtplib.SMTP("127.0.0.1", PORT) as client:
+            client.ehlo("client.example")
+            client.sendmail(
+                "j\u00f6rg@client.example", ["bob@good.example"], UTF8, ["SMTPUTF8", "BODY=8BITMIME"]
+            )
+        (notice,) = wait_for_notices(gateway, 1)
+    assert notice.is_global and "SMTPUTF8" in gateway.back.messages[0].sender
 
 
 def test_eight_bits_in_plain_mail_come_back_as_they_are(gateway, sink):
