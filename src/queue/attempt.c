@@ -71,7 +71,7 @@ void queue_attempt_check_end(struct queue_attempt *a)
 {
 	struct queue *q = a->queue;
 
-	if (!a->is_recorded || a->n_moves > 0)
+	if (!a->is_recorded || a->is_moving)
 		return;
 	if (a->is_counted)
 		attempt_tell_sched(a, SCHED_NEUTRAL, STR(""));
@@ -239,37 +239,43 @@ static void attempt_deliver(struct queue_attempt *a)
 
 /* ---- routing ---- */
 
-struct attempt_move {
-	struct queue_attempt *attempt;
-	const struct store_rcpt *rcpt;
-	struct str destination;
-};
-
+/* Those that are not moved are due where they were, and will be looked at again; not at once, for
+ * the store is in trouble. */
 static void attempt_moved(void *arg, const struct store_result *result)
 {
-	struct attempt_move *v = arg;
-	struct queue_attempt *a = v->attempt;
+	struct queue_attempt *a = arg;
+	bool is_good = result->fault == STORE_DONE;
+	int64_t due_ms = queue_now_utc() + (is_good ? 0 : QUEUE_RECORD_RETRY_MS);
 
-	if (result->fault != STORE_DONE)
+	if (!is_good)
 		queue_store_fault(a->queue, "a new destination", result);
-	queue_part_settle(a->part, v->rcpt);
-	/* not moved: it is due where it was, and will be looked at again */
-	queue_tell_backlog(a->queue,
-			   result->fault == STORE_DONE ? v->destination : a->part->destination,
-			   queue_now_utc());
-	a->n_moves--;
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->rcpts[i].moved_to.n > 0)
+			queue_part_settle(a->part, a->rcpts[i].rcpt);
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->rcpts[i].moved_to.n > 0)
+			queue_tell_backlog(a->queue,
+					   is_good ? a->rcpts[i].moved_to : a->part->destination,
+					   due_ms);
+	a->is_moving = false;
 	queue_attempt_check_end(a);
 }
 
-static void attempt_move(struct queue_attempt *a, struct attempt_rcpt *r)
+/* Together, so that they go on together. */
+static void attempt_move(struct queue_attempt *a)
 {
-	struct attempt_move *v = ARENA_NEW(a->arena, struct attempt_move);
-	struct store_move move = { r->rcpt->index, r->moved_to };
+	struct store_move *v = ARENA_ARRAY(a->arena, a->n, struct store_move);
+	size_t n = 0;
 
-	*v = (struct attempt_move){ a, r->rcpt, r->moved_to };
-	a->n_moves++;
-	store_move(a->queue->store, a->part->message->envelope.id, &move, 1, queue_now_utc(),
-		   attempt_moved, v);
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->rcpts[i].moved_to.n > 0)
+			v[n++] = (struct store_move){ a->rcpts[i].rcpt->index,
+						      a->rcpts[i].moved_to };
+	if (n == 0)
+		return;
+	a->is_moving = true;
+	store_move(a->queue->store, a->part->message->envelope.id, v, n, queue_now_utc(),
+		   attempt_moved, a);
 }
 
 static void attempt_routed_all(struct queue_attempt *a)
@@ -277,9 +283,8 @@ static void attempt_routed_all(struct queue_attempt *a)
 	for (unsigned i = 0; i < a->n; i++) {
 		queue_route_free(a->rcpts[i].route);
 		a->rcpts[i].route = NULL;
-		if (a->rcpts[i].moved_to.n > 0)
-			attempt_move(a, &a->rcpts[i]);
 	}
+	attempt_move(a);
 	attempt_deliver(a);
 }
 
@@ -348,6 +353,17 @@ void queue_attempt_start(struct queue *q, const struct sched_start *start)
 		attempt_route(a);
 }
 
+static void attempt_cut(struct queue_attempt *a)
+{
+	if (!a->is_moving) {
+		attempt_free(a);
+		return;
+	}
+	deliver_free(a->delivery); /* the store still has an answer for it */
+	a->delivery = NULL;
+	a->is_recorded = true;
+}
+
 /* What hosts are still being tried, or asked for: the mail stays due. */
 void queue_attempts_cut(struct queue *q)
 {
@@ -357,6 +373,6 @@ void queue_attempts_cut(struct queue *q)
 		if (a->is_waiting)
 			queue_attempt_forget(a);
 		else if (a->delivery || a->n_routing > 0)
-			attempt_free(a);
+			attempt_cut(a);
 	}
 }

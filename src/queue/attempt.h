@@ -37,8 +37,8 @@ struct queue_attempt {
 
 	struct store_record record;
 	struct store_ground *ground;
-	struct net_timer *retry;      /* of the record */
-	unsigned n_moves;             /* notes of the store that are out */
+	struct net_timer *retry; /* of the record */
+	bool is_moving;          /* a note of the store is out for those with other destinations */
 	bool is_recorded, is_waiting; /* for the next try of the record */
 };
 
