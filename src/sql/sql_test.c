@@ -388,7 +388,7 @@ TEST(sql_log_is_copied_when_told)
 	ok(sql_log_pages(db) > 1900, "no checkpoint of SQLite's own");
 	reader = open_or_fail(path, &read_only);
 	ok(get_int(reader, "SELECT count(*) FROM t") == 1, "a reader sees it in the log");
-	ok(sql_checkpoint(db, &e), e.text);
+	ok(sql_checkpoint(db, &e) == SQL_COPIED, e.text);
 	do_all(db, "INSERT INTO t VALUES (1)");
 	ok(sql_log_pages(db) < 10, "the log began anew");
 	ok(get_int(reader, "SELECT count(*) FROM t") == 2, "and the reader goes on");
@@ -397,7 +397,7 @@ TEST(sql_log_is_copied_when_told)
 	ok(get_int(reader, "SELECT count(*) FROM t") == 2, "a reader that stays");
 	int64_t before = sql_log_pages(db);
 	do_all(db, "INSERT INTO t VALUES (2)");
-	ok(sql_checkpoint(db, &e), "nobody is waited for");
+	ok(sql_checkpoint(db, &e) == SQL_COPIED, "nobody is waited for");
 	do_all(db, "INSERT INTO t VALUES (3)");
 	ok(sql_log_pages(db) > before, "the log goes on behind what the reader needs");
 	sql_close(reader);
@@ -426,7 +426,7 @@ TEST(sql_gathered_writes_are_read_back)
 	do_all(db, "DELETE FROM t WHERE i % 3 = 0; UPDATE t SET x = 'y' WHERE i % 3 = 1");
 	ok(sql_commit(db, &e), e.text);
 	ok(get_int(reader, "SELECT sum(length(x)) FROM t") == 901000, "committed");
-	ok(sql_checkpoint(db, &e), e.text);
+	ok(sql_checkpoint(db, &e) == SQL_COPIED, e.text);
 	sql_close(db);
 	ok(get_int(reader, "SELECT sum(length(x)) FROM t") == 901000, "copied");
 	ok(get_int(reader, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = "
