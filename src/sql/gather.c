@@ -1,7 +1,11 @@
-/* Writes that follow each other go to the kernel as one. SQLite hands each page of a commit to the
- * log in two pieces, its header and itself, and a call for each costs as much as what it carries.
- * They are gathered here until SQLite synchronises, reads or asks anything else of that file: what
- * others may see, and what a commit promises, is as without it. */
+/* Writes to the log that follow each other go to the kernel as one. SQLite hands each page of a
+ * commit to it in two pieces, its header and itself, and a call for each costs as much as what it
+ * carries. They are gathered here until SQLite synchronises, reads or asks anything else of the
+ * file. With synchronous = FULL, the default, it tells nobody of a commit before the log is
+ * synchronised: what others may see, and what a commit promises, is as without it.
+ *
+ * Writes to the database itself are not gathered: pages that were copied there count as copied
+ * before it is synchronised, when a reader needs the rest of the log. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +17,7 @@ enum { GATHER_MAX = 64 * 1024 }; /* the library takes less than 128 KiB at once 
 struct gather_file {
 	sqlite3_file base;
 	sqlite3_file *real;
+	bool is_log;
 	char *waiting; /* NULL: nothing was written yet */
 	int n;
 	sqlite3_int64 at;
@@ -37,6 +42,8 @@ static int gather_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 
 	struct gather_file *f = gather_of(file);
 	int code = SQLITE_OK;
 
+	if (!f->is_log)
+		return f->real->pMethods->xWrite(f->real, p, n, at);
 	if (f->n > 0 && (at != f->at + f->n || f->n + n > GATHER_MAX))
 		code = flush(f);
 	if (code != SQLITE_OK || n > GATHER_MAX)
@@ -202,7 +209,8 @@ gather_open(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *file, int flags
 	struct gather_file *f = gather_of(file);
 	sqlite3_vfs *real = v->pAppData;
 
-	*f = (struct gather_file){ .real = (sqlite3_file *)(void *)(f + 1) };
+	*f = (struct gather_file){ .real = (sqlite3_file *)(void *)(f + 1),
+				   .is_log = flags & SQLITE_OPEN_WAL };
 	int code = real->xOpen(real, name, f->real, flags, flags_out);
 	if (f->real->pMethods)
 		f->base.pMethods = &methods;
