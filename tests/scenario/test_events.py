@@ -15,6 +15,7 @@ from lab.hopseal import MESSAGE, TREE
 
 # Not of these scenarios: where it is shown.
 ELSEWHERE = {
+    "clock_jumped": ("tests/scenario/test_gateway_faults.py", "a word about it"),
     "log_kept": ("src/cmd/serve.c", "EVENT_log_kept"),
     "lines_lost": ("src/os/log_test.c", "lost"),
 }

@@ -195,7 +195,7 @@ def test_large_messages_of_many_clients_find_room_or_are_told(gateway, sink):
         assert taken and len(refused) == 1, codes
         assert next(iter(refused))[0] == 452 and next(iter(refused))[1].startswith(b"4.3.1")
         gateway.wait_for(lambda: len(s.messages) == len(taken), "delivery")
-        assert status(gateway)["queue"]["recipients"] == 0
+        gateway.wait_for(lambda: status(gateway)["queue"]["recipients"] == 0, "the record of it")
     assert subjects(s) == taken
 
 
