@@ -176,11 +176,17 @@ static void serve_take(struct serve *s, struct serve_generation *g)
 static void serve_tell_unchanged(const struct serve *s, const struct conf *conf)
 {
 	static const enum conf_id fixed[] = {
-		CONF_hopseal_workers,        CONF_hopseal_user,
-		CONF_hopseal_control_socket, CONF_hopseal_control_group,
-		CONF_hopseal_metrics_listen, CONF_maillog_file,
-		CONF_hopseal_log_format,     CONF_syslog_name,
-		CONF_syslog_facility,        CONF_hopseal_content_inline_limit,
+		CONF_hopseal_workers,
+		CONF_hopseal_user,
+		CONF_hopseal_control_socket,
+		CONF_hopseal_control_group,
+		CONF_hopseal_metrics_listen,
+		CONF_maillog_file,
+		CONF_hopseal_log_format,
+		CONF_syslog_name,
+		CONF_syslog_facility,
+		CONF_hopseal_content_inline_limit,
+		CONF_hopseal_content_memory_limit,
 	};
 	struct arena *a = arena_new();
 
@@ -352,6 +358,8 @@ static bool serve_open_store(struct serve *s, struct error *e)
 	struct store_options o = {
 		.directory = directory,
 		.inline_limit = (size_t)conf_int(s->conf, CONF_hopseal_content_inline_limit),
+		.content_memory_limit =
+			(uint64_t)conf_int(s->conf, CONF_hopseal_content_memory_limit),
 		.reserve_octets = STORE_RESERVE_OCTETS,
 		.lock_wait_ms = SERVE_LOCK_WAIT_MS,
 	};

@@ -260,8 +260,8 @@ static void look_at_space(struct serve_intake *i)
 	i->space_at = now;
 }
 
-/* Early, while nothing of the message was sent: queue_minfree and the message must fit, and the
- * writer must not be far behind. */
+/* Early, while nothing of the message was sent: queue_minfree and the message must fit, content
+ * must find memory, and the writer must not be far behind. */
 static bool on_is_short(void *arg, uint64_t size_octets)
 {
 	struct intake_listen *l = arg;
@@ -269,7 +269,7 @@ static bool on_is_short(void *arg, uint64_t size_octets)
 	uint64_t least = (uint64_t)conf_int(l->generation->conf, CONF_queue_minfree);
 
 	look_at_space(i);
-	if (!i->is_space_known)
+	if (!i->is_space_known || store_memory_is_short(i->options.store, size_octets))
 		return true;
 	uint64_t free_octets = i->space.free_octets + i->space.reusable_octets;
 	return i->space.notes > SPACE_NOTES_MAX || free_octets < least ||

@@ -148,7 +148,9 @@ static bool put_store(struct buf *out, const struct store_space *s)
 	       put_gauge(out, "store_reusable_octets", STR("Of them: taken before the files grow."),
 			 s->reusable_octets) &&
 	       put_gauge(out, "store_notes", STR("Changes that wait for the store's writer."),
-			 s->notes);
+			 s->notes) &&
+	       put_gauge(out, "content_memory_octets", STR("Memory of content that came in."),
+			 s->content_memory_octets);
 }
 
 static bool put_daemon(struct buf *out, const struct console_daemon *d)

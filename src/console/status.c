@@ -79,6 +79,7 @@ static void put_store(struct json *j, const struct store_space *s)
 	json_put_int(j, "database_octets", (int64_t)s->database_octets);
 	json_put_int(j, "reusable_octets", (int64_t)s->reusable_octets);
 	json_put_int(j, "notes", (int64_t)s->notes);
+	json_put_int(j, "content_memory_octets", (int64_t)s->content_memory_octets);
 	json_object_end(j);
 }
 

@@ -363,7 +363,9 @@ static void accepted(void *arg, const struct store_result *result)
 		queue_count(q, COUNTER_octets_accepted, x->message.size);
 		queue_log_queued(q, &x->message);
 		if (x->how == STORE_ACCEPT_QUEUED)
-			queue_fresh(q, &x->message, x->content, x->since);
+			queue_fresh(q, &x->message,
+				    store_content_is_crowding(x->content) ? NULL : x->content,
+				    x->since);
 	}
 	store_content_unref(x->content);
 	arena_free(x->arena);

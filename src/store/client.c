@@ -127,8 +127,7 @@ uint64_t store_client_id(struct store_client *c)
 
 struct store_spool *store_spool_new(struct store_client *c, uint64_t id)
 {
-	return store_spool_of(c->store->directory, c->store->inline_limit, id,
-			      &c->store->folder_failures);
+	return store_spool_of(c->store, id);
 }
 
 /* ---- grounds ---- */

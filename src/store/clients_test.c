@@ -128,6 +128,7 @@ TEST(clients_of_several_threads)
 		}
 	ok(store_space(r->store, &s, &e), e.text);
 	ok(s.messages == THREADS * MESSAGES / 3 && s.notes == 0, "and no id was made twice");
+	ok(s.content_memory_octets == 0, "all memory of content was given back");
 	store_ground_unref(g);
 	free(v);
 	rig_free(r);

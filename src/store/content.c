@@ -95,6 +95,9 @@ void store_content_unref(struct store_content *c)
 		(void)unlink(c->path);
 	free(c->path);
 	buf_fini(&c->memory);
+	if (c->budget)
+		store_memory_give(c->budget, c->charged);
+	store_memory_unref(c->budget);
 	free(c);
 }
 
@@ -112,6 +115,11 @@ struct str store_content_memory(const struct store_content *c)
 {
 	CHECK(!c->path);
 	return buf_str(&c->memory);
+}
+
+bool store_content_is_crowding(const struct store_content *c)
+{
+	return c->budget && !c->path && store_memory_is_half_full(c->budget);
 }
 
 int store_content_descriptor(const struct store_content *c, struct error *e)
@@ -151,22 +159,42 @@ struct store_spool {
 	uint64_t id, size;
 	size_t inline_limit;
 	struct buf waiting; /* all, or what is not in the file yet */
-	char *path;         /* NULL: no file yet */
+	struct store_memory *budget;
+	size_t charged; /* to it, for the memory of `waiting` */
+	char *path;     /* NULL: no file yet */
 	int fd;
 };
 
-struct store_spool *
-store_spool_of(const char *directory, size_t inline_limit, uint64_t id, const unsigned *failures)
+struct store_spool *store_spool_of(const struct store *store, uint64_t id)
 {
 	struct store_spool *s = base_alloc(sizeof(*s));
+	size_t limit = store->inline_limit;
 
-	*s = (struct store_spool){ .directory = directory,
-				   .failures = failures,
+	*s = (struct store_spool){ .directory = store->directory,
+				   .failures = &store->folder_failures,
 				   .id = id,
-				   .inline_limit = inline_limit,
+				   .inline_limit = limit,
+				   .budget = store_memory_ref(store->memory),
 				   .fd = -1 };
-	buf_init(&s->waiting, inline_limit < SPOOL_MIN ? SPOOL_MIN : inline_limit);
+	buf_init(&s->waiting, limit < SPOOL_MIN ? SPOOL_MIN : limit);
 	return s;
+}
+
+static void spool_release(struct store_spool *s)
+{
+	buf_fini(&s->waiting);
+	store_memory_give(s->budget, s->charged);
+	s->charged = 0;
+}
+
+/* For all the memory that is held, filled or not. */
+static bool spool_charge(struct store_spool *s)
+{
+	if (s->waiting.size > s->charged &&
+	    !store_memory_take(s->budget, s->waiting.size - s->charged))
+		return false;
+	s->charged = s->waiting.size;
+	return true;
 }
 
 void store_spool_free(struct store_spool *s)
@@ -178,7 +206,8 @@ void store_spool_free(struct store_spool *s)
 	if (s->path)
 		(void)unlink(s->path);
 	free(s->path);
-	buf_fini(&s->waiting);
+	spool_release(s);
+	store_memory_unref(s->budget);
 	free(s);
 }
 
@@ -230,6 +259,11 @@ bool store_spool_add(struct store_spool *s, struct str octets, struct error *e)
 			return false;
 		struct str piece = str_first(octets, buf_room(&s->waiting));
 		CHECK(buf_add(&s->waiting, piece));
+		if (!spool_charge(s)) {
+			if (!spool_write(s, e))
+				return false;
+			spool_release(s);
+		}
 		octets = str_from(octets, piece.n);
 	}
 	return true;
@@ -253,7 +287,9 @@ struct store_content *store_spool_finish(struct store_spool *s, struct error *e)
 	if (is_inline)
 		c->memory = s->waiting;
 	else
-		buf_fini(&s->waiting);
+		spool_release(s);
+	c->budget = s->budget;
+	c->charged = s->charged;
 	free(s);
 	return c;
 }

@@ -38,14 +38,31 @@ MUST_USE bool store_schema_migrate(struct sql *db, const struct store_schema *s,
 /* For readers: it is exactly this version. */
 MUST_USE bool store_schema_check(struct sql *db, const struct store_schema *s, struct error *e);
 
+/* ---- memory ---- */
+
+/* The budget of content in memory, shared by count: content may outlive its store. Any thread. */
+struct store_memory;
+
+MUST_USE struct store_memory *store_memory_new(uint64_t limit); /* 0: none */
+struct store_memory *store_memory_ref(struct store_memory *m);
+void store_memory_unref(struct store_memory *m); /* NULL is fine */
+uint64_t store_memory_used(const struct store_memory *m);
+bool store_memory_has_room(const struct store_memory *m, uint64_t octets);
+bool store_memory_is_half_full(const struct store_memory *m);
+/* Never beyond the limit: false then. What is taken is given back once. */
+MUST_USE bool store_memory_take(struct store_memory *m, uint64_t octets);
+void store_memory_give(struct store_memory *m, uint64_t octets);
+
 /* ---- content ---- */
 
 struct store_content {
 	unsigned refs;
 	uint64_t id, size;
 	struct buf memory;
-	char *path; /* NULL: in memory */
-	int fd;     /* of a file that is not durable yet */
+	struct store_memory *budget; /* NULL: not counted, it was read from the store */
+	size_t charged;              /* to the budget */
+	char *path;                  /* NULL: in memory */
+	int fd;                      /* of a file that is not durable yet */
 	bool is_durable;
 	bool is_kept;             /* committed: the file stays */
 	unsigned folder_failures; /* of the store, when the file was made */
@@ -59,8 +76,7 @@ MUST_USE struct store_content *store_content_of_octets(struct str octets);
 void store_content_folder(const struct store_content *c, char out[STORE_PATH_MAX]);
 MUST_USE bool store_content_sync(struct store_content *c, struct error *e);
 MUST_USE bool store_sync_folder(const char *folder, struct error *e);
-MUST_USE struct store_spool *
-store_spool_of(const char *directory, size_t inline_limit, uint64_t id, const unsigned *failures);
+MUST_USE struct store_spool *store_spool_of(const struct store *store, uint64_t id);
 
 /* ---- notes ---- */
 
@@ -307,6 +323,7 @@ struct store_message reader_message(const struct sql_statement *st, int at, stru
 struct store {
 	char directory[STORE_DIRECTORY_MAX];
 	size_t inline_limit;
+	struct store_memory *memory;
 	int lock_fd;
 	uint64_t reserve_octets;
 	bool has_reserve; /* the writer's */

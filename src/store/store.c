@@ -49,6 +49,7 @@ static void store_free(struct store *s)
 	note_queue_fini(&s->to_sync);
 	if (s->lock_fd >= 0)
 		(void)close(s->lock_fd);
+	store_memory_unref(s->memory);
 	free(s);
 }
 
@@ -76,6 +77,7 @@ struct store *store_open(const struct store_options *o, struct error *e)
 	note_queue_init(&s->to_write);
 	note_queue_init(&s->to_sync);
 	s->inline_limit = o->inline_limit;
+	s->memory = store_memory_new(o->content_memory_limit);
 	s->reserve_octets = o->reserve_octets;
 	s->lock_fd = store_directory_take(o->directory, o->lock_wait_ms, e);
 	if (s->lock_fd < 0 || !open_database(s, o, e)) {
@@ -123,7 +125,16 @@ bool store_space(struct store *s, struct store_space *out, struct error *e)
 			(uint64_t)__atomic_load_n(&s->free_pages, __ATOMIC_RELAXED) * 4096,
 		.messages = (uint64_t)__atomic_load_n(&s->messages, __ATOMIC_RELAXED),
 		.recipients = (uint64_t)__atomic_load_n(&s->recipients, __ATOMIC_RELAXED),
+		.content_memory_octets = store_memory_used(s->memory),
 		.notes = note_queue_length(&s->to_write) + note_queue_length(&s->to_sync),
 	};
 	return true;
+}
+
+/* What is beyond the inline limit is a file's, and so is what is larger than the whole budget. */
+bool store_memory_is_short(const struct store *s, uint64_t size_octets)
+{
+	uint64_t wanted = size_octets < s->inline_limit ? size_octets : s->inline_limit;
+
+	return store_memory_used(s->memory) > 0 && !store_memory_has_room(s->memory, wanted);
 }

@@ -106,6 +106,9 @@ void store_content_unref(struct store_content *c); /* NULL is fine */
 uint64_t store_content_size(const struct store_content *c);
 bool store_content_is_file(const struct store_content *c);
 struct str store_content_memory(const struct store_content *c); /* not a file; with the content */
+/* It is in memory, and more than half of what all content may take there is in use: better read
+ * again when it is needed. */
+bool store_content_is_crowding(const struct store_content *c);
 /* A descriptor of the file, opened for reading; the caller closes it. -1: *e. */
 MUST_USE int store_content_descriptor(const struct store_content *c, struct error *e);
 
@@ -115,7 +118,8 @@ struct store_spool;
 MUST_USE struct store_spool *store_spool_new(struct store_client *c, uint64_t id);
 void store_spool_free(struct store_spool *s); /* with all that was added; NULL is fine */
 uint64_t store_spool_size(const struct store_spool *s);
-/* False: the file cannot be made or written; the spool takes no more and is to be freed. */
+/* Goes into a file earlier when the memory for content is in use. False: the file cannot be made or
+ * written; the spool takes no more and is to be freed. */
 MUST_USE bool store_spool_add(struct store_spool *s, struct str octets, struct error *e);
 /* Frees the spool. What comes back is not durable before `done` of the note that carries it. NULL:
  * as for store_spool_add. */
@@ -129,10 +133,11 @@ MUST_USE struct store_content *store_spool_finish(struct store_spool *s, struct 
 #define STORE_RESERVE_OCTETS (40ull * 1024 * 1024)
 
 struct store_options {
-	const char *directory;   /* made when missing, mode 0700 */
-	size_t inline_limit;     /* octets of content kept in the database */
-	unsigned lock_wait_ms;   /* how long to wait while another process has the store */
-	uint64_t reserve_octets; /* kept back for a full disk; 0: none */
+	const char *directory;         /* made when missing, mode 0700 */
+	size_t inline_limit;           /* octets of content kept in the database */
+	uint64_t content_memory_limit; /* octets of all content in memory on its way in; 0: any */
+	unsigned lock_wait_ms;         /* how long to wait while another process has the store */
+	uint64_t reserve_octets;       /* kept back for a full disk; 0: none */
 	/* For tests; 0: as it is. */
 	int64_t pages_max; /* of the database: beyond it the disk is full */
 };
@@ -283,11 +288,14 @@ struct store_space {
 	uint64_t database_octets; /* files of the database, log included */
 	uint64_t reusable_octets; /* of them: free pages, taken before the files grow */
 	uint64_t messages, recipients;
-	uint64_t notes; /* waiting for the writer */
+	uint64_t notes;                 /* waiting for the writer */
+	uint64_t content_memory_octets; /* taken by content that came in */
 };
 
 /* Any thread; cheap. */
 MUST_USE bool store_space(struct store *s, struct store_space *out, struct error *e);
+/* Whether content of so many octets (0: not said) would find no memory now. The same, cheaper. */
+bool store_memory_is_short(const struct store *s, uint64_t size_octets);
 
 /* ---- reading ---- */
 

@@ -1,7 +1,9 @@
 """Mail on its way in, through the daemon: who may relay, what is refused and how, and that a 250 is a
 promise."""
 
+import contextlib
 import email
+import json
 import re
 import subprocess
 import time
@@ -425,6 +427,62 @@ def test_no_room_any_more(gateway, sink, small_disk, command):
             assert c.mail(b"Subject: 2\r\n\r\n").startswith("250")
         gateway.wait_for(lambda: len(s.messages) == 1, "delivery")
     assert subjects(s) == {"2": 1}
+
+
+def held(gateway):
+    """Memory of content, as `hopseal status` has it."""
+    result = gateway.hopseal.run("status", "--json")
+    return json.loads(result.out)["store"]["content_memory_octets"]
+
+
+def begin(c, command="DATA"):
+    """A transaction up to where content is wanted."""
+    for said in ("MAIL FROM:<alice@client.example>", "RCPT TO:<bob@good.example>"):
+        assert c.say(said).startswith("250")
+    if command == "DATA":
+        assert c.say("DATA").startswith("354")
+
+
+def test_no_memory(gateway, sink):
+    """Sessions that hold content open have the budget for it: early 452 for others, and nothing is
+    lost of what had begun. All of it is given back: after a reset, a loss, and a 250."""
+    s = sink()
+    gateway.hopseal.configure(hopseal_content_memory_limit=str(3 * 65536))
+    text = b"Subject: %d\r\n\r\n" + b"A line of some length.\r\n" * 1700
+    with gateway.running(), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client()) for _ in range(12)]
+        late, asked = clients.pop(), clients.pop()
+        for c in clients[1:]:
+            begin(c)
+        begin(late, "BDAT")
+        begin(clients[0], "BDAT")
+        assert held(gateway) == 0
+        clients[0].send(b"BDAT %d\r\n" % len(text % 0) + text % 0)
+        assert clients[0].reply().startswith("250")
+        for n in (1, 2):
+            clients[n].send(text % n)
+        gateway.wait_for(lambda: held(gateway) == 3 * 65536, "all of it in use")
+        for n in range(3, len(clients)):
+            clients[n].send(text % n)
+        assert asked.say("MAIL FROM:<>").startswith("452 4.3.1")
+        assert asked.say("MAIL FROM:<> SIZE=100").startswith("452 4.3.1")
+        late.send(b"BDAT 6 LAST\r\nQUIT\r\n")
+        assert late.reply().startswith("452 4.3.1")
+        for n in range(3, len(clients)):
+            clients[n].send(b".\r\n")
+            assert clients[n].reply().startswith("250")
+        assert held(gateway) == 3 * 65536
+        assert clients[0].say("RSET").startswith("250")
+        gateway.wait_for(lambda: held(gateway) == 2 * 65536, "what was reset")
+        clients[1].close()
+        gateway.wait_for(lambda: held(gateway) == 65536, "what was lost")
+        clients[2].send(b".\r\n")
+        assert clients[2].reply().startswith("250")
+        assert asked.mail(text % 20, options=" SIZE=50000").startswith("250")
+        gateway.wait_for(lambda: len(s.messages) == 9, "delivery")
+        gateway.wait_for(lambda: held(gateway) == 0, "all of it again")
+    assert subjects(s) == {str(n): 1 for n in (2, *range(3, 10), 20)}
+    assert all(m.data.endswith(b"length.\r\n") and len(m.data) > len(text) for m in s.messages)
 
 
 def test_a_250_is_a_promise(gateway, sink):
