@@ -47,6 +47,9 @@ struct serve {
 	struct queue_team *team;
 	struct serve_worker *worker[SERVE_WORKERS_MAX];
 	unsigned n_workers;
+	struct net_chan *ended; /* notes of workers */
+	unsigned n_running;
+	bool is_stopping, is_hurried, is_draining;
 	struct net_loop *loop;
 	struct net_signal *signals[3];
 	struct net_timer *watchdog, *trim;
@@ -112,14 +115,33 @@ static void serve_stop(struct serve *s, const char *reason)
 {
 	struct log_value v = { .field = FIELD_reason, .text = str_of(reason) };
 
+	s->is_stopping = true;
 	serve_log(s, EVENT_stopping, &v, 1);
 	os_service_tell(STR("STOPPING=1"));
 	net_loop_stop(s->loop);
 }
 
+/* Whoever says it twice does not want to wait. */
+static void serve_hurry(struct serve *s)
+{
+	struct log_value v = { .field = FIELD_reason,
+			       .text = STR("told so again, what is under way is cut off") };
+
+	if (!s->is_hurried)
+		serve_log(s, EVENT_stopping, &v, 1);
+	s->is_hurried = true;
+	for (unsigned i = 0; i < s->n_workers && s->is_draining; i++)
+		serve_worker_hurry(s->worker[i]);
+}
+
 static void on_end(void *arg, int signum)
 {
-	serve_stop(arg, signum == SIGINT ? "SIGINT" : "SIGTERM");
+	struct serve *s = arg;
+
+	if (s->is_stopping)
+		serve_hurry(s);
+	else
+		serve_stop(s, signum == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 /* Makes all that a worker would make, and throws it away. */
@@ -262,10 +284,12 @@ static bool serve_reload(void *arg, struct error *e)
 
 static void on_reload(void *arg, int signum)
 {
+	const struct serve *s = arg;
 	struct error e;
 
 	(void)signum;
-	(void)!serve_reload(arg, &e);
+	if (!s->is_stopping)
+		(void)!serve_reload(arg, &e);
 }
 
 static void on_told_to_stop(void *arg)
@@ -402,6 +426,7 @@ static bool serve_make_workers(struct serve *s, struct error *e)
 			.log = s->log,
 			.clients = s->clients,
 			.generation = s->generation,
+			.ended = s->ended,
 		};
 		s->worker[i] = serve_worker_new(&o, e);
 		if (!s->worker[i])
@@ -415,8 +440,8 @@ static bool serve_make_workers(struct serve *s, struct error *e)
 
 static bool serve_start_workers(struct serve *s, struct error *e)
 {
-	for (unsigned i = 0; i < s->n_workers; i++)
-		if (!serve_worker_start(s->worker[i], e))
+	for (; s->n_running < s->n_workers; s->n_running++)
+		if (!serve_worker_start(s->worker[s->n_running], e))
 			return false;
 	return true;
 }
@@ -481,6 +506,30 @@ static void serve_run(struct serve *s)
 	serve_log(s, EVENT_starting, v, ARRAY_LEN(v));
 	os_service_tell(STR("READY=1"));
 	net_loop_run(s->loop);
+	net_timer_free(s->watchdog);
+	net_timer_free(s->trim);
+}
+
+static void on_worker_ended(void *arg, struct net_note *note)
+{
+	struct serve *s = arg;
+
+	(void)note;
+	if (--s->n_running == 0)
+		net_loop_stop(s->loop);
+}
+
+/* Signals are heard meanwhile. */
+static void serve_drain(struct serve *s)
+{
+	s->is_draining = true;
+	if (s->is_hurried)
+		serve_hurry(s);
+	net_chan_hold(s->ended);
+	while (s->n_running > 0)
+		net_loop_run(s->loop);
+	net_chan_release(s->ended);
+	s->is_draining = false;
 }
 
 static void serve_end_workers(struct serve *s)
@@ -489,6 +538,7 @@ static void serve_end_workers(struct serve *s)
 
 	for (unsigned i = 0; i < s->n_workers; i++)
 		serve_worker_stop(s->worker[i], limit);
+	serve_drain(s);
 	for (unsigned i = 0; i < s->n_workers; i++)
 		serve_worker_join(s->worker[i]);
 	serve_log(s, EVENT_stopped, NULL, 0);
@@ -505,8 +555,8 @@ static void serve_close(struct serve *s)
 	listen_clients_free(s->clients);
 	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
 		net_signal_free(s->signals[i]);
-	net_timer_free(s->watchdog);
-	net_timer_free(s->trim);
+	if (s->ended)
+		net_chan_free(s->ended);
 	if (s->loop)
 		net_loop_free(s->loop);
 	os_log_free(s->log);
@@ -521,6 +571,7 @@ static int serve_main(struct serve *s)
 	block_signals();
 	(void)os_raise_files_limit();
 	s->loop = net_loop_new();
+	s->ended = net_chan_new(s->loop, on_worker_ended, s);
 	is_good = serve_open_log(s, &e) && serve_bind(s, &e) && serve_open_store(s, &e) &&
 		  serve_make_workers(s, &e) && serve_start_workers(s, &e) &&
 		  serve_start_console(s, &e);

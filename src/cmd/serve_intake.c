@@ -410,6 +410,12 @@ void serve_intake_stop(struct serve_intake *i, uint64_t limit_ms, void (*ended)(
 	i->present = NULL;
 }
 
+void serve_intake_hurry(struct serve_intake *i)
+{
+	if (i->all)
+		net_timer_set(i->limit, 0);
+}
+
 void serve_intake_free(struct serve_intake *i)
 {
 	if (!i)

@@ -32,5 +32,7 @@ struct listen_totals serve_intake_totals(const struct serve_intake *i);
  * `limit_ms`. */
 void serve_intake_stop(struct serve_intake *i, uint64_t limit_ms, void (*ended)(void *arg),
 		       void *arg);
+/* After that: what is left is cut off now. */
+void serve_intake_hurry(struct serve_intake *i);
 
 #endif

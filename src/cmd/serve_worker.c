@@ -19,7 +19,7 @@ struct worker_site {
 	struct net_timer *end;
 };
 
-enum worker_note_kind { WORKER_RELOAD, WORKER_STOP, WORKER_LOOK, WORKER_SET_MOST };
+enum worker_note_kind { WORKER_RELOAD, WORKER_STOP, WORKER_HURRY, WORKER_LOOK, WORKER_SET_MOST };
 
 struct worker_note {
 	struct net_note note;
@@ -39,6 +39,8 @@ struct serve_worker {
 	struct queue *queue;
 	struct serve_intake *intake;
 	uint64_t stop_ms;
+	bool is_queue_stopping;
+	struct net_note ended;
 	struct deliver_pool *pool; /* outlives configurations: keys tell them apart */
 	struct log_counters counters;
 	pthread_t thread;
@@ -135,7 +137,16 @@ static void worker_intake_ended(void *arg)
 {
 	struct serve_worker *w = arg;
 
+	w->is_queue_stopping = true;
 	queue_stop(w->queue, w->stop_ms, worker_stopped, w);
+}
+
+static void worker_hurry(struct serve_worker *w)
+{
+	w->stop_ms = 0;
+	serve_intake_hurry(w->intake);
+	if (w->is_queue_stopping)
+		queue_hurry(w->queue);
 }
 
 static void look_count(void *arg, const struct sched_dest_view *d)
@@ -218,6 +229,9 @@ static void worker_received(void *arg, struct net_note *note)
 		w->stop_ms = n->limit_ms;
 		serve_intake_stop(w->intake, n->limit_ms, worker_intake_ended, w);
 		break;
+	case WORKER_HURRY:
+		worker_hurry(w);
+		break;
 	case WORKER_LOOK:
 		worker_look(w, n);
 		break;
@@ -282,6 +296,11 @@ void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms)
 	worker_tell(w, WORKER_STOP, NULL, limit_ms);
 }
 
+void serve_worker_hurry(struct serve_worker *w)
+{
+	worker_tell(w, WORKER_HURRY, NULL, 0);
+}
+
 /* ---- the thread ---- */
 
 static void *worker_run(void *arg)
@@ -292,6 +311,7 @@ static void *worker_run(void *arg)
 	if (!queue_start(w->queue, &e))
 		worker_log(w, EVENT_trouble, error_text(&e));
 	net_loop_run(w->loop);
+	net_chan_post(w->options.ended, &w->ended);
 	return NULL;
 }
 

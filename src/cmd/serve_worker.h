@@ -17,6 +17,7 @@ struct serve_worker_options {
 	struct os_log *log;
 	struct listen_clients *clients;
 	struct serve_generation *generation; /* a reference of its own is taken */
+	struct net_chan *ended;              /* gets a note when the thread's work is done */
 };
 
 /* Makes everything; no thread yet. NULL: *e. */
@@ -31,6 +32,7 @@ void serve_worker_join(struct serve_worker *w);
 /* From the main thread, by note. The configuration has been tried out already. */
 void serve_worker_reload(struct serve_worker *w, struct serve_generation *g);
 void serve_worker_stop(struct serve_worker *w, uint64_t limit_ms);
+void serve_worker_hurry(struct serve_worker *w); /* after that: what is left is cut off now */
 /* No more sessions with servers at once than that: files may be short. Also before the start. */
 void serve_worker_set_most(struct serve_worker *w, unsigned sessions);
 

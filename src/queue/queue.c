@@ -631,6 +631,11 @@ void queue_stop(struct queue *q, uint64_t limit_ms, void (*stopped)(void *arg), 
 	net_timer_set(q->timer, 0);
 }
 
+void queue_hurry(struct queue *q)
+{
+	net_timer_set(q->stop_timer, 0);
+}
+
 static void queue_drop_all(struct queue *q)
 {
 	struct net_note *note;

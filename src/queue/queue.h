@@ -71,6 +71,8 @@ void queue_set_most(struct queue *q, unsigned attempts);
 /* Begins no more; `stopped` is called once all that is under way is recorded. What is left after
  * `limit_ms` is cut off, and stays due. */
 void queue_stop(struct queue *q, uint64_t limit_ms, void (*stopped)(void *arg), void *arg);
+/* After that: what is left is cut off now. */
+void queue_hurry(struct queue *q);
 /* After `stopped`, or before queue_start. */
 void queue_free(struct queue *q);
 

@@ -211,6 +211,38 @@ def test_a_stop_tells_sessions_from_before_a_reload(gateway):
         assert time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_stops_it_twice_does_not_wait(gateway, sink, again):
+    """A delivery and a session that would go on for long are cut off, and nothing is lost."""
+    s = sink(script={"dot": STALL})
+    gateway.put("bob@good.example", message=subject(1))
+    gateway.hopseal.configure(
+        relayhost=f"[{s.address}]:25",
+        hopseal_stop_time="100s",
+        hopseal_listeners=f"smtp:{HOST}:{PORT}",
+        mynetworks="127.0.0.1/32",
+    )
+    with gateway.running():
+        gateway.wait_for(lambda: any("DATA" in x.verbs() for x in s.sessions), "the content")
+        with Client() as c:
+            for command in ("MAIL FROM:<a@client.example>", "RCPT TO:<b@good.example>", "DATA"):
+                assert c.say(command)[0] in "23"
+            gateway.child.send_signal(signal.SIGTERM)
+            gateway.wait_for(lambda: "stopping: SIGTERM" in gateway.text(), "the first signal")
+            gateway.child.send_signal(signal.SIGHUP)
+            time.sleep(1)
+            assert gateway.child.poll() is None, "it waits for both"
+            begun = time.monotonic()
+            gateway.child.send_signal(again)
+            assert gateway.child.wait(20) == 0 and time.monotonic() - begun < 5
+    assert "told so again" in gateway.text()
+    s.close()
+    good = sink()
+    with gateway.running():
+        gateway.wait_for(lambda: len(good.messages) == 1, "the message")
+    assert received(good) == {("bob@good.example", "1"): 1}
+
+
 def test_what_is_under_way_may_end_before_a_stop(gateway, sink):
     s = sink()
     gateway.hopseal.configure(relayhost=f"[{s.address}]:25")
