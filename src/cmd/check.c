@@ -258,6 +258,8 @@ static void check_listeners(struct check *c)
 		check_param_finding(c->conf, CONF_hopseal_listeners, CONF_ERROR, STR("listeners"));
 
 	if (setup && listen_setup_try(setup, &e)) {
+		struct check_to to = check_to_here(c);
+		check_connections(&to, c->conf, listen_setup_connections_max(setup));
 		listen_setup_unref(setup);
 		return;
 	}
@@ -310,6 +312,7 @@ static void check_all(struct check *c)
 	check_auth(c);
 	check_notify(c);
 	check_listeners(c);
+	check_queue_folder(&to, c->conf);
 	check_policy(c, cfg, &tables);
 	check_tables_fini(&tables);
 }

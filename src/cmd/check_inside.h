@@ -81,6 +81,11 @@ void check_ca_folder(const struct check_to *to, const struct conf *conf);
 /* Dates of what a trust anchor file holds; `f` has place and parameter. */
 void check_anchor_dates(const struct check_to *to, struct str path, const struct conf_finding *f);
 
+/* The folder of the queue: that it can be made, whose it is, who may write there. */
+void check_queue_folder(const struct check_to *to, const struct conf *conf);
+/* Limits of connections that were set, `inbound` and those of deliveries, beside that of files. */
+void check_connections(const struct check_to *to, const struct conf *conf, uint64_t inbound);
+
 /* Asks DNS whether keys of smtp_tls_policy_maps are servers' names. */
 void check_dns(const struct check_to *to, struct net_loop *loop, struct dns *dns,
 	       const struct check_tables *t);

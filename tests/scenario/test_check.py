@@ -1,5 +1,7 @@
 """check: what is wrong with a configuration, before any mail meets it."""
 
+import os
+
 import pytest
 
 
@@ -201,3 +203,29 @@ def test_keys_are_not_judged_when_a_table_cannot_list_its_next_hops(hopseal):
     finding(never, "never matches")
     maybe = hopseal.per_site(table, transport_maps="static:{ smtp:[inside.example]:26 }").check()
     assert "never matches" not in maybe.out
+
+
+def test_the_folder_of_the_queue(hopseal, tmp_path):
+    queue = tmp_path / "queue"
+    settings = {"hopseal_queue_directory": str(queue), "hopseal_user": "root"}
+    result = hopseal.configure(**settings).check()
+    assert "queue-directory" not in codes(result), result
+    queue.mkdir(mode=0o700)
+    assert "queue-directory" not in codes(hopseal.check())
+    queue.chmod(0o770)
+    assert "queue-directory" in codes(hopseal.check(), "warning")
+    queue.chmod(0o700)
+    os.chown(queue, 12345, 12345)
+    assert "queue-directory" in codes(hopseal.check(), "warning")
+    queue.rmdir()
+    queue.touch()
+    assert "queue-directory" in codes(hopseal.check(), "error")
+    settings["hopseal_queue_directory"] = str(tmp_path / "nowhere" / "queue")
+    result = hopseal.configure(**settings).check()
+    assert "queue-directory" in codes(result, "error") and result.code == 78, result
+
+
+def test_more_connections_than_files(hopseal):
+    assert "files-limit" not in codes(hopseal.configure().check())
+    result = hopseal.configure(hopseal_connection_limit="2000000000").check()
+    assert "files-limit" in codes(result, "warning") and result.code == 0, result
