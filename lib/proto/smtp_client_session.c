@@ -72,12 +72,15 @@ static uint64_t timeout_of(const struct smtp_client_timeouts *t, enum stage s)
 	return 0;
 }
 
-/* Progress begins the time anew; or, where there is a rate to keep, what was taken at that rate. */
+/* Progress begins the time anew; where there is a rate to keep, not later than what was taken is
+ * worth at that rate. What went fast buys no time for a silence. */
 static uint64_t content_from(const struct smtp_client *c, uint64_t now)
 {
-	return c->o.data_rate_min == 0
-		       ? now
-		       : c->content_since + c->content_written * 1000 / c->o.data_rate_min;
+	uint64_t earned = now;
+
+	if (c->o.data_rate_min > 0)
+		earned = c->content_since + c->content_written * 1000 / c->o.data_rate_min;
+	return earned < now ? earned : now;
 }
 
 void smtp_session_wait(struct smtp_client *c, enum stage stage, uint64_t now)

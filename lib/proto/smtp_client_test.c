@@ -662,8 +662,8 @@ TEST(content_must_keep_a_rate_where_one_is_asked_for)
 		smtp_client_content(c, STR("12345678\n"), now + 5);
 		ok(smtp_client_deadline(c) <= now + 5 + 7, "about data_xfer");
 		uint64_t before = smtp_client_deadline(c);
-		smtp_client_wrote(c, 5, now + 6);
-		ok(smtp_client_deadline(c) == before + 10, "five octets are 10 ms at that rate");
+		smtp_client_wrote(c, 2, now + 6);
+		ok(smtp_client_deadline(c) == before + 4, "two octets are 4 ms at that rate");
 		smtp_client_content_end(c, now + 7);
 		smtp_client_wrote(c, smtp_client_output(c).n, now + 8);
 		ok(smtp_client_deadline(c) == now + 16, "data_done");
@@ -674,6 +674,28 @@ TEST(content_must_keep_a_rate_where_one_is_asked_for)
 	smtp_client_free(c);
 }
 
+TEST(content_that_went_fast_buys_no_long_silence)
+{
+	struct smtp_client_options o = plain;
+
+	o.data_rate_min = 1;
+	struct smtp_client *c = smtp_client_new(&o, 0);
+	smtp_client_read(c, STR("220 x\r\n250 x\r\n"), 0);
+	(void)smtp_client_next(c);
+	smtp_client_mail(c, &one, 0);
+	exchange(c, STR("250 x\r\n"), 0);
+	exchange(c, STR("250 x\r\n"), 0);
+	exchange(c, STR("354 x\r\n"), 0);
+	(void)smtp_client_next(c);
+	for (uint64_t now = 1; now < 4; now++) {
+		smtp_client_content(c, STR("12345678\n"), now);
+		smtp_client_wrote(c, 9, now);
+		ok(smtp_client_deadline(c) == now + 7, "data_xfer from the last progress");
+	}
+	smtp_client_free(c);
+}
+
 TEST_MAIN(RUN(scripts), RUN(bad_octets), RUN(records), RUN(transcript_is_bounded),
 	  RUN(many_recipients), RUN(progress_extends_the_deadline),
-	  RUN(content_must_keep_a_rate_where_one_is_asked_for))
+	  RUN(content_must_keep_a_rate_where_one_is_asked_for),
+	  RUN(content_that_went_fast_buys_no_long_silence))
