@@ -145,7 +145,7 @@ add_json(const struct os_log *l, struct buf *line, const struct log_event *e, in
 	(void)!json_end(&j);
 }
 
-static void log_line(struct os_log *l, const struct log_event *e, int64_t at)
+static bool log_line(struct os_log *l, const struct log_event *e, int64_t at)
 {
 	struct buf line;
 
@@ -154,8 +154,9 @@ static void log_line(struct os_log *l, const struct log_event *e, int64_t at)
 		add_json(l, &line, e, at);
 	else
 		add_text(l, &line, e, at);
-	os_log_out_write(l->out, buf_str(&line));
+	bool is_taken = os_log_out_write(l->out, buf_str(&line));
 	buf_fini(&line);
+	return is_taken;
 }
 
 void os_log_event(struct os_log *l, const struct log_event *e)
@@ -168,7 +169,8 @@ void os_log_event(struct os_log *l, const struct log_event *e)
 		const struct log_event lost = { .id = EVENT_lines_lost,
 						.values = &v,
 						.n_values = 1 };
-		log_line(l, &lost, at);
+		if (!log_line(l, &lost, at)) /* which counts as one */
+			os_log_out_lose(l->out, n_lost - 1);
 	}
-	log_line(l, e, at);
+	(void)log_line(l, e, at);
 }

@@ -177,6 +177,11 @@ uint64_t os_log_out_lost(struct os_log_out *l)
 	return atomic_exchange(&l->n_lost, 0);
 }
 
+void os_log_out_lose(struct os_log_out *l, uint64_t n)
+{
+	l->n_lost += n;
+}
+
 bool os_log_out_give(struct os_log_out *l, unsigned uid, unsigned gid, struct error *e)
 {
 	struct stat open, named;

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -290,6 +292,33 @@ TEST(nobody_waits_for_who_does_not_read)
 	place_free(&p);
 }
 
+static void limit_files(rlim_t octets)
+{
+	struct rlimit l;
+
+	ok(getrlimit(RLIMIT_FSIZE, &l) == 0, "the limit");
+	l.rlim_cur = octets < l.rlim_max ? octets : l.rlim_max;
+	ok(setrlimit(RLIMIT_FSIZE, &l) == 0, "another");
+}
+
+TEST(every_line_that_is_lost_is_counted)
+{
+	struct place p = place_new();
+	struct os_log *l = log_new(&p, OS_LOG_TEXT);
+	struct buf b;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	limit_files(1); /* as a disk that is full */
+	for (int i = 0; i < 100; i++)
+		log_number(l, i);
+	limit_files(RLIM_INFINITY);
+	log_number(l, 100);
+	ok(contains(read_all(&b, p.path), " 100 lines of the log were lost"), "all of them");
+	buf_fini(&b);
+	os_log_free(l);
+	place_free(&p);
+}
+
 static void *write_lines(void *arg)
 {
 	for (int i = 0; i < LINES; i++)
@@ -339,5 +368,5 @@ TEST_MAIN(RUN(a_line_of_a_file_has_time_machine_program_and_process),
 	  RUN(a_file_is_made_with_its_mode), RUN(a_link_is_not_given_away),
 	  RUN(a_slow_system_log_gets_every_line_in_order),
 	  RUN(a_system_log_that_is_restarted_goes_on), RUN(a_pipe_without_a_reader_is_an_error),
-	  RUN(nobody_waits_for_who_does_not_read), RUN(lines_of_several_threads_stay_whole),
-	  RUN(what_cannot_be_opened_is_told))
+	  RUN(nobody_waits_for_who_does_not_read), RUN(every_line_that_is_lost_is_counted),
+	  RUN(lines_of_several_threads_stay_whole), RUN(what_cannot_be_opened_is_told))
