@@ -152,16 +152,18 @@ static bool read_text(struct arena *a, struct str path, struct str *out, struct 
 	return is_read;
 }
 
-static void append(struct arena *a, struct listen_networks *to, const struct listen_networks *more)
+/* There is room up to the next power of two. */
+static void append(struct arena *a, struct listen_networks *to, const struct listen_pattern *p)
 {
-	struct listen_pattern *v = ARENA_ARRAY(a, to->n + more->n, struct listen_pattern);
+	if ((to->n & (to->n - 1)) == 0) {
+		struct listen_pattern *v =
+			ARENA_ARRAY(a, to->n ? 2 * to->n : 1, struct listen_pattern);
 
-	for (size_t i = 0; i < to->n; i++)
-		v[i] = to->v[i];
-	for (size_t i = 0; i < more->n; i++)
-		v[to->n + i] = more->v[i];
-	to->v = v;
-	to->n += more->n;
+		for (size_t i = 0; i < to->n; i++)
+			v[i] = to->v[i];
+		to->v = v;
+	}
+	to->v[to->n++] = *p;
 }
 
 static bool expand(struct arena *a, struct str name, const struct listen_networks *in,
@@ -170,7 +172,7 @@ static bool expand(struct arena *a, struct str name, const struct listen_network
 static bool expand_file(struct arena *a, struct str name, const struct listen_pattern *p,
 			unsigned depth, struct listen_networks *out, struct error *e)
 {
-	struct listen_networks listed, whole = { 0 };
+	struct listen_networks listed;
 	struct str text;
 
 	if (depth > FILES_DEEP_MAX)
@@ -181,19 +183,15 @@ static bool expand_file(struct arena *a, struct str name, const struct listen_pa
 		return error_prefix(e, STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(p->text));
 	if (!parse(a, name, text, p->is_negated, &listed, e))
 		return error_prefix(e, STR_FMT, STR_ARG(p->text));
-	if (!expand(a, name, &listed, depth + 1, &whole, e))
-		return false;
-	append(a, out, &whole);
-	return true;
+	return expand(a, name, &listed, depth + 1, out, e);
 }
 
 static bool expand(struct arena *a, struct str name, const struct listen_networks *in,
 		   unsigned depth, struct listen_networks *out, struct error *e)
 {
 	for (size_t i = 0; i < in->n; i++) {
-		struct listen_networks one = { .v = &in->v[i], .n = 1 };
 		if (in->v[i].kind != LISTEN_PATTERN_FILE)
-			append(a, out, &one);
+			append(a, out, &in->v[i]);
 		else if (!expand_file(a, name, &in->v[i], depth, out, e))
 			return false;
 	}

@@ -1,5 +1,7 @@
 #include "listen/room.h"
 
+#include <unistd.h>
+
 #include "base/test.h"
 
 static const struct {
@@ -154,4 +156,27 @@ TEST(match_by_name_and_table)
 	}
 }
 
-TEST_MAIN(RUN(match), RUN(refused), RUN(defaults), RUN(match_by_name_and_table))
+TEST(a_long_list_in_a_file_takes_memory_for_itself_alone)
+{
+	char path[] = "/tmp/hopseal-list-XXXXXX";
+	struct arena *a = arena_new();
+	struct listen_networks listed, n;
+	struct address client;
+	struct error e = { 0 };
+	enum { MANY = 5000 };
+
+	int fd = mkstemp(path);
+	for (unsigned i = 0; i < MANY; i++)
+		ok(dprintf(fd, "10.%u.%u.0/24\n", i / 256, i % 256) > 0, "a line");
+	ok(listen_networks_parse(a, STR("mynetworks"), str_of(path), &listed, &e), e.text);
+	ok(listen_networks_read(a, STR("mynetworks"), &listed, &n, &e), e.text);
+	ok(n.n == MANY && arena_used(a) < MANY * 8 * sizeof(*n.v), "in memory");
+	ok(address_parse(STR("10.19.135.1"), &client), "the last one");
+	ok(listen_networks_match(&n, &client) == LISTEN_YES, "is in");
+	arena_free(a);
+	close(fd);
+	unlink(path);
+}
+
+TEST_MAIN(RUN(match), RUN(refused), RUN(defaults), RUN(match_by_name_and_table),
+	  RUN(a_long_list_in_a_file_takes_memory_for_itself_alone))
