@@ -108,16 +108,13 @@ static void ask_name(struct listen_session *s)
 void listen_arrive_begin(struct listen_session *s)
 {
 	const struct listen_setting *o = s->port->setting;
-	struct net_endpoint peer;
 
 	s->known_by = UINT64_MAX;
-	s->has_address = net_stream_peer(s->stream, &peer);
 	if (!s->has_address) {
 		welcome(s, false);
 		return;
 	}
-	s->address = peer.address;
-	s->key = listen_networks_mask(peer.address, o->prefix[peer.address.family]);
+	s->key = listen_networks_mask(s->address, o->prefix[s->address.family]);
 	if (listen_networks_match(&s->port->exceptions, &s->address) == LISTEN_NO &&
 	    is_over_limit(s))
 		welcome(s, true);

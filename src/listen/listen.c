@@ -58,16 +58,24 @@ static void turn_away(struct listen_port *p, struct net_stream *s, struct str re
 	net_stream_finish(s, may_linger(p->listen) ? LINGER_MS : 0);
 }
 
+/* A client that was gone before it was accepted has no address any more, and what it said can be
+ * read all the same: it must not pass for one of a UNIX-domain socket, which may relay. */
 static void on_accepted(void *arg, struct net_stream *stream)
 {
 	struct listen_port *p = arg;
 	struct listen *l = p->listen;
+	bool has_address = p->setting->path.n == 0;
+	struct net_endpoint peer;
 
+	if (has_address && !net_stream_peer(stream, &peer)) {
+		net_stream_free(stream);
+		return;
+	}
 	if (listen_clients_enter(l->clients, l->setup->connections_max)) {
 		bool is_stressed =
 			listen_clients_are_crowded(l->clients, l->setup->connections_max);
 
-		listen_session_begin(p, stream, is_stressed);
+		listen_session_begin(p, stream, has_address ? &peer.address : NULL, is_stressed);
 		if (is_stressed)
 			complain(l, LISTEN_CROWD_HURRIED,
 				 STR("clients get less time: nearly as many are connected as "

@@ -1,5 +1,9 @@
 #include "listen/post_test.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 static struct made leaf;
 static char tls_conf[1024];
 
@@ -510,6 +514,29 @@ TEST(clients_that_are_gone)
 	post_close(&p);
 }
 
+/* The kernel no longer knows who it was, and still has what it said. */
+TEST(clients_that_were_gone_before_they_came)
+{
+	static const char all[] = "MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n"
+				  "x\r\n.\r\n";
+	const struct linger reset = { .l_onoff = 1 };
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	struct post p;
+
+	post_open(&p, STRANGER "smtpd_forbid_unauth_pipelining = no\n");
+	to.sin_port = htons(listen_endpoint(p.listen, 0).port);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	ok(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "a client");
+	ok(write(fd, all, sizeof(all) - 1) == sizeof(all) - 1, "says all at once");
+	ok(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0, "and");
+	close(fd);
+	net_timer_set(p.patience, net_loop_now(p.loop) + 200);
+	net_loop_run(p.loop);
+	ok(p.n_kept == 0 && !is_logged(&p, "localhost[unix]"), "is no client of this machine");
+	post_close(&p);
+}
+
 TEST(the_listener_goes_first)
 {
 	struct post p;
@@ -736,6 +763,7 @@ int main(void)
 		RUN(rates),
 		RUN(connections),
 		RUN(clients_that_are_gone),
+		RUN(clients_that_were_gone_before_they_came),
 		RUN(the_listener_goes_first),
 		RUN(another_takes_over),
 		RUN(clients_without_manners),

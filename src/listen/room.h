@@ -309,7 +309,9 @@ struct listen_request {
 	struct str address;            /* completed; in the transaction's arena */
 };
 
-void listen_session_begin(struct listen_port *p, struct net_stream *stream, bool is_stressed);
+/* `client`: NULL over a UNIX-domain socket. */
+void listen_session_begin(struct listen_port *p, struct net_stream *stream,
+			  const struct address *client, bool is_stressed);
 void listen_session_stop(struct listen_session *s);
 void listen_session_free(struct listen_session *s);
 /* After an answer that came from outside: goes on. */

@@ -493,7 +493,8 @@ void listen_session_turn_away(struct listen_session *s)
 	session_over(s);
 }
 
-void listen_session_begin(struct listen_port *p, struct net_stream *stream, bool is_stressed)
+void listen_session_begin(struct listen_port *p, struct net_stream *stream,
+			  const struct address *client, bool is_stressed)
 {
 	struct listen_session *s = base_alloc(sizeof(*s));
 	struct listen *l = p->listen;
@@ -504,6 +505,9 @@ void listen_session_begin(struct listen_port *p, struct net_stream *stream, bool
 	s->gives_up_at = UINT64_MAX;
 	s->timer = net_timer_new(l->loop, on_timer, s);
 	s->is_stressed = is_stressed;
+	s->has_address = client != NULL;
+	if (client)
+		s->address = *client;
 	s->engine = smtp_server_new(is_stressed ? &p->setting->stressed : &p->setting->engine,
 				    net_loop_now(l->loop));
 	buf_init(&s->in, IN_MAX);
