@@ -54,18 +54,21 @@ static bool parse_network(struct str text, struct listen_pattern *out)
 	return address_eq(&masked, &out->address); /* 10.0.0.1/8 is a slip, as in Postfix */
 }
 
-/* "hash:/file", "inline:{...}", but no IPv6 address. */
+/* "hash:/file", "inline:{...}", "tcp:host:port", but no IPv6 address. */
 static bool is_table(struct str text)
 {
 	struct str type, rest;
+	bool is_hex = true;
 
 	if (!str_cut(text, ':', &type, &rest) || type.n == 0)
 		return false;
-	for (size_t i = 0; i < type.n; i++)
+	for (size_t i = 0; i < type.n; i++) {
 		if (!ascii_is_alpha(type.p[i]))
 			return false;
-	return rest.n > 0 &&
-	       (rest.p[0] == '/' || rest.p[0] == '{' || type.n > 4 || !str_contains(rest, ':'));
+		is_hex = is_hex && (type.p[i] | 0x20) <= 'f';
+	}
+	return rest.n > 0 && (rest.p[0] == '/' || rest.p[0] == '{' || !is_hex || type.n > 4 ||
+			      !str_contains(rest, ':'));
 }
 
 static bool parse_pattern(struct arena *a, struct str text, struct listen_pattern *out)

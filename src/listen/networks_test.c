@@ -126,6 +126,8 @@ static const struct {
 	  LISTEN_NO },
 	{ "a table that is not there", STR_INIT("texthash:/nowhere/x 192.0.2.1"), STR_INIT(""),
 	  LISTEN_FAILED },
+	{ "a table with a port, which cannot be asked here", STR_INIT("192.0.2.1 tcp:127.0.0.1:1"),
+	  STR_INIT(""), LISTEN_YES },
 	{ "is not asked behind a match", STR_INIT("192.0.2.1 texthash:/nowhere/x"), STR_INIT(""),
 	  LISTEN_YES },
 	{ "networks in a table", STR_INIT("cidr:{{192.0.2.0/24 x}}"), STR_INIT("a.example"),
