@@ -79,7 +79,8 @@ void listen_arrive_give_up(struct listen_session *s)
 		s->request->session = NULL;
 		s->request = NULL;
 		listen_arrive_name(s, STR(""), true);
-	} else {
+	}
+	if (!s->is_known) {
 		listen_match_drop(&s->match);
 		know_exception(s, LISTEN_NO);
 	}

@@ -448,6 +448,31 @@ TEST(names_that_do_not_come)
 	post_close(&p);
 }
 
+TEST(names_and_tables_that_do_not_come)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t length = sizeof(at);
+	char conf[256];
+	struct post p;
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	ok(bind(fd, (struct sockaddr *)&at, length) == 0 && listen(fd, 9) == 0 &&
+		   getsockname(fd, (struct sockaddr *)&at, &length) == 0,
+	   "a server that says nothing");
+	snprintf(conf, sizeof(conf),
+		 ANY "hopseal_peername_timeout = 1s\n"
+		     "smtpd_client_event_limit_exceptions = tcp:127.0.0.1:%u\n",
+		 (unsigned)ntohs(at.sin_port));
+	post_open(&p, conf);
+	p.is_name_lost = true;
+	uint64_t before = net_loop_now(p.loop);
+	post_play(&p, 0, "one time for both", HELLO);
+	ok(net_loop_now(p.loop) - before < 3000, "and it is over");
+	post_close(&p);
+	close(fd);
+}
+
 TEST(rates)
 {
 	struct post p;
@@ -760,6 +785,7 @@ int main(void)
 		RUN(no_room_any_more),
 		RUN(names),
 		RUN(names_that_do_not_come),
+		RUN(names_and_tables_that_do_not_come),
 		RUN(rates),
 		RUN(connections),
 		RUN(clients_that_are_gone),
