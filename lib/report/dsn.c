@@ -305,7 +305,7 @@ static void put_person_rcpt(struct dsn_out *o, const struct dsn *d, const struct
 		put_folded(o, r->advice, "    ");
 		put_z(o, "\r\n    In technical words: ");
 	}
-	put_folded(o, r->outcome.reason, "    ");
+	put_folded(o, str_first(r->outcome.reason, QUOTE_MAX), "    ");
 	put_z(o, "\r\n");
 	if (r->is_expired)
 		put_person_expiry(o, d);
@@ -364,7 +364,7 @@ static void put_diagnostic(struct dsn_out *o, const struct outcome *outcome)
 	int n = snprintf(code, sizeof(code), "smtp; %d ", outcome->reply.code);
 
 	if (outcome->reply.code == 0) {
-		put_typed(o, "Diagnostic-Code", "x-hopseal", outcome->reason);
+		put_typed(o, "Diagnostic-Code", "x-hopseal", str_first(outcome->reason, QUOTE_MAX));
 		return;
 	}
 	put_z(o, "Diagnostic-Code: ");

@@ -1,5 +1,6 @@
 #include "report/dsn.h"
 
+#include "base/limits.h"
 #include "base/test.h"
 
 static const struct dsn_rcpt rcpt = {
@@ -351,6 +352,35 @@ TEST(a_full_buffer_is_told)
 	}
 }
 
+/* A peer says as much as it may of each of as many recipients as one notice has. */
+TEST(what_peers_say_does_not_keep_a_notice_back)
+{
+	struct arena *a = arena_new();
+	char *words = arena_alloc(a, SMTP_REPLY_TEXT_MAX), *name = arena_alloc(a, SMTP_PATH_MAX);
+	struct dsn_rcpt *v = ARENA_ARRAY(a, NOTICE_RCPTS_MAX, struct dsn_rcpt);
+	struct dsn d = plain;
+	struct buf text;
+
+	for (size_t i = 0; i < SMTP_REPLY_TEXT_MAX; i++)
+		words[i] = i % 50 ? 'x' : ' ';
+	memset(name, 'n', SMTP_PATH_MAX);
+	for (size_t i = 0; i < NOTICE_RCPTS_MAX; i++) {
+		v[i] = rcpt;
+		v[i].address = str_span(name, SMTP_PATH_MAX);
+		v[i].outcome.remote_host = str_span(name, 255);
+		v[i].outcome.reason = str_span(words, SMTP_REPLY_TEXT_MAX);
+		v[i].outcome.reply.text = v[i].outcome.reason;
+		if (i % 2) /* a word of ours, which quotes the peer */
+			v[i].outcome.reply = (struct smtp_reply){ 0 };
+	}
+	d.rcpts = v;
+	d.n_rcpts = NOTICE_RCPTS_MAX;
+	buf_init(&text, NOTICE_TEXT_MAX);
+	ok(dsn_write_front(&text, &d), "it fits");
+	buf_fini(&text);
+	arena_free(a);
+}
+
 TEST_MAIN(RUN(a_failure_is_told_as_rfc_3464_has_it), RUN(what_a_peer_says_begins_no_line),
 	  RUN(octets_that_are_no_text_are_not_passed_on), RUN(lines_are_short),
 	  RUN(a_delay_says_until_when_it_is_tried), RUN(what_expired_says_how_long_it_was_tried),
@@ -358,4 +388,4 @@ TEST_MAIN(RUN(a_failure_is_told_as_rfc_3464_has_it), RUN(what_a_peer_says_begins
 	  RUN(addresses_outside_ascii_make_it_global),
 	  RUN(what_it_tells_without_a_reply_is_our_own_word),
 	  RUN(xtext_is_decoded_where_it_is_safe), RUN(notify_says_what_is_told),
-	  RUN(a_full_buffer_is_told))
+	  RUN(a_full_buffer_is_told), RUN(what_peers_say_does_not_keep_a_notice_back))
