@@ -34,6 +34,7 @@ struct team {
 	unsigned taken[RCPTS_MAX];         /* how often recipients were taken */
 	unsigned n_taken, n_tried, n_most; /* in memory at once */
 
+	const char *backoff; /* "": a second */
 	struct conf *conf;
 	struct tables *tables;
 	struct deliver_site site;
@@ -121,8 +122,8 @@ static struct str main_cf(struct team *t)
 	return arena_fmt(t->arena,
 			 "compatibility_level = 3.6\nminimal_backoff_time = 1s\n"
 			 "maximal_backoff_time = 1s\nsmtp_tls_security_level = none\n"
-			 "transport_maps = inline:{" STR_FMT " }\n",
-			 STR_ARG(map));
+			 "transport_maps = inline:{" STR_FMT " }\n%s",
+			 STR_ARG(map), t->backoff);
 }
 
 static void open_site(struct team *t)
@@ -149,7 +150,7 @@ static void open_site(struct team *t)
 	ok(t->settings != NULL, e.text);
 }
 
-static struct team *team_new(void)
+static struct team *team_with(const char *backoff)
 {
 	struct team *t = base_alloc(sizeof(*t));
 	struct store_options o = { .directory = t->directory, .inline_limit = 4096 };
@@ -158,6 +159,7 @@ static struct team *team_new(void)
 				      .facility = STR("mail") };
 	struct error e = { 0 };
 
+	t->backoff = backoff;
 	memcpy(t->directory, DIRECTORY, sizeof(DIRECTORY));
 	ok(mkdtemp(t->directory) != NULL, "a directory");
 	t->arena = arena_new();
@@ -177,6 +179,11 @@ static struct team *team_new(void)
 	}
 	open_site(t);
 	return t;
+}
+
+static struct team *team_new(void)
+{
+	return team_with("");
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
@@ -512,7 +519,23 @@ TEST(a_stop_cuts_off_what_takes_long)
 	team_free(t);
 }
 
+/* As in Postfix the least wait counts, should it be more than the most. */
+TEST(the_least_wait_is_longer_than_the_most)
+{
+	struct team *t = team_with("minimal_backoff_time = 5s\n");
+
+	t->defers = true;
+	team_start(t, 1);
+	(void)bring(t, 0, 1, 1);
+	while (t->n_tried == 0)
+		turn(t, 5);
+	turn(t, 1500);
+	ok(t->n_tried == 1, "once in five seconds");
+	team_free(t);
+}
+
 TEST_MAIN(RUN(more_than_memory_holds), RUN(more_comes_than_memory_holds),
 	  RUN(a_destination_has_one_owner), RUN(another_number_of_workers),
 	  RUN(held_while_it_is_sent), RUN(held_while_it_is_deferred),
-	  RUN(deleted_while_it_is_deferred), RUN(a_stop_cuts_off_what_takes_long))
+	  RUN(deleted_while_it_is_deferred), RUN(a_stop_cuts_off_what_takes_long),
+	  RUN(the_least_wait_is_longer_than_the_most))

@@ -65,6 +65,8 @@ queue_settings_new(struct arena *a, const struct conf *conf, struct error *e)
 		origin = conf_str(conf, CONF_myhostname);
 	s->backoff_least_ms = time_ms(conf, CONF_minimal_backoff_time);
 	s->backoff_most_ms = time_ms(conf, CONF_maximal_backoff_time);
+	if (s->backoff_most_ms < s->backoff_least_ms) /* the least counts, as in Postfix */
+		s->backoff_most_ms = s->backoff_least_ms;
 	s->lifetime_ms = time_ms(conf, CONF_maximal_queue_lifetime);
 	s->bounce_lifetime_ms = time_ms(conf, CONF_bounce_queue_lifetime);
 	s->warning_ms = time_ms(conf, CONF_delay_warning_time);
