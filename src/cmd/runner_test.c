@@ -10,6 +10,7 @@
 #include "os/log.h"
 #include "policy/cache.h"
 #include "queue/inside.h"
+#include "sql/sql.h"
 #include "table/table.h"
 
 #define DIRECTORY "/tmp/hopseal-queue-test-XXXXXX"
@@ -534,8 +535,44 @@ TEST(the_least_wait_is_longer_than_the_most)
 	team_free(t);
 }
 
+/* Out of sight of those who read, and back. */
+static void rename_table(struct team *t, const char *from, const char *to)
+{
+	const struct sql_options o = { .access = SQL_WRITE, .busy_ms = 5000 };
+	char path[sizeof(DIRECTORY) + 16];
+	struct error e = { 0 };
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", t->directory);
+	struct sql *db = sql_open(path, &o, &e);
+	ok(db != NULL, e.text);
+	struct sql_statement *st =
+		sql_prepare(db, arena_fmt(t->arena, "ALTER TABLE %s RENAME TO %s", from, to), &e);
+
+	ok(st && sql_run(st, &e), e.text);
+	sql_free(st);
+	sql_close(db);
+}
+
+/* What is due is read later, when it cannot be read now. */
+TEST(the_store_cannot_be_read_when_mail_is_released)
+{
+	struct team *t = team_new();
+
+	team_start(t, 2);
+	uint64_t id = put(t, 0, 1, 0, 1); /* of which no queue was told */
+	struct store_selection which = { .reach = STORE_OF_MESSAGE, .message = id };
+	rename_table(t, "destination", "elsewhere");
+	queue_team_changed(t->team, &which);
+	turn(t, 100);
+	rename_table(t, "elsewhere", "destination");
+	wait_gone(t, id);
+	ok(are_once(t, 1), "it went");
+	team_free(t);
+}
+
 TEST_MAIN(RUN(more_than_memory_holds), RUN(more_comes_than_memory_holds),
 	  RUN(a_destination_has_one_owner), RUN(another_number_of_workers),
 	  RUN(held_while_it_is_sent), RUN(held_while_it_is_deferred),
 	  RUN(deleted_while_it_is_deferred), RUN(a_stop_cuts_off_what_takes_long),
-	  RUN(the_least_wait_is_longer_than_the_most))
+	  RUN(the_least_wait_is_longer_than_the_most),
+	  RUN(the_store_cannot_be_read_when_mail_is_released))

@@ -16,6 +16,7 @@ enum {
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
 	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
+	QUEUE_READ_RETRY_MS = 5000,     /* the store could not be read */
 	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long, at most */
 	QUEUE_SWEEP_MAX = 1000,         /* recipients of one sweep */
 	QUEUE_EVIDENCE_MS = 3600 * 1000 /* looking for evidence that has expired */
@@ -191,9 +192,10 @@ struct queue {
 	struct list attempts;                        /* of queue_attempt.link */
 	unsigned attempts_most;                      /* 0: as the configuration says */
 	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
-	struct list notices;    /* of notice.link: those that wait to be tried again */
-	size_t n_busy;          /* attempts, notices, sweeps, notes of the store */
-	uint64_t evidence_next; /* monotonic */
+	struct list notices;              /* of notice.link: those that wait to be tried again */
+	size_t n_busy;                    /* attempts, notices, sweeps, notes of the store */
+	uint64_t evidence_next;           /* monotonic */
+	bool is_load_due, is_recover_due; /* of the store, which could not be read */
 	bool is_stopping, is_cut, is_told_stopped;
 	void (*stopped)(void *arg);
 	void *stopped_arg;

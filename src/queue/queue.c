@@ -461,6 +461,15 @@ static void wake_destination(void *arg, struct sched_dest *d)
 	sched_wake(q->sched, d, net_loop_now(q->options.loop));
 }
 
+/* As often as the first retry comes, within reason. */
+static uint64_t sweep_interval(const struct queue *q)
+{
+	int64_t ms = q->options.site->settings->backoff_least_ms;
+	int64_t most = q->is_load_due || q->is_recover_due ? QUEUE_READ_RETRY_MS : QUEUE_SWEEP_MS;
+
+	return (uint64_t)(ms < most ? ms : most);
+}
+
 /* Reads when what was changed is due: released mail may be of a destination that is not known here,
  * and mail to be routed anew is of the one without a name. */
 static void queue_reload(struct queue *q, const struct store_selection *which)
@@ -481,8 +490,11 @@ static void queue_reload(struct queue *q, const struct store_selection *which)
 		is_read = queue_load_message(q, which->message, &e);
 		break;
 	}
-	if (!is_read)
-		queue_log_trouble(q, &e);
+	if (is_read)
+		return;
+	queue_log_trouble(q, &e);
+	q->is_load_due = true;
+	net_timer_set(q->sweep_timer, net_loop_now(q->options.loop) + sweep_interval(q));
 }
 
 static void queue_changed(struct queue *q, const struct store_selection *which)
@@ -533,22 +545,33 @@ static void queue_received(void *arg, struct net_note *note)
 
 /* ---- from outside ---- */
 
-/* As often as the first retry comes, within reason. */
-static uint64_t sweep_interval(const struct queue *q)
+/* What is due and what is to be told, unless they were read already. */
+static bool queue_read(struct queue *q, struct error *e)
 {
-	int64_t ms = q->options.site->settings->backoff_least_ms;
+	q->is_load_due = q->is_load_due && !queue_load_all(q, e);
+	if (q->is_load_due)
+		return false;
+	q->is_recover_due = q->is_recover_due && !queue_notices_recover(q, e);
+	return !q->is_recover_due;
+}
 
-	return ms < QUEUE_SWEEP_MS ? (uint64_t)ms : QUEUE_SWEEP_MS;
+static void queue_sweep_all(struct queue *q)
+{
+	queue_sweep(q);
+	net_timer_set(q->sweep_timer, net_loop_now(q->options.loop) + sweep_interval(q));
+	queue_pump(q);
 }
 
 static void queue_sweep_now(void *arg)
 {
 	struct queue *q = arg;
+	struct error e;
 
 	if (q->is_stopping)
 		return;
-	queue_sweep(q);
-	net_timer_set(q->sweep_timer, net_loop_now(q->options.loop) + sweep_interval(q));
+	if (!queue_read(q, &e))
+		queue_log_trouble(q, &e);
+	queue_sweep_all(q);
 }
 
 static void queue_cut(void *arg)
@@ -588,11 +611,12 @@ struct queue *queue_new(const struct queue_options *o, struct error *e)
 
 bool queue_start(struct queue *q, struct error *e)
 {
-	if (!queue_load_all(q, e) || (q->options.member == 0 && !queue_notices_recover(q, e)))
-		return false;
-	queue_sweep_now(q);
-	queue_pump(q);
-	return true;
+	q->is_load_due = true;
+	q->is_recover_due = q->options.member == 0;
+	bool is_read = queue_read(q, e);
+
+	queue_sweep_all(q);
+	return is_read;
 }
 
 static void set_sched(struct queue *q)

@@ -62,7 +62,8 @@ struct queue_options {
 
 /* NULL: the store cannot be read. */
 MUST_USE struct queue *queue_new(const struct queue_options *o, struct error *e);
-/* Reads what is due and begins. When all members of the team were made. */
+/* Reads what is due and begins. When all members of the team were made. False: the store could not
+ * be read; that is tried again. */
 MUST_USE bool queue_start(struct queue *q, struct error *e);
 /* A reload: for what begins from now on. */
 void queue_set_site(struct queue *q, struct queue_site *site); /* taken */
