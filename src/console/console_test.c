@@ -1,5 +1,7 @@
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/test.h"
@@ -203,5 +205,77 @@ TEST(a_change_of_what_is_not_there)
 	ok(system(command) == 0, "removed");
 }
 
+/* ---- monitors ---- */
+
+static void stop_loop(void *arg)
+{
+	net_loop_stop(arg);
+}
+
+static void run_for(struct net_loop *l, uint64_t ms)
+{
+	struct net_timer *t = net_timer_new(l, stop_loop, l);
+
+	net_timer_set(t, net_loop_now(l) + ms);
+	net_loop_run(l);
+	net_timer_free(t);
+}
+
+static void say(int fd, const char *text)
+{
+	ok(write(fd, text, strlen(text)) == (ssize_t)strlen(text), text);
+}
+
+static int monitor(int listening)
+{
+	struct sockaddr_in at;
+	socklen_t n = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ok(getsockname(listening, (struct sockaddr *)&at, &n) == 0, "where");
+	ok(connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0, "connected");
+	return fd;
+}
+
+/* A suspended request would not survive the end of the library, nor the daemon. */
+TEST(a_request_that_is_whole_only_at_the_end)
+{
+	static const char *const pages[] = { "/healthz", "/readyz", "/metrics", "/" };
+	char directory[] = "/tmp/hopseal-console-XXXXXX", first[64];
+	struct error e = { 0 };
+	struct net_endpoint at;
+
+	ok(mkdtemp(directory) != NULL, "a folder");
+	struct store_options so = { .directory = directory };
+	struct store *s = store_open(&so, &e);
+	ok(s != NULL, e.text);
+	ok(net_endpoint_parse(STR("127.0.0.1:0"), &at), "an address");
+	FOR_EACH(page, pages) {
+		struct console_sockets sockets = { .control = -1, .metrics = net_bind(&at, &e) };
+		ok(sockets.metrics >= 0, e.text);
+		struct console_options o = {
+			.loop = net_loop_new(),
+			.daemon = { .store = s, .directory = directory },
+			.sockets = &sockets,
+		};
+		struct console *c = console_new(&o, &e);
+		ok(c != NULL, e.text);
+		int fd = monitor(sockets.metrics);
+		(void)snprintf(first, sizeof(first), "GET %s HTTP/1.1\r\nHost: x\r\n", *page);
+		say(fd, first);
+		run_for(o.loop, 50);
+		say(fd, "\r\n");
+		console_free(c);
+		console_unbind(&sockets);
+		net_loop_free(o.loop);
+		close(fd);
+	}
+	store_close(s);
+	char command[64];
+	(void)snprintf(command, sizeof(command), "rm -rf %s", directory);
+	ok(system(command) == 0, "removed");
+}
+
 TEST_MAIN(RUN(metrics_are_sums_over_the_workers), RUN(a_page_that_is_too_long_is_told),
-	  RUN(who_may_ask), RUN(a_change_of_what_is_not_there))
+	  RUN(who_may_ask), RUN(a_change_of_what_is_not_there),
+	  RUN(a_request_that_is_whole_only_at_the_end))

@@ -96,6 +96,10 @@ static void request_ask(struct request *r)
 	};
 
 	r->is_asked = true;
+	if (r->metrics->is_closing) {
+		say(r, MHD_HTTP_SERVICE_UNAVAILABLE, STR("stopping"));
+		return;
+	}
 	if (r->page == PAGE_NONE) {
 		say(r, MHD_HTTP_NOT_FOUND, STR("/metrics, /healthz, /readyz"));
 		return;
@@ -227,9 +231,11 @@ struct metrics *metrics_new(struct console *c, int fd, struct error *e)
 	return NULL;
 }
 
-/* A suspended connection must not be there when the library ends. */
+/* A suspended connection must not be there when the library ends, nor may the last turn make one:
+ * the library would end the process. */
 static void answer_all(struct metrics *m)
 {
+	m->is_closing = true;
 	for (struct list *l = m->requests.next; l != &m->requests; l = l->next) {
 		struct request *r = LIST_OF(l, struct request, link);
 		gather_forget(r->gather);
