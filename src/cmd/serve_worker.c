@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct worker_note {
 	struct net_note note;
 	enum worker_note_kind kind;
 	struct serve_generation *generation;
+	unsigned number; /* of a reload */
 	uint64_t limit_ms;
 	unsigned most;
 	enum console_look_how how;
@@ -43,6 +45,7 @@ struct serve_worker {
 	struct net_note ended;
 	struct deliver_pool *pool; /* outlives configurations: keys tell them apart */
 	struct log_counters counters;
+	_Atomic unsigned n_reloads; /* told */
 	pthread_t thread;
 	bool has_thread;
 };
@@ -120,9 +123,16 @@ static void worker_stopped(void *arg)
 	net_loop_stop(w->loop);
 }
 
-static void worker_take(struct serve_worker *w, struct serve_generation *g)
+/* Reloads that come faster than they are taken must not keep the worker from its mail: what the
+ * next note replaces is passed over. */
+static void worker_take(struct serve_worker *w, struct serve_generation *g, unsigned number)
 {
 	struct error e;
+
+	if (number != atomic_load(&w->n_reloads)) {
+		serve_generation_unref(g);
+		return;
+	}
 	struct queue_site *site = site_new(w, g->conf, &e);
 
 	if (site)
@@ -223,7 +233,7 @@ static void worker_received(void *arg, struct net_note *note)
 
 	switch (n->kind) {
 	case WORKER_RELOAD:
-		worker_take(w, n->generation);
+		worker_take(w, n->generation, n->number);
 		break;
 	case WORKER_STOP:
 		w->stop_ms = n->limit_ms;
@@ -251,6 +261,8 @@ static void worker_tell(struct serve_worker *w, enum worker_note_kind kind,
 	n->kind = kind;
 	n->generation = g ? serve_generation_ref(g) : NULL;
 	n->limit_ms = limit_ms;
+	if (kind == WORKER_RELOAD)
+		n->number = atomic_fetch_add(&w->n_reloads, 1) + 1;
 	net_chan_post(w->notes, &n->note);
 }
 

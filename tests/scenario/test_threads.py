@@ -19,13 +19,14 @@ import pytest
 
 from lab.client import HOST, PORT, Client
 from lab.gateway import Gateway
+from lab.process import wait_until
 from lab.sink import DROP, STALL
 
 FOREIGN = "127.0.0.9"  # not of mynetworks
 SMTPS, METRICS = PORT + 1, PORT + 2
 PLAIN, STALLED, NOBODY = "127.0.5.1", "127.0.5.2", "127.0.5.3"
 LIVES = [("2", "kill"), ("3", "SIGTERM"), ("2", "stop"), ("4", "kill"), ("2", "SIGINT")]
-SECONDS = 2  # of each life but the last
+SECONDS, ACCEPTED = 2, 25  # of each life but the last, at least
 LOGIN = base64.b64encode(b"\0ann\0secret").decode()
 
 # What becomes of mail for each of these.
@@ -220,20 +221,26 @@ class Scene:
     def start(self):
         """An operator's command may have the queue just now."""
         for _ in range(20):
-            with contextlib.suppress(RuntimeError):
+            try:
                 return self.gateway.start()
-            assert self.gateway.child.poll() == 75, self.gateway.text()
+            except AssertionError:  # it has ended
+                assert self.gateway.child.poll() == 75, self.gateway.text()
             time.sleep(0.1)
         raise AssertionError("somebody has the queue")
 
+    def is_enough(self, before):
+        """A life sees some mail, however slow the machine."""
+        return len(self.account.accepted) > before + ACCEPTED
+
     def live(self, workers, end):
         """One life of the daemon; 1 when it ended by force."""
-        g = self.gateway
+        g, before = self.gateway, len(self.account.accepted)
         with self.lock:
             g.hopseal.base["hopseal_workers"] = workers
             self.configure(random.Random(workers))
             self.start()
         time.sleep(SECONDS)
+        wait_until(lambda: self.is_enough(before), "mail", 60, daemon=g.child)
         with self.lock:
             if end == "kill":
                 g.child.kill()

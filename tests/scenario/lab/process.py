@@ -7,10 +7,14 @@ import socket
 import subprocess
 import time
 
+# Programs with sanitizers are some times slower, and share the machine with each other.
+PATIENCE = 4 if os.environ.get("HOPSEAL_BUILD") in ("asan", "tsan") else 1
 
-def wait_until(probe, what, seconds=10.0, daemon=None, log=None):
-    """Calls probe() until it is true. A daemon that ends meanwhile, or the limit, is an error."""
-    end = time.monotonic() + seconds
+
+def wait_until(probe, what, seconds=20.0, daemon=None, log=None):
+    """Calls probe() until it is true. A daemon that ends meanwhile, or the limit, is an error: for
+    what never comes, not for what is slow."""
+    end = time.monotonic() + seconds * PATIENCE
     while not probe():
         dead = daemon is not None and daemon.poll() is not None
         if dead or time.monotonic() > end:
