@@ -85,7 +85,7 @@ def test_fresh_mail_beside_retries_comes_once(gateway, sink):
         gateway.put("late@good.example")
     with gateway.running():
         with working(6) as works:
-            wait_for_more(works, 1500)
+            wait_for_more(works, 1500, 180)
         wait_for_all(gateway, s, accepted(works))
     assert subjects(s) == dict.fromkeys(accepted(works), 1)
 
@@ -201,10 +201,10 @@ def test_a_stop_while_the_disk_fails(gateway, sink, disk, fault):
     disk.order(*FAULTS[fault], skip=4)
     n = disk.order(*FAULTS[fault])
     gateway.start()
-    begun = time.monotonic()
     gateway.wait_for(lambda: disk.hits(0) + disk.hits(n) > 1, fault)
+    begun = time.monotonic()
     status = gateway.stop()
-    assert status in (0, 74) and time.monotonic() - begun < 10
+    assert status in (0, 74) and time.monotonic() - begun < 15
     delivered = "carol@good.example" in str([m.recipients for m in s.messages])
     disk.heal()
     with gateway.running():
@@ -459,7 +459,8 @@ def test_servers_that_die(gateway, sink, ca, stages, pipelining):
         default_destination_concurrency_failed_cohort_limit="3",
         hopseal_suspend_time="1s",
         smtpd_recipient_limit="100",
-        **{f"smtp_{name}_timeout": "2s" for name in TIMES},
+        # a reply to the dot that comes late is one more delivery
+        **{f"smtp_{name}_timeout": "10s" if name == "data_done" else "2s" for name in TIMES},
     )
     sizes = (50, 1, 3)
     want = {f"r{n}.{k}" for n in sizes for k in range(n)}
@@ -475,7 +476,7 @@ def test_servers_that_die(gateway, sink, ca, stages, pipelining):
                 for n in sizes:
                     give(c, to, n)
         gateway.wait_for(
-            lambda: all(want <= set(got(s)) for _, _, s in cases), "all of it", 30
+            lambda: all(want <= set(got(s)) for _, _, s in cases), "all of it", 60
         )
         gateway.wait_for(lambda: queue_is_empty(gateway), "an empty queue")
     assert not [d for d in gateway.deliveries() if d["status"] == "bounced"]
@@ -614,11 +615,6 @@ def test_a_policy_server_that_dies(gateway, sink, protocol, end):
     assert not [d for d in gateway.deliveries() if d["status"] == "bounced"]
 
 
-def accepts(client):
-    assert client.say("RSET").startswith("250")
-    return client.mail().startswith("250")
-
-
 def test_a_routing_server_that_dies(gateway, sink):
     """A recipient that cannot be routed is refused for now; one in the queue waits."""
     s = sink()
@@ -630,8 +626,10 @@ def test_a_routing_server_that_dies(gateway, sink):
             gateway.wait_for_fate("carol@good.example", "deferred")
             with Client() as c:
                 assert c.mail().startswith("451 4.3.0")
-                server.start()
-                gateway.wait_for(lambda: accepts(c), "the server that is asked again", 20)
+                server.start()  # it is asked again after a while
+                gateway.wait_for(
+                    lambda: c.say("RSET") and c.mail().startswith("250"), "an answer again"
+                )
             gateway.wait_for_fate("bob@good.example", "sent")
             gateway.wait_for_fate("carol@good.example", "sent")
     assert len(s.messages) == 2
@@ -751,7 +749,8 @@ def test_a_small_disk_under_load(gateway, sink):
                     while True:
                         f.write(b"x" * 65536)
                         f.flush()
-                time.sleep(0.5)
+                n = sum(refused(works).values())
+                gateway.wait_for(lambda n=n: sum(refused(works).values()) > n, "a refusal")
                 (where / "filler").unlink()
             wait_for_more(works, 20)
             for work in works:
