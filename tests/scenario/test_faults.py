@@ -150,7 +150,7 @@ def test_timeout(hopseal, sink, stage, pipelining):
         message = HEAD + (b"x" * 70 + b"\r\n") * 300_000
     start = time.monotonic()
     result = hopseal.send("bob@good.example", message=message)
-    assert 0.9 < time.monotonic() - start < 6
+    assert 0.9 < time.monotonic() - start < 25
     assert result.fate == ("deferred", "4.4.2") and result.code == DEFERRED, result
     assert re.search("time", result.reason), result
     assert s.messages == [] or stage == "dot"

@@ -74,7 +74,7 @@ def test_silent_name_server_defers_in_time(hopseal):
     start = time.monotonic()
     result = hopseal.send("bob@a.drop.fault.example")
     assert result.fate == ("deferred", "4.4.3"), result
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 9
 
 
 @pytest.mark.parametrize(

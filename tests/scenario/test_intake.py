@@ -75,10 +75,10 @@ def test_a_client_does_not_wait_for_its_name(gateway, tree):
     gateway.hopseal.configure(
         hopseal_listeners=f"smtp:{zones.MYSELF}:{PORT}", hopseal_peername_timeout="1s",
         mynetworks="app.clients.example, 192.0.2.61", hopseal_dns_stub_servers=f"{zones.NOBODY}@53")
-    began = time.monotonic()
     with gateway.running():
+        began = time.monotonic()
         with Client((zones.MYSELF, PORT), source="192.0.2.60") as c:
-            assert 0.5 < time.monotonic() - began < 5
+            assert 0.9 < time.monotonic() - began < 9
             assert c.mail().startswith("451 4.3.0")
         with Client((zones.MYSELF, PORT), source="192.0.2.61") as c:
             assert c.say("MAIL FROM:<>").startswith("250")

@@ -356,13 +356,13 @@ def test_commands_that_come_octet_by_octet(gateway, sink):
     with gateway.running():
         with Client() as c:
             began = time.monotonic()
-            while time.monotonic() - began < 8:
+            while time.monotonic() - began < 30:
                 try:
                     c.send(b"N")
                 except OSError:
                     break
                 time.sleep(0.1)
-            assert 1.5 < time.monotonic() - began < 5
+            assert 1.5 < time.monotonic() - began < 20
         is_well(gateway, s)
     assert "timeout after EHLO from" in gateway.text()
 
@@ -375,13 +375,13 @@ def test_messages_that_come_octet_by_octet(gateway, sink):
             for command in (MAIL, RCPT, "DATA"):
                 c.say(command)
             began = time.monotonic()
-            while time.monotonic() - began < 8:
+            while time.monotonic() - began < 30:
                 try:
                     c.send(b"N")
                 except OSError:
                     break
                 time.sleep(0.1)
-            assert 1.5 < time.monotonic() - began < 5
+            assert 1.5 < time.monotonic() - began < 20
         is_well(gateway, s)
     assert "timeout after DATA from" in gateway.text()
 

@@ -10,7 +10,7 @@ import pytest
 from lab import zones
 from lab.account import Account
 from lab.client import intake
-from lab.work import end, working
+from lab.work import end, wait_for_more, working
 
 KILLS = int(os.environ.get("HOPSEAL_KILLS", "20"))
 BOB, NOBODY, LATE = "bob@good.example", "nobody@good.example", "late@good.example"
@@ -65,11 +65,15 @@ def test_killed_under_load(gateway, sink):
             gateway.start()
             kill(gateway, rng)
             account.ended()
+        gateway.start()
+        wait_for_more(works, KILLS)  # a slow machine may have had no time for any
+        kill(gateway, rng)
+        account.ended()
         end(works)
         figures = drain(gateway, account, seed)
     print(figures)
-    assert figures["promised"] > KILLS, seed
-    assert figures["received without a 250 that was heard"] <= KILLS * len(works)
+    assert figures["promised"] >= KILLS, seed
+    assert figures["received without a 250 that was heard"] <= (KILLS + 1) * len(works)
 
 
 class Operators(threading.Thread):
@@ -121,8 +125,15 @@ def test_killed_while_operators_work(gateway, sink):
             kill(gateway, rng, 0.1, 0.8)
             account.ended()
             start_beside(gateway)
+        gateway.wait_for(
+            lambda: operators.done > KILLS
+            and len(account.promised()) > KILLS
+            and account.notices()
+            and account.notices("delayed"),
+            f"some of everything (seed {seed})", 120,
+        )
         operators.is_over = True
-        operators.join(30)
+        operators.join(60)
         end(works)
         kill(gateway, rng)
         account.ended()

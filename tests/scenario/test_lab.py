@@ -198,7 +198,7 @@ def test_sink_is_quick_with_much(sink):
     start = time.monotonic()
     with smtplib.SMTP(s.address, s.port) as client:
         client.sendmail("a@x.example", ["b@x.example"], b"\r\n" + line * 100_000)
-    assert s.octets > 7_000_000 and time.monotonic() - start < 5
+    assert s.octets > 7_000_000 and time.monotonic() - start < 20
 
 
 def submit(address, name, ca):

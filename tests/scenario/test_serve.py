@@ -207,8 +207,8 @@ def test_a_stop_tells_sessions_from_before_a_reload(gateway):
                 gateway.child.send_signal(signal.SIGTERM)
                 started = time.monotonic()
                 assert [c.reply()[:9] for c in (old, young)] == ["421 4.3.2"] * 2
-        assert gateway.child.wait(20) == 0
-        assert time.monotonic() - started < 10
+        assert gateway.child.wait(40) == 0
+        assert time.monotonic() - started < 25  # hopseal_stop_time is 30 s
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])

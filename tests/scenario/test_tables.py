@@ -3,8 +3,8 @@
 
 import itertools
 import os
+import resource
 import subprocess
-import time
 
 import pytest
 from lab.tables import needs_postmap
@@ -119,14 +119,20 @@ def test_a_text_with_a_key_twice_is_not_built(folder, kind):
     ]
 
 
+def cpu_seconds():
+    """What the programs that were run have used: others on the machine do not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_a_million_entries_open_at_once(folder):
     needs_postmap("cdb")
     text = "".join(f"host{i}.example MUST\n" for i in range(1000000))
     spec = f"cdb:{folder.write('table', text)}"
     folder.build(spec)
-    began = time.monotonic()
+    began = cpu_seconds()
     assert folder.agree(spec, "host999999.example") == "MUST"
-    assert time.monotonic() - began < 2
+    assert cpu_seconds() - began < 2
 
 
 REGEXP = r"""/^(.*)\.example\.com$/ $1-${1}-$$

@@ -34,6 +34,14 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A reply that waits for an event."""
+
+    reply: object
+    until: threading.Event
+
+
+@dataclass(frozen=True)
 class Last:
     """Octets or a reply after which the connection is closed."""
 
@@ -398,6 +406,9 @@ class _Conversation:
             for i in range(len(action.octets)):
                 self.conn.sendall(action.octets[i : i + 1])
                 time.sleep(action.pause)
+        elif isinstance(action, Held):
+            action.until.wait(120)
+            self._do(action.reply)
         elif isinstance(action, Last):
             self._do(action.reply)
             self.conn.shutdown(socket.SHUT_WR)

@@ -6,6 +6,7 @@ import threading
 import time
 
 from lab.client import Client
+from lab.process import PATIENCE
 
 
 class Work(threading.Thread):
@@ -78,9 +79,9 @@ def refused(works):
     return sum((work.refused for work in works), collections.Counter())
 
 
-def wait_for_more(works, n=20, seconds=30):
+def wait_for_more(works, n=20, seconds=60):
     """Waits until that many more messages were accepted."""
-    limit, goal = time.monotonic() + seconds, len(accepted(works)) + n
+    limit, goal = time.monotonic() + seconds * PATIENCE, len(accepted(works)) + n
     while len(accepted(works)) < goal:
         assert time.monotonic() < limit, (len(accepted(works)), goal, refused(works))
         time.sleep(0.02)
