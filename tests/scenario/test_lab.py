@@ -225,7 +225,7 @@ def test_opensmtpd_takes_mail_but_fails_in_the_handshake(opensmtpd):
         starttls(zones.OPENSMTPD)
     with smtplib.SMTP(zones.OPENSMTPD) as client:
         client.sendmail("a@x.example", ["b@opensmtpd.example"], b"Subject: s\r\n\r\n.dot\r\n")
-    assert any(m.endswith(b"\n\n.dot\n") for m in peers.mails_in(opensmtpd))
+    peers.wait_for_mail(opensmtpd, b"\n\n.dot\n")
 
 
 def test_header_fields_of_receivers_are_told_from_the_message():
