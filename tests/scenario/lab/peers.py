@@ -40,12 +40,11 @@ class Unavailable(Exception):
 
 
 def mails_in(maildir, count=1, seconds=10.0):
-    """The octets of the messages in a maildir, once `count` of them have come."""
+    """The octets of the messages in a maildir, once `count` of them have come. A maildir that no
+    message has reached yet is not there."""
     new = pathlib.Path(maildir) / "new"
-    process.wait_until(
-        lambda: new.is_dir() and len(list(new.iterdir())) >= count, f"mail in {maildir}", seconds
-    )
-    return [path.read_bytes() for path in sorted(new.iterdir())]
+    process.wait_until(lambda: len(list(new.glob("*"))) >= count, f"mail in {maildir}", seconds)
+    return [path.read_bytes() for path in sorted(new.glob("*"))]
 
 
 def wait_for_mail(maildir, part, seconds=10.0):
