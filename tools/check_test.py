@@ -56,9 +56,10 @@ class DocsTest(Check):
                    'EVENT(ended, "smtpd", INFO, "{why}[, {n} left]",\n      "It (or all) ended.")\n')
         self.write("lib/log/fields.def", 'FIELD(why, TEXT, "Why.")\nFIELD(n, NUMBER, "How many.")\n')
         self.write("lib/log/counters.def", 'COUNTER(ends, "Ends.")\n')
+        self.write("lib/log/families.def", 'FAMILY(odd, why, "Odd ones.")\nVALUE(a, odd, "a-b")\n')
         self.write("lib/log/histograms.def", 'HISTOGRAM(wait, DELAY, "A wait.")\n')
         self.write("docs/reference/log.in", "@EVENTS@\n@TEXTS@\n@FIELDS@\n")
-        self.write("docs/reference/metrics.in", "@COUNTERS@\n@HISTOGRAMS@\n")
+        self.write("docs/reference/metrics.in", "@COUNTERS@\n@FAMILIES@\n@HISTOGRAMS@\n")
         self.write_param("300s")
         self.passes("gen_docs", self.tree)
 
@@ -83,6 +84,7 @@ class DocsTest(Check):
         with open(os.path.join(self.tree, "docs/reference/metrics.md")) as f:
             text = f.read()
         self.assertIn("| `hopseal_ends_total` | counter | Ends. |\n", text)
+        self.assertIn("| `hopseal_odd_total` | counter | Odd ones. | `why`: `a-b` |\n", text)
         self.assertIn("| `hopseal_wait_seconds` | histogram | A wait. |\n", text)
 
     def test_stale_log(self):

@@ -8,6 +8,27 @@ static const struct {
 #undef COUNTER
 };
 
+static const struct {
+	struct str name, label, prose;
+} families[] = {
+#define FAMILY(name, label, prose) { STR_INIT(#name), STR_INIT(#label), STR_INIT(prose) },
+#define VALUE(...)
+#include "log/families.def"
+#undef FAMILY
+#undef VALUE
+};
+
+static const struct {
+	struct str value;
+	enum log_family family;
+} kinds[] = {
+#define FAMILY(...)
+#define VALUE(name, family, value) { STR_INIT(value), FAMILY_##family },
+#include "log/families.def"
+#undef FAMILY
+#undef VALUE
+};
+
 enum scale { SCALE_DELAY, SCALE_HANDSHAKE };
 
 static const struct {
@@ -36,6 +57,31 @@ struct str counter_prose(enum log_counter id)
 	return counters[id].prose;
 }
 
+struct str counter_family_name(enum log_family id)
+{
+	return families[id].name;
+}
+
+struct str counter_family_label(enum log_family id)
+{
+	return families[id].label;
+}
+
+struct str counter_family_prose(enum log_family id)
+{
+	return families[id].prose;
+}
+
+enum log_family counter_kind_family(enum log_kind id)
+{
+	return kinds[id].family;
+}
+
+struct str counter_kind_value(enum log_kind id)
+{
+	return kinds[id].value;
+}
+
 struct str histogram_name(enum log_histogram id)
 {
 	return histograms[id].name;
@@ -57,6 +103,16 @@ static void owned_add(_Atomic uint64_t *v, uint64_t n)
 	uint64_t old = atomic_load_explicit(v, memory_order_relaxed);
 
 	atomic_store_explicit(v, old + n, memory_order_relaxed);
+}
+
+void counter_kind_add(struct log_counters *c, enum log_kind id, uint64_t n)
+{
+	owned_add(&c->kinds[id], n);
+}
+
+uint64_t counter_kind_read(const struct log_counters *c, enum log_kind id)
+{
+	return atomic_load_explicit(&c->kinds[id], memory_order_relaxed);
 }
 
 void histogram_add(struct log_counters *c, enum log_histogram id, uint64_t ms)

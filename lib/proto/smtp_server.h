@@ -23,6 +23,18 @@ enum smtp_bare_newline {
 	SMTP_BARE_NORMALISE, /* LF is a line end, CR a blank */
 };
 
+/* Why a client did not get what it asked for. */
+enum smtp_refusal {
+	SMTP_REFUSAL_RELAY,  /* it may not send this */
+	SMTP_REFUSAL_LIMIT,  /* too many, too much, too big */
+	SMTP_REFUSAL_ROOM,   /* none for mail */
+	SMTP_REFUSAL_TLS,    /* STARTTLS comes first */
+	SMTP_REFUSAL_SYNTAX, /* and commands out of order, or not known */
+	SMTP_REFUSAL_AUTH,   /* it could not authenticate */
+	SMTP_REFUSAL_OTHER,
+	SMTP_REFUSAL_COUNT
+};
+
 struct smtp_server_options {
 	enum smtp_dialect dialect;
 	struct str hostname; /* in the greeting and the EHLO reply, copied */
@@ -119,6 +131,8 @@ void smtp_server_read(struct smtp_server *s, struct str in, uint64_t now); /* in
 /* The peer closed, or the wire broke. What came before is still worked off. */
 void smtp_server_read_end(struct smtp_server *s, uint64_t now);
 void smtp_server_tick(struct smtp_server *s, uint64_t now);
+/* Negative replies that nobody was asked about, so far; 421, which ends the session, apart. */
+uint64_t smtp_server_refusals(const struct smtp_server *s, enum smtp_refusal why);
 uint64_t smtp_server_deadline(const struct smtp_server *s); /* UINT64_MAX: none */
 
 struct str smtp_server_output(const struct smtp_server *s); /* borrowed until the next call */

@@ -44,7 +44,8 @@ struct smtp_server {
 
 	bool is_tls, is_refused, is_ended, is_stopping, is_authenticated;
 	size_t n_errors, n_junk;
-	enum smtp_verb hello; /* UNKNOWN: none yet */
+	uint64_t refusals[SMTP_REFUSAL_COUNT]; /* our own */
+	enum smtp_verb hello;                  /* UNKNOWN: none yet */
 	char *helo_mem;
 	struct str helo_name;
 

@@ -24,10 +24,26 @@ static void hold(struct smtp_server *s)
 	s->held_until = s->now + s->o.error_delay_ms;
 }
 
+static enum smtp_refusal refusal_of(int code, struct status s)
+{
+	if (code == 530 || code == 538)
+		return SMTP_REFUSAL_TLS;
+	if ((s.subject == 3 && s.detail == 4) || (s.subject == 5 && s.detail == 3))
+		return SMTP_REFUSAL_LIMIT;
+	return SMTP_REFUSAL_SYNTAX;
+}
+
+uint64_t smtp_server_refusals(const struct smtp_server *s, enum smtp_refusal why)
+{
+	return s->refusals[why];
+}
+
 void smtp_server_say(struct smtp_server *s, int code, struct status status, struct str text)
 {
 	struct str line;
 
+	if (code >= 400 && code != 421 && s->question.kind == SMTP_SERVER_NOTHING)
+		s->refusals[refusal_of(code, status)]++;
 	while (str_cut(text, '\n', &line, &text))
 		say_line(s, code, false, status, line);
 	say_line(s, code, true, status, text);

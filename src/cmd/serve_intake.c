@@ -288,6 +288,17 @@ static void on_log(void *arg, const struct log_event *e)
 	os_log_event(l->intake->options.log, e);
 }
 
+_Static_assert(KIND_refused_other - KIND_refused_relay ==
+		       (int)SMTP_REFUSAL_OTHER - (int)SMTP_REFUSAL_RELAY,
+	       "in the order of refusals");
+
+static void on_refused(void *arg, enum smtp_refusal why, uint64_t n)
+{
+	struct intake_listen *l = arg;
+
+	counter_kind_add(l->intake->options.counters, (enum log_kind)(KIND_refused_relay + why), n);
+}
+
 /* ---- listeners ---- */
 
 static void listen_free_one(struct intake_listen *l)
@@ -339,6 +350,7 @@ static const struct listen_calls calls = {
 	.accept = on_accept,
 	.is_short = on_is_short,
 	.log = on_log,
+	.refused = on_refused,
 	.emptied = on_emptied,
 };
 

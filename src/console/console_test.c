@@ -70,6 +70,8 @@ TEST(metrics_are_sums_over_the_workers)
 
 	counter_add(&d.counters[0], COUNTER_attempts, 3);
 	counter_add(&d.counters[1], COUNTER_attempts, 4);
+	counter_kind_add(&d.counters[0], KIND_refused_relay, 1);
+	counter_kind_add(&d.counters[1], KIND_refused_relay, 2);
 	histogram_add(&d.counters[0], HISTOGRAM_tls_handshake, 2);
 	histogram_add(&d.counters[1], HISTOGRAM_tls_handshake, 5);
 	buf_init(&b, METRICS_TEXT_MAX);
@@ -77,6 +79,9 @@ TEST(metrics_are_sums_over_the_workers)
 	static const char *const lines[] = {
 		"hopseal_attempts_total 7",
 		"# TYPE hopseal_attempts_total counter",
+		"# TYPE hopseal_refusals_total counter",
+		"hopseal_refusals_total{reason=\"relay\"} 3",
+		"hopseal_refusals_total{reason=\"limit\"} 0",
 		"hopseal_queue_recipients{state=\"queued\"} 7",
 		"hopseal_queue_recipients{state=\"held\"} 2",
 		"hopseal_active_destinations 5",

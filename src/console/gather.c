@@ -70,7 +70,10 @@ static struct gather *gather_of(struct reader_job *j)
 
 static bool totals_work(struct reader_job *j, struct store_reader *r)
 {
-	return store_destinations(r, count_destination, &gather_of(j)->figures.totals, &j->e);
+	struct console_totals *t = &gather_of(j)->figures.totals;
+
+	return store_oldest(r, &t->oldest_ms, &j->e) &&
+	       store_destinations(r, count_destination, t, &j->e);
 }
 
 static void totals_done(struct reader_job *j)
@@ -143,6 +146,10 @@ struct gather *gather_new(struct console *c, unsigned parts, enum console_look_h
 	if (parts & GATHER_WRITE) {
 		g->waiting++;
 		ask_writer(g);
+	}
+	if (parts & GATHER_PROBE) {
+		g->waiting++;
+		store_probe(c->client, written, g);
 	}
 	gather_answer(g);
 	return g;

@@ -74,7 +74,9 @@ static void gathered(void *arg, const struct console_figures *f)
 	struct request *r = arg;
 
 	r->gather = NULL;
-	if (f->e.kind != ERROR_NONE)
+	if (r->page == PAGE_HEALTH) /* the writer has answered: a new process would do no better */
+		say(r, MHD_HTTP_OK, STR("ok"));
+	else if (f->e.kind != ERROR_NONE)
 		say(r, MHD_HTTP_SERVICE_UNAVAILABLE, error_text(&f->e));
 	else if (f->write != STORE_DONE)
 		say(r, MHD_HTTP_SERVICE_UNAVAILABLE, store_fault_name(f->write));
@@ -92,7 +94,7 @@ static void request_ask(struct request *r)
 	static const unsigned parts[] = {
 		[PAGE_METRICS] = GATHER_TOTALS | GATHER_LOOK,
 		[PAGE_HEALTH] = GATHER_WRITE,
-		[PAGE_READY] = GATHER_WRITE | GATHER_LOOK,
+		[PAGE_READY] = GATHER_PROBE | GATHER_LOOK,
 	};
 
 	r->is_asked = true;

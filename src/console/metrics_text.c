@@ -2,6 +2,8 @@
 
 #include "console/room.h"
 #include "os/files.h"
+#include "os/log.h"
+#include "os/os.h"
 #include "os/process.h"
 
 #define METRICS_NAME "hopseal_"
@@ -29,8 +31,26 @@ static bool put_counter(struct buf *out, const struct console_daemon *d, enum lo
 
 	for (unsigned i = 0; i < d->workers(d->arg); i++)
 		sum += counter_read(d->counters(d->arg, i), id);
+	if (d->store)
+		sum += counter_read(store_counters(d->store), id);
 	return put_head(out, name, "_total", "counter", counter_prose(id)) &&
 	       buf_fmt(out, METRICS_NAME "%s_total %llu\n", name, (unsigned long long)sum);
+}
+
+/* A family's head stands before its first kind. */
+static bool put_kind(struct buf *out, const struct console_daemon *d, enum log_kind id)
+{
+	enum log_family f = counter_kind_family(id);
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < d->workers(d->arg); i++)
+		sum += counter_kind_read(d->counters(d->arg, i), id);
+	if ((id == 0 || counter_kind_family(id - 1) != f) &&
+	    !put_head(out, counter_family_name(f).p, "_total", "counter", counter_family_prose(f)))
+		return false;
+	return buf_fmt(out, METRICS_NAME STR_FMT "_total{" STR_FMT "=\"" STR_FMT "\"} %llu\n",
+		       STR_ARG(counter_family_name(f)), STR_ARG(counter_family_label(f)),
+		       STR_ARG(counter_kind_value(id)), (unsigned long long)sum);
 }
 
 static bool
@@ -51,6 +71,8 @@ static bool put_histogram(struct buf *out, const struct console_daemon *d, enum 
 
 	for (unsigned i = 0; i < d->workers(d->arg); i++)
 		histogram_read(d->counters(d->arg, i), id, &sum);
+	if (d->store)
+		histogram_read(store_counters(d->store), id, &sum);
 	bool fits = put_head(out, name, "_seconds", "histogram", histogram_prose(id));
 	for (size_t i = 0; fits && i < HISTOGRAM_BUCKETS; i++) {
 		n += sum.bucket[i];
@@ -68,6 +90,8 @@ static bool put_counted(struct buf *out, const struct console_daemon *d)
 
 	for (int id = 0; fits && id < COUNTER_COUNT; id++)
 		fits = put_counter(out, d, (enum log_counter)id);
+	for (int id = 0; fits && id < KIND_COUNT; id++)
+		fits = put_kind(out, d, (enum log_kind)id);
 	for (int id = 0; fits && id < HISTOGRAM_COUNT; id++)
 		fits = put_histogram(out, d, (enum log_histogram)id);
 	return fits;
@@ -79,7 +103,11 @@ static bool put_queue(struct buf *out, const struct console_figures *f)
 {
 	static const char line[] = METRICS_NAME "queue_recipients{state=\"%s\"} %llu\n";
 
-	return put_gauge(out, "queue_messages", STR("Messages in the queue."), f->space.messages) &&
+	int64_t age_s = f->totals.oldest_ms ? os_utc_s() - f->totals.oldest_ms / 1000 : 0;
+
+	return put_gauge(out, "queue_oldest_seconds", STR("Age of the oldest message, 0: none."),
+			 age_s > 0 ? (uint64_t)age_s : 0) &&
+	       put_gauge(out, "queue_messages", STR("Messages in the queue."), f->space.messages) &&
 	       put_gauge(out, "queue_destinations", STR("Destinations that have mail."),
 			 f->totals.destinations) &&
 	       put_head(out, "queue_recipients", "", "gauge", STR("Recipients in the queue.")) &&
@@ -118,7 +146,7 @@ static bool put_process(struct buf *out)
 {
 	struct os_process p = os_process();
 
-	return put_gauge(out, "heap_octets", STR("Memory that is handed out."), p.heap_octets) &&
+	return put_gauge(out, "heap_bytes", STR("Memory that is handed out."), p.heap_octets) &&
 	       buf_fmt(out,
 		       "# HELP process_open_fds Open descriptors.\n"
 		       "# TYPE process_open_fds gauge\nprocess_open_fds %llu\n"
@@ -141,16 +169,24 @@ static bool put_process(struct buf *out)
 
 static bool put_store(struct buf *out, const struct store_space *s)
 {
-	return put_gauge(out, "store_free_octets", STR("Of the file system, for the queue."),
+	return put_gauge(out, "store_free_bytes", STR("Of the file system, for the queue."),
 			 s->free_octets) &&
-	       put_gauge(out, "store_database_octets", STR("Files of the queue's database."),
+	       put_gauge(out, "store_database_bytes", STR("Files of the queue's database."),
 			 s->database_octets) &&
-	       put_gauge(out, "store_reusable_octets", STR("Of them: taken before the files grow."),
+	       put_gauge(out, "store_reusable_bytes", STR("Of them: taken before the files grow."),
 			 s->reusable_octets) &&
 	       put_gauge(out, "store_notes", STR("Changes that wait for the store's writer."),
 			 s->notes) &&
-	       put_gauge(out, "content_memory_octets", STR("Memory of content that came in."),
+	       put_gauge(out, "content_memory_bytes", STR("Memory of content that came in."),
 			 s->content_memory_octets);
+}
+
+static bool put_log(struct buf *out, const struct console_daemon *d)
+{
+	return put_head(out, "log_lines_lost", "_total", "counter",
+			STR("Lines of the log that nobody took.")) &&
+	       buf_fmt(out, METRICS_NAME "log_lines_lost_total %llu\n",
+		       (unsigned long long)(d->log ? os_log_lost(d->log) : 0));
 }
 
 static bool put_daemon(struct buf *out, const struct console_daemon *d)
@@ -172,5 +208,5 @@ bool metrics_page(struct buf *out, const struct console *c, const struct console
 
 	return put_daemon(out, d) && put_queue(out, f) && put_active(out, &f->view->totals) &&
 	       put_sessions(out, &f->view->sessions) && put_process(out) &&
-	       put_store(out, &f->space) && put_counted(out, d);
+	       put_store(out, &f->space) && put_log(out, d) && put_counted(out, d);
 }

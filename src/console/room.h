@@ -48,10 +48,12 @@ enum gather_part {
 	GATHER_TOTALS = 1, /* reads the store */
 	GATHER_LOOK = 2,   /* asks the workers */
 	GATHER_WRITE = 4,  /* whether the store's writer answers */
+	GATHER_PROBE = 8,  /* whether it can write: it does. Not with GATHER_WRITE */
 };
 
 struct console_totals {
 	uint64_t queued, held, finished, destinations;
+	int64_t oldest_ms; /* when the oldest message came; 0: there is none */
 };
 
 struct console_figures {

@@ -15,6 +15,8 @@ static void put_counters(struct json *j, const struct console_daemon *d)
 		uint64_t sum = 0;
 		for (unsigned i = 0; i < d->workers(d->arg); i++)
 			sum += counter_read(d->counters(d->arg, i), (enum log_counter)id);
+		if (d->store)
+			sum += counter_read(store_counters(d->store), (enum log_counter)id);
 		json_put_int(j, counter_name((enum log_counter)id).p, (int64_t)sum);
 	}
 	json_object_end(j);

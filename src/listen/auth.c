@@ -58,6 +58,7 @@ static void log_failed(struct listen_session *s, struct str reason)
 static void refuse(struct listen_session *s, struct smtp_reply r, struct str reason)
 {
 	log_failed(s, reason);
+	listen_session_count_refusal(s, SMTP_REFUSAL_AUTH);
 	listen_auth_drop(s);
 	smtp_server_answer(s->engine, r, listen_session_now(s));
 }

@@ -49,13 +49,49 @@ static const char *const verbs[] = {
 	[SMTP_SERVER_DATA] = "DATA",
 };
 
-void listen_session_refuse(struct listen_session *s, const struct smtp_server_event *e,
-			   struct smtp_reply reply)
+void listen_session_count_refusal(struct listen_session *s, enum smtp_refusal why)
+{
+	const struct listen *l = s->port->listen;
+
+	if (l->calls->refused)
+		l->calls->refused(l->arg, why, 1);
+}
+
+void listen_session_count_refusals(struct listen_session *s)
+{
+	const struct listen *l = s->port->listen;
+
+	for (int i = 0; i < SMTP_REFUSAL_COUNT; i++) {
+		uint64_t n = smtp_server_refusals(s->engine, (enum smtp_refusal)i);
+		if (n > s->refusals[i] && l->calls->refused)
+			l->calls->refused(l->arg, (enum smtp_refusal)i, n - s->refusals[i]);
+		s->refusals[i] = n;
+	}
+}
+
+/* Of our own replies; what the restrictions say of a recipient is not among them. */
+static enum smtp_refusal refusal_of(const struct smtp_reply *r)
+{
+	if (r->status.subject == 3 && r->status.detail == 1)
+		return SMTP_REFUSAL_ROOM;
+	return r->status.class == 4 && r->status.subject == 7 ? SMTP_REFUSAL_LIMIT
+							      : SMTP_REFUSAL_OTHER;
+}
+
+static void refuse_as(struct listen_session *s, const struct smtp_server_event *e,
+		      enum smtp_refusal why, struct smtp_reply reply)
 {
 	struct str to = e->kind == SMTP_SERVER_RCPT ? e->rcpt.address : STR_NONE;
 
+	listen_session_count_refusal(s, why);
 	listen_session_log_refusal(s, verbs[e->kind], reply, to);
 	smtp_server_answer(s->engine, reply, listen_session_now(s));
+}
+
+void listen_session_refuse(struct listen_session *s, const struct smtp_server_event *e,
+			   struct smtp_reply reply)
+{
+	refuse_as(s, e, refusal_of(&reply), reply);
 }
 
 /* Questions that go out. */
@@ -132,6 +168,7 @@ void listen_refuse(struct listen_request *request, const struct smtp_reply *repl
 		return;
 	if (r.kind == LISTEN_REQUEST_RCPT) {
 		listen_session_log_refusal(s, "RCPT", *reply, r.address);
+		listen_session_count_refusal(s, SMTP_REFUSAL_OTHER);
 		smtp_server_answer(s->engine, *reply, listen_session_now(s));
 	} else {
 		s->mail->refusal = *reply;
@@ -257,7 +294,8 @@ void listen_session_judged(struct listen_session *s, const struct smtp_server_ev
 	if (!str_has_prefix(verdict.text, STR("<")))
 		verdict.text = arena_fmt(a, "<" STR_FMT ">: " STR_FMT, STR_ARG(e->rcpt.address),
 					 STR_ARG(verdict.text));
-	listen_session_refuse(s, e, verdict);
+	bool is_policy = verdict.status.subject == 7 && verdict.status.detail == 1;
+	refuse_as(s, e, is_policy ? SMTP_REFUSAL_RELAY : SMTP_REFUSAL_OTHER, verdict);
 	arena_free(a);
 }
 

@@ -18,6 +18,7 @@
 #include "mail/message_scan.h"
 #include "mail/outcome.h"
 #include "net/net.h"
+#include "proto/smtp_server.h"
 #include "table/table.h"
 
 /* What hopseal_listeners says, with the settings of each: immutable, shared by count. */
@@ -123,6 +124,8 @@ struct listen_calls {
 	 * memory. MAIL is answered 452 then. May be NULL. */
 	bool (*is_short)(void *arg, uint64_t size_octets);
 	void (*log)(void *arg, const struct log_event *e); /* may be NULL */
+	/* A client was refused something; also what is not logged. May be NULL. */
+	void (*refused)(void *arg, enum smtp_refusal why, uint64_t n);
 	/* After listen_stop or listen_retire: the last session is gone. Not the place for
 	 * listen_free. May be NULL. */
 	void (*emptied)(void *arg);

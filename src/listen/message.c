@@ -234,12 +234,21 @@ static void say_result(struct listen_session *s, size_t index)
 	arena_free(a);
 }
 
+static void refused(struct listen_session *s)
+{
+	struct status st = s->mail->refusal.status;
+	bool is_room = st.subject == 3 && st.detail == 1;
+
+	listen_session_log_refusal(s, "END-OF-MESSAGE", s->mail->refusal, STR_NONE);
+	listen_session_count_refusal(s, is_room ? SMTP_REFUSAL_ROOM : SMTP_REFUSAL_OTHER);
+}
+
 void listen_message_answer(struct listen_session *s)
 {
 	if (s->mail->is_kept)
 		log_accepted(s);
 	else
-		listen_session_log_refusal(s, "END-OF-MESSAGE", s->mail->refusal, STR_NONE);
+		refused(s);
 	say_result(s, 0);
 }
 

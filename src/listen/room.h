@@ -279,8 +279,9 @@ struct listen_session {
 	struct buf in; /* in the clear, not taken by the engine yet */
 
 	bool is_tls_up, has_ended, is_end_told, wants_tls, is_closing, is_over, is_pumping;
-	bool is_stressed; /* it came when there were nearly too many */
-	bool is_counted;  /* has_address, and no exception */
+	uint64_t refusals[SMTP_REFUSAL_COUNT]; /* of the engine's, those that were told */
+	bool is_stressed;                      /* it came when there were nearly too many */
+	bool is_counted;                       /* has_address, and no exception */
 	bool has_address;
 	bool is_known; /* and welcome */
 	bool owes_greeting, is_name_in_doubt;
@@ -359,6 +360,9 @@ bool listen_session_event(struct listen_session *s);
 bool listen_session_is_over_rate(struct listen_session *s, enum listen_rate rate);
 void listen_session_refuse(struct listen_session *s, const struct smtp_server_event *e,
 			   struct smtp_reply reply);
+void listen_session_count_refusal(struct listen_session *s, enum smtp_refusal why);
+/* Those of the engine that were not told yet. */
+void listen_session_count_refusals(struct listen_session *s);
 void listen_session_log_refusal(struct listen_session *s, const char *command,
 				struct smtp_reply reply, struct str to);
 struct listen_request *

@@ -402,6 +402,7 @@ void listen_session_turn(struct listen_session *s)
 	if (s->is_pumping)
 		return;
 	pump(s);
+	listen_session_count_refusals(s);
 	if (s->is_over)
 		listen_session_free(s);
 	else
@@ -488,6 +489,7 @@ void listen_session_turn_away(struct listen_session *s)
 	struct smtp_reply reply = { 421, STATUS(4, 7, 0), STR("too many connections from you") };
 
 	listen_session_log_refusal(s, "CONNECT", reply, STR_NONE);
+	listen_session_count_refusal(s, SMTP_REFUSAL_LIMIT);
 	if (!s->port->setting->is_wrapper)
 		net_stream_write(s->stream, STR("421 4.7.0 too many connections from you\r\n"));
 	session_over(s);

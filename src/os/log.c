@@ -159,6 +159,11 @@ static bool log_line(struct os_log *l, const struct log_event *e, int64_t at)
 	return is_taken;
 }
 
+uint64_t os_log_lost(const struct os_log *l)
+{
+	return os_log_out_lost_ever(l->out);
+}
+
 void os_log_event(struct os_log *l, const struct log_event *e)
 {
 	int64_t at = os_utc_ns() / 1000000;

@@ -35,5 +35,7 @@ MUST_USE bool os_log_give(struct os_log *l, unsigned uid, unsigned gid, struct e
 /* What cannot be written (no space, nobody who reads) is lost, and told with the next event. Only
  * a file is waited for. */
 void os_log_event(struct os_log *l, const struct log_event *e);
+/* Lines that were lost since the start. Any thread. */
+uint64_t os_log_lost(const struct os_log *l);
 
 #endif

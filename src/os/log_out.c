@@ -31,7 +31,7 @@ struct os_log_out {
 
 	pthread_mutex_t opening; /* of fd */
 	_Atomic int fd;          /* -1: not open */
-	_Atomic uint64_t n_lost;
+	_Atomic uint64_t n_lost, n_lost_ever;
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
@@ -39,6 +39,12 @@ struct os_log_out {
 	bool is_ending, has_thread;
 	pthread_t thread;
 };
+
+static void count_lost(struct os_log_out *l)
+{
+	l->n_lost++;
+	l->n_lost_ever++;
+}
 
 /* ---- opening ---- */
 
@@ -182,6 +188,11 @@ void os_log_out_lose(struct os_log_out *l, uint64_t n)
 	l->n_lost += n;
 }
 
+uint64_t os_log_out_lost_ever(const struct os_log_out *l)
+{
+	return l->n_lost_ever;
+}
+
 bool os_log_out_give(struct os_log_out *l, unsigned uid, unsigned gid, struct error *e)
 {
 	struct stat open, named;
@@ -251,7 +262,7 @@ static void write_lines(struct os_log_out *l, struct str lines)
 	while (str_cut(lines, '\n', &line, &lines)) {
 		const struct str whole = { line.p, line.n + 1 };
 		if (l->path.n == 0 ? !send_to_system(l, line) : !write_all(l->fd, whole))
-			l->n_lost++;
+			count_lost(l);
 	}
 }
 
@@ -313,7 +324,7 @@ bool os_log_out_write(struct os_log_out *l, struct str line)
 		is_taken = queue_line(l, line);
 
 	if (!is_taken)
-		l->n_lost++;
+		count_lost(l);
 	return is_taken;
 }
 

@@ -40,6 +40,7 @@ MUST_USE bool os_log_out_reopen(struct os_log_out *l, struct error *e);
 MUST_USE bool os_log_out_give(struct os_log_out *l, unsigned uid, unsigned gid, struct error *e);
 /* Lines that were lost since the last call. */
 uint64_t os_log_out_lost(struct os_log_out *l);
-void os_log_out_lose(struct os_log_out *l, uint64_t n); /* so many more: nobody was told */
+void os_log_out_lose(struct os_log_out *l, uint64_t n);    /* so many more: nobody was told */
+uint64_t os_log_out_lost_ever(const struct os_log_out *l); /* since the start */
 
 #endif

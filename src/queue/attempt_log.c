@@ -59,6 +59,65 @@ static struct str tls_text(const struct queue_attempt *a, const struct deliver_t
 			 t->judgement.is_requiretls_sent ? "/requiretls" : "");
 }
 
+/* Kinds stand in the order of what they are counted by. */
+#define SAME_ORDER(first, last, from, to)                                                          \
+	_Static_assert((int)KIND_##last - (int)KIND_##first == (int)(to) - (int)(from), #last)
+SAME_ORDER(delivered_cleartext, delivered_verified, TLS_CLEARTEXT, TLS_VERIFIED);
+SAME_ORDER(tls_starttls_not_supported, tls_validation_failure, TLS_RESULT_STARTTLS_NOT_SUPPORTED,
+	   TLS_RESULT_VALIDATION_FAILURE);
+SAME_ORDER(deferred_other, deferred_security, 0, 7);
+SAME_ORDER(bounced_other, bounced_security, 0, 7);
+
+/* RFC 3463 section 3.2; what is not known there is "other". */
+static void count_subject(struct queue *q, enum log_kind first, struct status s)
+{
+	unsigned subject = s.class > 0 && s.subject <= 7 ? s.subject : 0;
+
+	counter_kind_add(q->options.counters, (enum log_kind)(first + subject), 1);
+}
+
+static void count_version(struct queue *q, struct str protocol)
+{
+	enum log_kind id = KIND_delivered_tls_1_0;
+
+	while (id < KIND_delivered_tls_other && !str_eq(counter_kind_value(id), protocol))
+		id++;
+	counter_kind_add(q->options.counters, id, 1);
+}
+
+static void count_delivered(struct queue *q, const struct deliver_try *t)
+{
+	enum tls_security reached = t && t->is_judged ? t->judgement.reached : TLS_CLEARTEXT;
+
+	counter_kind_add(q->options.counters, (enum log_kind)(KIND_delivered_cleartext + reached),
+			 1);
+	if (t && t->peer.is_tls)
+		count_version(q, t->peer.protocol);
+}
+
+void queue_count_bounced(struct queue *q, struct status s)
+{
+	queue_count(q, COUNTER_recipients_bounced, 1);
+	count_subject(q, KIND_bounced_other, s);
+}
+
+static void count_outcome(struct queue *q, enum outcome_kind kind, const struct attempt_rcpt *r)
+{
+	switch (kind) {
+	case OUTCOME_DELIVERED:
+		queue_count(q, COUNTER_recipients_delivered, 1);
+		count_delivered(q, r->try);
+		return;
+	case OUTCOME_DEFERRED:
+		queue_count(q, COUNTER_recipients_deferred, 1);
+		count_subject(q, KIND_deferred_other, r->outcome.status);
+		return;
+	case OUTCOME_BOUNCED:
+		queue_count_bounced(q, r->outcome.status);
+		return;
+	}
+}
+
 static void attempt_measure(const struct queue_attempt *a, const struct attempt_rcpt *r)
 {
 	int64_t delay_ms = a->record.at_ms - a->part->message->envelope.arrived_ms;
@@ -68,10 +127,22 @@ static void attempt_measure(const struct queue_attempt *a, const struct attempt_
 			      delay_ms > 0 ? (uint64_t)delay_ms : 0);
 }
 
+/* One that goes in the clear because the one before failed has told nothing new of TLS. */
+static void count_tls_failure(struct queue *q, const struct deliver_try *t)
+{
+	int type = (int)t->judgement.result - TLS_RESULT_STARTTLS_NOT_SUPPORTED;
+
+	if (t->is_judged && t->judgement.result != TLS_RESULT_NONE && !t->is_plaintext_retry)
+		counter_kind_add(q->options.counters,
+				 (enum log_kind)(KIND_tls_starttls_not_supported + type), 1);
+}
+
 static void attempt_count_session(struct queue *q, const struct deliver_try *t)
 {
 	bool is_new = t->kind == DELIVER_TRY_SESSION && !t->is_reused;
 
+	if (is_new)
+		count_tls_failure(q, t);
 	queue_count(q, COUNTER_sessions_made, is_new);
 	queue_count(q, COUNTER_sessions_reused, t->is_reused);
 	queue_count(q, COUNTER_handshakes_full, is_new && t->peer.is_tls && !t->peer.is_resumed);
@@ -115,7 +186,11 @@ void queue_attempt_count(const struct queue_attempt *a, const struct deliver_res
 		const struct deliver_try *t = &result->tries[i];
 		attempt_count_session(a->queue, t);
 		attempt_log_session(a, t);
-		if (t->times.tls_ms > 0)
+		bool is_new = t->kind == DELIVER_TRY_SESSION && !t->is_reused;
+		if (is_new && (t->times.connect_ms > 0 || t->greeting.n > 0))
+			histogram_add(a->queue->options.counters, HISTOGRAM_connect,
+				      t->times.connect_ms);
+		if (is_new && (t->times.tls_ms > 0 || t->peer.is_tls))
 			histogram_add(a->queue->options.counters, HISTOGRAM_tls_handshake,
 				      t->times.tls_ms);
 	}
@@ -125,9 +200,6 @@ void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt 
 {
 	static const struct str words[] = { STR_INIT("sent"), STR_INIT("deferred"),
 					    STR_INIT("bounced") };
-	static const enum log_counter counters[] = { COUNTER_recipients_delivered,
-						     COUNTER_recipients_deferred,
-						     COUNTER_recipients_bounced };
 	const struct outcome *o = &r->outcome;
 	const struct deliver_try *t = r->try;
 	enum outcome_kind kind = r->verdict.is_soft ? OUTCOME_DEFERRED : o->kind;
@@ -151,5 +223,5 @@ void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt 
 
 	queue_log(a->queue, EVENT_delivery, values, n);
 	attempt_measure(a, r);
-	queue_count(a->queue, counters[kind], 1);
+	count_outcome(a->queue, kind, r);
 }

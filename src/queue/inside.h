@@ -223,6 +223,7 @@ void queue_log_removed(const struct queue *q, const struct queue_message *m,
 		       const struct store_result *result);
 void queue_log_trouble(const struct queue *q, const struct error *e);
 void queue_count(const struct queue *q, enum log_counter id, uint64_t n);
+void queue_count_bounced(struct queue *q, struct status s); /* one recipient */
 void queue_store_fault(const struct queue *q, const char *what, const struct store_result *r);
 
 #endif

@@ -68,6 +68,9 @@ static void notice_address(struct notice *x)
 	}
 }
 
+_Static_assert(KIND_notices_success - KIND_notices_failure == DSN_SUCCESS - DSN_FAILURE,
+	       "in the order of DSN kinds");
+
 static void notice_log(const struct notice *x)
 {
 	char id[STORE_ID_TEXT_MAX];
@@ -86,6 +89,8 @@ static void notice_log(const struct notice *x)
 		queue_log(x->queue, x->event, v, 2);
 		queue_log_queued(x->queue, &x->message);
 		queue_count(x->queue, COUNTER_notices, 1);
+		counter_kind_add(x->queue->options.counters,
+				 (enum log_kind)(KIND_notices_failure + x->kind), 1);
 	} else if (x->kind == DSN_FAILURE) {
 		queue_log(x->queue, EVENT_discarded, v, 1);
 	}

@@ -360,7 +360,7 @@ static void accepted(void *arg, const struct store_result *result)
 	x->done(x->arg, result);
 	if (result->fault == STORE_DONE) {
 		queue_count(q, COUNTER_messages_accepted, 1);
-		queue_count(q, COUNTER_octets_accepted, x->message.size);
+		queue_count(q, COUNTER_accepted_bytes, x->message.size);
 		queue_log_queued(q, &x->message);
 		if (x->how == STORE_ACCEPT_QUEUED)
 			queue_fresh(q, &x->message,

@@ -94,7 +94,7 @@ static void sweep_start(struct queue *q, const struct store_message *m)
 	};
 	store_record(q->store, &record, sweep_recorded, s);
 	queue_count(q, COUNTER_recipients_expired, 1);
-	queue_count(q, COUNTER_recipients_bounced, 1);
+	queue_count_bounced(q, o.status);
 }
 
 static bool is_dead(const struct queue *q, struct str destination)

@@ -361,6 +361,12 @@ bool writer_expire(struct writer *w, struct note *n, struct error *e)
 	return n->is_unfinished || expire_destinations(w, n, e);
 }
 
+/* A page is written even when what it says is what it said before. */
+static bool writer_probe(struct writer *w, struct error *e)
+{
+	return store_schema_mark(w->db, e);
+}
+
 bool writer_apply(struct writer *w, struct note *n, struct error *e)
 {
 	n->piece = n->removed = 0;
@@ -378,6 +384,8 @@ bool writer_apply(struct writer *w, struct note *n, struct error *e)
 		return writer_change(w, n, e);
 	case NOTE_EXPIRE:
 		return writer_expire(w, n, e);
+	case NOTE_PROBE:
+		return writer_probe(w, e);
 	}
 	CHECK(!"note of no kind");
 }

@@ -287,6 +287,11 @@ void store_change(struct store_client *c, enum store_change change,
 	note_send(n);
 }
 
+void store_probe(struct store_client *c, store_done *done, void *arg)
+{
+	note_send(note_new(c, NOTE_PROBE, done, arg));
+}
+
 void store_expire(struct store_client *c, int64_t before_ms, store_done *done, void *arg)
 {
 	struct note *n = note_new(c, NOTE_EXPIRE, done, arg);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/os.h"
 #include "store/room.h"
 
 /* ---- content files ---- */
@@ -138,6 +139,28 @@ static enum store_fault do_group(struct writer *w, struct note *first, struct er
 	return give_up(w, e);
 }
 
+static void measure(struct store *s, const struct note *first, uint64_t since)
+{
+	uint64_t n = 0;
+
+	for (const struct note *x = first; x; x = note_next(x))
+		n++;
+	counter_add(&s->counters, COUNTER_store_commits, 1);
+	counter_add(&s->counters, COUNTER_store_changes, n);
+	histogram_add(&s->counters, HISTOGRAM_store_commit, os_now_ms() - since);
+}
+
+static enum store_fault timed_group(struct store *s, struct note *first, struct error *e)
+{
+	uint64_t since = os_now_ms();
+	enum store_fault fault = do_group(&s->writer, first, e);
+
+	if (fault == STORE_DONE)
+		measure(s, first, since);
+	store_probe_learn(s, first, fault, e, since);
+	return fault;
+}
+
 /* ---- afterwards ---- */
 
 static void count(struct store *s)
@@ -207,7 +230,7 @@ static void one_by_one(struct store *s, struct note *first)
 		struct error e = { 0 };
 		next = note_next(n);
 		n->link.next = NULL;
-		finish(s, n, do_group(&s->writer, n, &e), &e);
+		finish(s, n, timed_group(s, n, &e), &e);
 	}
 }
 
@@ -266,7 +289,8 @@ static void copy_log(struct writer *w)
 
 static bool is_new_mail(const struct note *n)
 {
-	return n->kind == NOTE_ACCEPT || (n->kind == NOTE_NOTICE && n->u.notice.notice.message);
+	return n->kind == NOTE_ACCEPT || n->kind == NOTE_PROBE ||
+	       (n->kind == NOTE_NOTICE && n->u.notice.notice.message);
 }
 
 /* What is left of the group without new mail; NULL: nothing. */
@@ -296,13 +320,13 @@ static void do_on_full_disk(struct store *s, struct note *first, const struct er
 	store_reserve_release(s);
 	first = refuse_new_mail(first, why->text);
 	if (first)
-		finish(s, first, do_group(&s->writer, first, &e), &e);
+		finish(s, first, timed_group(s, first, &e), &e);
 }
 
 static void do_notes(struct store *s, struct note *first)
 {
 	struct error e = { 0 };
-	enum store_fault fault = do_group(&s->writer, first, &e);
+	enum store_fault fault = timed_group(s, first, &e);
 
 	if (fault == STORE_REFUSED && note_next(first))
 		one_by_one(s, first);
@@ -318,7 +342,8 @@ void *store_write(void *arg)
 	struct note *first;
 
 	while ((first = note_queue_take(&s->to_write, STORE_GROUP_MAX)) != NULL) {
-		if (!store_reserve_keep(s))
+		first = store_probe_answer(s, first);
+		if (first && !store_reserve_keep(s))
 			first = refuse_new_mail(first, "the disk is full");
 		if (first)
 			do_notes(s, first);

@@ -26,6 +26,7 @@ static const struct str texts[R_STATEMENTS] = {
 		STR_INIT("SELECT name, due FROM (SELECT name, (SELECT min(due) FROM recipient "
 			 "WHERE destination = destination.id AND state = 0) AS due "
 			 "FROM destination) WHERE due IS NOT NULL"),
+	[R_OLDEST] = STR_INIT("SELECT ifnull(min(id), 0) FROM message"),
 	[R_DESTINATION] = STR_INIT("SELECT id FROM destination WHERE name = ?1"),
 	[R_DUE] = STR_INIT("SELECT r.message, " READER_RCPT " FROM recipient AS r "
 			   "CROSS JOIN destination AS d ON d.id = r.destination "
@@ -283,6 +284,19 @@ bool store_backlogs(struct store_reader *r,
 	while ((step = sql_step(st, e)) == SQL_ROW)
 		each(arg, sql_text(st, 0), sql_int(st, 1));
 	return step == SQL_DONE;
+}
+
+/* Ids rise with time, and are the table's key: one look, however long it is. */
+bool store_oldest(struct store_reader *r, int64_t *arrived_ms, struct error *e)
+{
+	struct sql_statement *st = r->st[R_OLDEST];
+
+	if (sql_step(st, e) != SQL_ROW)
+		return false;
+	int64_t id = sql_int(st, 0);
+	sql_reset(st);
+	*arrived_ms = id > 0 ? store_id_ms((uint64_t)id) : 0;
+	return true;
 }
 
 /* ---- due ---- */

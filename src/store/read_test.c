@@ -49,6 +49,31 @@ static void see_backlog(void *arg, struct str name, int64_t due_ms)
 		       (int)due_ms);
 }
 
+static int64_t oldest_ms(struct rig *r)
+{
+	int64_t ms = -1;
+	struct error e = { 0 };
+
+	ok(store_oldest(rig_reader(r), &ms, &e), e.text);
+	return ms;
+}
+
+TEST(the_oldest_message)
+{
+	struct rig *r = rig_new(1000);
+
+	ok(oldest_ms(r) == 0, "none");
+	uint64_t first = put(r, one, 1000), second = put(r, one, 1000);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	ok(oldest_ms(r) == store_id_ms(first), "of two");
+	store_change(r->client, STORE_DELETE,
+		     &(struct store_selection){ .reach = STORE_OF_MESSAGE, .message = first }, 0,
+		     rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	ok(oldest_ms(r) == store_id_ms(second), "that is left");
+	rig_free(r);
+}
+
 TEST(destinations_are_counted)
 {
 	struct rig *r = rig_new(1000);
@@ -371,7 +396,7 @@ TEST(a_long_list_keeps_no_log)
 	rig_free(r);
 }
 
-TEST_MAIN(RUN(a_long_list_keeps_no_log), RUN(destinations_are_counted),
+TEST_MAIN(RUN(a_long_list_keeps_no_log), RUN(the_oldest_message), RUN(destinations_are_counted),
 	  RUN(due_ones_by_time_and_message), RUN(lists_are_filtered),
 	  RUN(a_list_goes_on_behind_where_it_stopped), RUN(changes_of_a_message_and_a_recipient),
 	  RUN(changes_of_many_are_done_in_pieces))

@@ -35,6 +35,8 @@ struct store_schema {
 extern const struct store_schema store_schema;
 
 MUST_USE bool store_schema_migrate(struct sql *db, const struct store_schema *s, struct error *e);
+/* Writes once more whose database it is. */
+MUST_USE bool store_schema_mark(struct sql *db, struct error *e);
 /* For readers: it is exactly this version. */
 MUST_USE bool store_schema_check(struct sql *db, const struct store_schema *s, struct error *e);
 
@@ -95,6 +97,7 @@ enum note_kind {
 	NOTE_MOVE,
 	NOTE_CHANGE,
 	NOTE_EXPIRE,
+	NOTE_PROBE,
 };
 
 struct note_accept {
@@ -286,6 +289,7 @@ enum reader_statement {
 	R_DESTINATIONS,
 	R_DESTINATIONS_END,
 	R_BACKLOGS,
+	R_OLDEST,
 	R_DESTINATION,
 	R_DUE,
 	R_FINISHED,
@@ -320,6 +324,14 @@ struct store_message reader_message(const struct sql_statement *st, int at, stru
 
 /* ---- the store ---- */
 
+/* How it went when mail, or a probe, was last written. */
+struct store_proof {
+	bool is_known;
+	uint64_t since; /* its beginning */
+	enum store_fault fault;
+	struct error e; /* unless it is STORE_DONE */
+};
+
 struct store {
 	char directory[STORE_DIRECTORY_MAX];
 	size_t inline_limit;
@@ -328,6 +340,9 @@ struct store {
 	uint64_t reserve_octets;
 	bool has_reserve; /* the writer's */
 	struct writer writer;
+	struct log_counters counters; /* the writer's, as are the next two */
+	struct store_proof proof;
+	uint64_t probe_age_ms;
 	struct note_queue to_write;
 	struct note_queue to_sync; /* content files first */
 	pthread_t writing, syncing;
@@ -347,6 +362,12 @@ MUST_USE bool store_directory_sweep(const char *directory, struct sql *db, struc
 /* True when the reserve is there, or none is wanted. */
 MUST_USE bool store_reserve_keep(struct store *s);
 void store_reserve_release(struct store *s);
+
+/* After a transaction with these notes that began at `since`. */
+void store_probe_learn(struct store *s, const struct note *first, enum store_fault fault,
+		       const struct error *e, uint64_t since);
+/* Answers probes with what is known; gives the other notes, or all when nothing is. */
+struct note *store_probe_answer(struct store *s, struct note *first);
 
 /* On threads of their own, until the queue is closed. */
 void *store_write(void *store);

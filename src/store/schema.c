@@ -115,6 +115,14 @@ static bool put_version(struct sql *db, size_t version, struct error *e)
 	return sql_do_all(db, text, e);
 }
 
+bool store_schema_mark(struct sql *db, struct error *e)
+{
+	char text[48];
+
+	(void)snprintf(text, sizeof(text), "PRAGMA application_id = %d", APPLICATION_ID);
+	return sql_do_all(db, text, e);
+}
+
 static bool migrate(struct sql *db, const struct store_schema *s, struct error *e)
 {
 	int64_t version = 0;

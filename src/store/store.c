@@ -79,6 +79,7 @@ struct store *store_open(const struct store_options *o, struct error *e)
 	s->inline_limit = o->inline_limit;
 	s->memory = store_memory_new(o->content_memory_limit);
 	s->reserve_octets = o->reserve_octets;
+	s->probe_age_ms = o->probe_age_ms;
 	s->lock_fd = store_directory_take(o->directory, o->lock_wait_ms, e);
 	if (s->lock_fd < 0 || !open_database(s, o, e)) {
 		store_free(s);
@@ -110,6 +111,11 @@ static uint64_t size_of(const char *path, const char *behind)
 
 	(void)snprintf(whole, sizeof(whole), "%s%s", path, behind);
 	return stat(whole, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+const struct log_counters *store_counters(const struct store *s)
+{
+	return &s->counters;
 }
 
 bool store_space(struct store *s, struct store_space *out, struct error *e)

@@ -23,6 +23,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "log/counters.h"
 #include "mail/outcome.h"
 #include "net/net.h"
 
@@ -139,7 +140,8 @@ struct store_options {
 	unsigned lock_wait_ms;         /* how long to wait while another process has the store */
 	uint64_t reserve_octets;       /* kept back for a full disk; 0: none */
 	/* For tests; 0: as it is. */
-	int64_t pages_max; /* of the database: beyond it the disk is full */
+	int64_t pages_max;     /* of the database: beyond it the disk is full */
+	uint64_t probe_age_ms; /* what was written before that says nothing to probes */
 };
 
 /* Makes or migrates the database, removes content files that no message has, starts the threads.
@@ -281,6 +283,13 @@ void store_change(struct store_client *c, enum store_change change,
  * has. */
 void store_expire(struct store_client *c, int64_t before_ms, store_done *done, void *arg);
 
+/* `done` says whether new mail could be written: it is, when some was written in the last second,
+ * and else a page is, in which nothing changes. A failure is told again for that long, too. */
+void store_probe(struct store_client *c, store_done *done, void *arg);
+
+/* What the writer counts; store_commits, store_changes and store_commit alone. Any thread. */
+const struct log_counters *store_counters(const struct store *s);
+
 /* ---- space ---- */
 
 struct store_space {
@@ -319,6 +328,9 @@ MUST_USE bool store_destinations(struct store_reader *r,
 MUST_USE bool store_destinations_piece(struct store_reader *r, int64_t *place,
 				       void (*each)(void *arg, const struct store_destination *d),
 				       void *arg, struct error *e);
+
+/* When the oldest message came; 0: there is none. Reads one row. */
+MUST_USE bool store_oldest(struct store_reader *r, int64_t *arrived_ms, struct error *e);
 
 /* Each destination that has queued recipients, with the time when the first of them is due; counts
  * nothing, so that it takes a look at each destination and not at each recipient. */

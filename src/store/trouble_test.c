@@ -7,6 +7,8 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 
+#include "os/os.h"
+
 #define SEEN __attribute__((visibility("default")))
 
 /* Counts down with each call of its kind; at 0 it fails once, below it does nothing. */
@@ -92,6 +94,14 @@ static void accepted(void *arg, const struct store_result *result)
 	rig_done(arg, result);
 }
 
+static unsigned syncs(void)
+{
+	pthread_mutex_lock(&mutex);
+	unsigned n = n_syncs;
+	pthread_mutex_unlock(&mutex);
+	return n;
+}
+
 TEST(nothing_is_acknowledged_before_it_is_durable)
 {
 	struct rig *r = rig_new(1000);
@@ -100,9 +110,7 @@ TEST(nothing_is_acknowledged_before_it_is_durable)
 		uint64_t id = store_client_id(r->client);
 		struct store_message m = rig_message(r, id, 1000, &one, 1);
 		struct store_content *c = rig_content(r, id, STR("x"));
-		pthread_mutex_lock(&mutex);
-		unsigned before = n_syncs;
-		pthread_mutex_unlock(&mutex);
+		unsigned before = syncs();
 		store_accept(r->client, &m, c, STORE_ACCEPT_QUEUED, accepted, r);
 		ok(rig_wait(r) == STORE_DONE, r->text);
 		ok(n_syncs > before, "and this is how the test knows that it sees the calls");
@@ -293,6 +301,88 @@ TEST(a_full_database_has_room_again_when_mail_leaves)
 	rig_free(r);
 }
 
+static enum store_fault probe(struct rig *r)
+{
+	store_probe(r->client, rig_done, r);
+	return rig_wait(r);
+}
+
+static struct rig *rig_with_probes(uint64_t age_ms)
+{
+	struct rig *r = rig_new(1000);
+
+	rig_close_store(r);
+	r->options.probe_age_ms = age_ms;
+	rig_open_store(r);
+	return r;
+}
+
+enum { LONG_MS = 24 * 3600 * 1000 };
+
+/* The least age there is: two probes are in different milliseconds here. */
+static void wait_until_stale(void)
+{
+	uint64_t now = os_now_ms();
+
+	while (os_now_ms() <= now)
+		(void)usleep(100);
+}
+
+TEST(a_probe_writes)
+{
+	struct rig *r = rig_with_probes(1);
+
+	for (int i = 0; i < 3; i++) {
+		wait_until_stale();
+		trap_set(&on_sync, i == 1, EIO);
+		unsigned before = syncs();
+		ok(probe(r) == (i == 1 ? STORE_IO : STORE_DONE), r->text);
+		ok(syncs() > before, "the disk was asked");
+	}
+	ok(counter_read(store_counters(r->store), COUNTER_store_commits) == 2,
+	   "those that failed not");
+	rig_free(r);
+}
+
+TEST(a_probe_is_told_what_was_seen_of_late)
+{
+	struct rig *r = rig_with_probes(LONG_MS);
+	uint64_t id;
+
+	ok(probe(r) == STORE_DONE, r->text);
+	unsigned before = syncs();
+	for (int i = 0; i < 20; i++)
+		ok(probe(r) == STORE_DONE, r->text);
+	ok(syncs() == before, "it could be written");
+	trap_set(&on_sync, 1, EIO);
+	ok(try_one(r, STR("x"), &id) == STORE_IO, r->text);
+	before = syncs();
+	for (int i = 0; i < 20; i++)
+		ok(probe(r) == STORE_IO && r->text[0], "it could not, and why");
+	ok(syncs() == before, "which was not tried again");
+	ok(try_one(r, STR("x"), &id) == STORE_DONE, r->text);
+	before = syncs();
+	ok(probe(r) == STORE_DONE, "mail was written");
+	ok(syncs() == before, "which says enough");
+	rig_free(r);
+}
+
+TEST(mail_that_is_written_is_probe_enough)
+{
+	struct rig *r = rig_with_probes(LONG_MS);
+	struct store_selection nothing = { .reach = STORE_OF_MESSAGE };
+
+	store_change(r->client, STORE_RETRY, &nothing, 0, rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, "a transaction that writes nothing");
+	unsigned before = syncs();
+	ok(probe(r) == STORE_DONE && syncs() > before, "says nothing");
+	rig_reopen(r);
+	(void)rig_accept(r, one, STR("x"));
+	before = syncs();
+	ok(probe(r) == STORE_DONE && syncs() == before, "mail does");
+	rig_free(r);
+}
+
 static enum store_fault deliver(struct rig *r, uint64_t id)
 {
 	const struct store_rcpt_record rcpt = { .verdict = STORE_GONE };
@@ -329,6 +419,7 @@ TEST(mail_leaves_a_full_disk)
 	ok(deliver(r, ids[0]) == STORE_DONE, "a delivery is recorded");
 	ok(r->n_done == before + 2 && !rig_read(r, id) && !rig_read(r, ids[0]), "new mail is not");
 	ok(access(reserve, F_OK) != 0, "in the room kept back");
+	ok(probe(r) == STORE_FULL, "which probes are not told of");
 	ok(try_one(r, STR("z"), &id) == STORE_FULL, "which is not for new mail");
 	ok(deliver(r, ids[1]) == STORE_DONE, "but for what leaves");
 	rig_reopen(r);
@@ -373,4 +464,5 @@ TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable),
 	  RUN(a_group_fails_whole), RUN(a_content_file_that_cannot_be_synchronised),
 	  RUN(a_file_is_synchronised_once), RUN(failures_while_the_log_is_copied),
 	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(mail_leaves_a_full_disk),
-	  RUN(a_damaged_database_says_so))
+	  RUN(a_probe_writes), RUN(a_probe_is_told_what_was_seen_of_late),
+	  RUN(mail_that_is_written_is_probe_enough), RUN(a_damaged_database_says_so))
