@@ -15,9 +15,11 @@ enum { RCPTS = 3 };
 struct session {
 	struct smtp_client *c;
 	struct smtp_mail mail;
+	struct str initial; /* response of AUTH */
 	size_t n_outcomes[RCPTS];
 	unsigned n_mails;
-	bool is_in_mail, is_over, is_tls;
+	bool is_in_mail, is_over, is_tls, wants_auth, cancels;
+	unsigned n_challenges;
 	uint64_t now;
 };
 
@@ -80,6 +82,22 @@ static bool handle(struct session *s)
 		s->is_tls = true;
 		return true;
 	case SMTP_CLIENT_READY:
+		if (s->wants_auth)
+			smtp_client_auth(s->c, STR("PLAIN"), s->initial, s->now);
+		else
+			next_mail_or_quit(s);
+		return true;
+	case SMTP_CLIENT_CHALLENGE:
+		CHECK(++s->n_challenges <= SMTP_AUTH_ROUNDS_MAX);
+		if (s->cancels && s->n_challenges > 1)
+			smtp_client_auth_cancel(s->c, STR("no more"), s->now);
+		else
+			smtp_client_auth_response(s->c, e.octets, s->now);
+		return true;
+	case SMTP_CLIENT_AUTH:
+		CHECK(smtp_client_is_authenticated(s->c) == (e.outcome.kind == OUTCOME_DELIVERED));
+		CHECK(!s->is_in_mail);
+		check_outcome(&e);
 		next_mail_or_quit(s);
 		return true;
 	case SMTP_CLIENT_CONTENT:
@@ -182,6 +200,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.timeouts = { 10, 10, 10, 10, 10, 10, 10, 10, 10, 10 },
 	};
 	struct session s = { .c = smtp_client_new(&o, 1), .now = 1, .is_tls = o.is_tls_already };
+	static const char long_initial[500];
+	s.wants_auth = data[2] & 16;
+	s.cancels = data[2] & 32;
+	if (data[2] & 64)
+		s.initial =
+			data[2] & 128 ? str_span(long_initial, sizeof(long_initial)) : STR("me");
 	s.mail = (struct smtp_mail){
 		.sender = STR("s@me.example"),
 		.size_octets = data[1] & 1 ? 1000 : 0,
@@ -189,9 +213,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.is_smtputf8 = data[1] & 4,
 		.has_8bit_header = data[1] & 8,
 		.is_requiretls = data[1] & 32,
+		.has_dummy_auth = data[1] & 64,
 		.ret = data[1] & 16 ? STR("FULL") : STR_NONE,
 		.rcpts = rcpts,
-		.n_rcpts = 1 + data[2] % RCPTS,
+		.n_rcpts = 1 + (data[2] & 15) % RCPTS,
 	};
 	play(&s, str_span((const char *)data + 3, size - 3));
 	smtp_client_free(s.c);

@@ -74,15 +74,19 @@ static void take_bad(struct smtp_client *c)
 {
 	struct str what = smtp_reply_fault_text(c->reader.fault);
 
-	smtp_wire_note(c, STR("S! "), str_first(buf_str(&c->reader.line), 256));
+	smtp_wire_note(c, STR("S! "),
+		       smtp_auth_discreet(c, str_first(buf_str(&c->reader.line), 256)));
 	smtp_session_fail(c, smtp_verdict_protocol(c, what));
 }
 
 static void take_reply(struct smtp_client *c, uint64_t now)
 {
-	struct str text = buf_str(&c->reader.text);
+	struct str text = smtp_auth_discreet(c, buf_str(&c->reader.text));
 
-	smtp_wire_note_reply(c, c->reader.code, text);
+	if (c->stage == STAGE_AUTH && c->reader.code == 334)
+		smtp_wire_note(c, STR("S: "), STR("334 (a challenge)"));
+	else
+		smtp_wire_note_reply(c, c->reader.code, text);
 	smtp_session_reply(c, smtp_reply_make(c->events, c->reader.code, text), now);
 }
 

@@ -53,6 +53,7 @@ struct smtp_mail {
 	bool has_8bit_header;  /* its header section has: without 8BITMIME that is refused early */
 	bool is_smtputf8;      /* an address or the header section needs SMTPUTF8 (RFC 6531) */
 	bool is_requiretls;    /* MAIL gets REQUIRETLS (RFC 8689); only inside TLS where offered */
+	bool has_dummy_auth;   /* MAIL gets AUTH=<> (RFC 4954 section 5), where AUTH is offered */
 	struct str ret, envid; /* DSN RET= and ENVID=, "" for none */
 	const struct smtp_rcpt *rcpts;
 	size_t n_rcpts;
@@ -64,8 +65,14 @@ enum smtp_client_event_kind {
 	/* The 220 is taken and nothing is left in the buffer: hand the wire to TLS, then call
 	 * smtp_client_tls_up; the engine writes nothing until then. */
 	SMTP_CLIENT_START_TLS,
-	/* The session is set up: judge TLS, then _mail or _quit. Extensions: of the last EHLO. */
+	/* The session is set up: judge TLS, then _auth, _mail or _quit. Extensions: of the last
+	 * EHLO. */
 	SMTP_CLIENT_READY,
+	/* 334 came: `octets` are the server's challenge. _auth_response or _auth_cancel. */
+	SMTP_CLIENT_CHALLENGE,
+	/* AUTH is over: `outcome` is delivered when the server took it, else it says why not. The
+	 * session can be used as after READY. */
+	SMTP_CLIENT_AUTH,
 	/* Wants octets of the message: smtp_client_content, then _content_end. */
 	SMTP_CLIENT_CONTENT,
 	/* The final outcome of recipient `index`; exactly one for each recipient. */
@@ -93,7 +100,8 @@ enum smtp_client_cause {
 struct smtp_client_event {
 	enum smtp_client_event_kind kind;
 	size_t index;           /* RCPT */
-	struct outcome outcome; /* RCPT, FAILED; spans live until octets are taken again */
+	struct outcome outcome; /* AUTH, RCPT, FAILED; spans live until octets are taken again */
+	struct str octets;      /* CHALLENGE; as long */
 	enum smtp_client_cause cause;
 	/* FAILED and RCPT: a deferral that another MX host may do better. Postfix goes on to the
 	 * next host after every 4xx, to RCPT too, after a time-out and a lost connection. */
@@ -128,7 +136,24 @@ bool smtp_client_is_stale(const struct smtp_client *c);
 /* The transcript begins anew: a kept session has a new user. */
 void smtp_client_forget(struct smtp_client *c);
 
-/* Allowed after READY or DONE. */
+/* ---- AUTH: RFC 4954 ----
+ *
+ * Once in a session, after READY. What it means is the caller's business, who runs the mechanism:
+ * base 64, the length of lines and the number of rounds are seen to here. No octet of it is in the
+ * transcript, and a reply that repeats one of ours is quoted without it. */
+
+/* The mechanisms of the last EHLO, between blanks; "" when AUTH is not offered. */
+struct str smtp_client_mechanisms(const struct smtp_client *c);
+/* `initial`: STR_NONE when the server is to speak first. It goes along with the command if that has
+ * room for it, and behind an empty challenge if not. */
+void smtp_client_auth(struct smtp_client *c, struct str mechanism, struct str initial,
+		      uint64_t now);
+/* After CHALLENGE. */
+void smtp_client_auth_response(struct smtp_client *c, struct str octets, uint64_t now);
+void smtp_client_auth_cancel(struct smtp_client *c, struct str why, uint64_t now);
+bool smtp_client_is_authenticated(const struct smtp_client *c);
+
+/* Allowed after READY, AUTH or DONE. */
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m, uint64_t now);
 /* Also in the place of smtp_client_tls_up, when the handshake showed what is not acceptable. */
 void smtp_client_quit(struct smtp_client *c, uint64_t now);

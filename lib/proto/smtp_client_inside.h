@@ -2,6 +2,7 @@
  *
  *	smtp_client.c          the door: octets, time, events
  *	smtp_client_session.c  greeting, EHLO, STARTTLS, QUIT, and the end of a session
+ *	smtp_client_auth.c     AUTH
  *	smtp_client_mail.c     a transaction
  *	smtp_client_refuse.c   what need not be sent to be known to fail
  *	smtp_client_verdict.c  outcomes with their reasons, and the queue of events
@@ -23,7 +24,8 @@ enum stage {
 	STAGE_HELO,
 	STAGE_STARTTLS,
 	STAGE_TLS,  /* the wire belongs to TLS */
-	STAGE_IDLE, /* READY or DONE was said */
+	STAGE_AUTH, /* AUTH was sent, or a response of it */
+	STAGE_IDLE, /* READY, AUTH or DONE was said */
 	STAGE_RSET,
 	STAGE_MAIL,
 	STAGE_RCPT,
@@ -53,7 +55,19 @@ struct event_node {
 	enum smtp_client_event_kind kind;
 	bool is_rest; /* RCPT: for every recipient from `index` on that has no outcome yet */
 	size_t index;
+	struct str octets; /* CHALLENGE */
 	struct verdict verdict;
+};
+
+/* AUTH under way. Texts in base 64, as on the wire, in the session's arena. */
+struct auth_exchange {
+	struct str waiting; /* the initial response, too long to go with the command; STR_NONE */
+	struct str sent[SMTP_AUTH_ROUNDS_MAX + 1]; /* not to be seen anywhere */
+	size_t n_sent;
+	unsigned n_rounds;
+	bool is_asked;         /* CHALLENGE was said */
+	struct str cancelled;  /* why; STR_NONE: it was not */
+	bool is_authenticated; /* the server took it */
 };
 
 /* A place in the row of commands of a transaction. */
@@ -90,8 +104,10 @@ struct smtp_client {
 	bool is_tls, was_starttls_offered, needs_rset;
 	unsigned extensions;
 	uint64_t size_limit;
-	struct str greeting, hello_name;
+	struct str greeting, hello_name, mechanisms;
 	struct smtp_reply starttls_reply;
+
+	struct auth_exchange auth;
 
 	struct verdict end; /* STAGE_OVER by failure: why */
 
@@ -109,6 +125,11 @@ void smtp_session_close(struct smtp_client *c);
 enum stage smtp_session_awaits(const struct smtp_client *c); /* what a reply now would answer */
 void smtp_session_wait(struct smtp_client *c, enum stage stage, uint64_t now);
 struct str smtp_session_stage_name(enum stage s, enum smtp_dialect d);
+
+/* smtp_client_auth.c */
+void smtp_auth_reply(struct smtp_client *c, struct smtp_reply r, uint64_t now);
+/* The text of a reply, or other words for one that repeats what we said in AUTH. */
+struct str smtp_auth_discreet(const struct smtp_client *c, struct str text);
 
 /* smtp_client_mail.c */
 bool smtp_transaction_is_open(const struct smtp_client *c);
@@ -149,6 +170,8 @@ void smtp_event_forget(struct smtp_client *c); /* those that wait */
 bool smtp_wire_is_path(struct str address);
 bool smtp_wire_is_value(struct str s);
 void smtp_wire_command(struct smtp_client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* `shown` is what the transcript has of it. */
+void smtp_wire_secret(struct smtp_client *c, struct str line, struct str shown);
 void smtp_wire_note_reply(struct smtp_client *c, int code, struct str text);
 void smtp_wire_note(struct smtp_client *c, struct str mark, struct str what);
 

@@ -100,7 +100,7 @@ static void send_mail(struct smtp_client *c)
 	const struct smtp_mail *m = &c->t.mail;
 	struct arena *a = c->events;
 	struct str size = STR_NONE, body = STR_NONE, utf8 = STR_NONE, ret = STR_NONE,
-		   envid = STR_NONE, tls = STR_NONE;
+		   envid = STR_NONE, tls = STR_NONE, auth = STR_NONE;
 
 	if ((c->extensions & SMTP_EXT_SIZE) && m->size_octets > 0)
 		size = arena_fmt(a, " SIZE=%llu", (unsigned long long)m->size_octets);
@@ -114,10 +114,13 @@ static void send_mail(struct smtp_client *c)
 		envid = arena_fmt(a, " ENVID=" STR_FMT, STR_ARG(m->envid));
 	if (m->is_requiretls)
 		tls = STR(" REQUIRETLS");
+	if ((c->extensions & SMTP_EXT_AUTH) && m->has_dummy_auth)
+		auth = STR(" AUTH=<>");
 	smtp_wire_command(c,
-			  "MAIL FROM:<" STR_FMT ">" STR_FMT STR_FMT STR_FMT STR_FMT STR_FMT STR_FMT,
+			  "MAIL FROM:<" STR_FMT
+			  ">" STR_FMT STR_FMT STR_FMT STR_FMT STR_FMT STR_FMT STR_FMT,
 			  STR_ARG(m->sender), STR_ARG(size), STR_ARG(body), STR_ARG(utf8),
-			  STR_ARG(ret), STR_ARG(envid), STR_ARG(tls));
+			  STR_ARG(ret), STR_ARG(envid), STR_ARG(tls), STR_ARG(auth));
 }
 
 static void send_rcpt(struct smtp_client *c, size_t i)

@@ -16,6 +16,8 @@ struct str smtp_session_stage_name(enum stage s, enum smtp_dialect d)
 		return STR("sending STARTTLS");
 	case STAGE_TLS:
 		return STR("negotiating TLS");
+	case STAGE_AUTH:
+		return STR("sending AUTH");
 	case STAGE_IDLE:
 		return STR("idle");
 	case STAGE_RSET:
@@ -46,6 +48,7 @@ static uint64_t timeout_of(const struct smtp_client_timeouts *t, enum stage s)
 		return t->greeting_ms;
 	case STAGE_EHLO:
 	case STAGE_HELO:
+	case STAGE_AUTH: /* as in Postfix */
 		return t->helo_ms;
 	case STAGE_STARTTLS:
 	case STAGE_TLS:
@@ -149,6 +152,7 @@ void smtp_session_hello(struct smtp_client *c, uint64_t now)
 {
 	c->extensions = 0;
 	c->size_limit = 0;
+	c->mechanisms = STR_NONE;
 	if (c->o.dialect == SMTP_DIALECT_LMTP) {
 		smtp_wire_command(c, "LHLO " STR_FMT, STR_ARG(c->o.helo_name));
 	} else if (c->o.helo_only || (c->o.ehlo_only_if_esmtp && !says_esmtp(c->greeting))) {
@@ -178,6 +182,16 @@ static void take_greeting(struct smtp_client *c, struct smtp_reply r, uint64_t n
 	smtp_session_hello(c, now);
 }
 
+/* A server may have several lines of them. */
+static void take_mechanisms(struct smtp_client *c, struct str words)
+{
+	struct str word;
+
+	while (str_token(&words, STR(" \t="), &word))
+		c->mechanisms = arena_fmt(c->own, STR_FMT "%s" STR_FMT, STR_ARG(c->mechanisms),
+					  c->mechanisms.n ? " " : "", STR_ARG(word));
+}
+
 /* One line of the EHLO reply: a keyword with its parameters. RFC 5321 section 4.1.1.1. Some
  * servers write "AUTH=" for "AUTH ". */
 static void take_ehlo_line(struct smtp_client *c, struct str line)
@@ -188,6 +202,8 @@ static void take_ehlo_line(struct smtp_client *c, struct str line)
 		return;
 	unsigned bit = smtp_extension_of(keyword) & ~c->o.discarded;
 	c->extensions |= bit;
+	if (bit == SMTP_EXT_AUTH)
+		take_mechanisms(c, line);
 	if (bit == SMTP_EXT_SIZE && str_token(&line, STR(" \t"), &value) &&
 	    !str_to_u64(value, &c->size_limit))
 		c->size_limit = 0;
@@ -288,6 +304,8 @@ static bool is_of_class(struct smtp_reply r, enum stage s)
 {
 	if (s == STAGE_DATA)
 		return r.code >= 300;
+	if (s == STAGE_AUTH)
+		return r.code == 334 || r.code >= 400 || r.code < 300;
 	if (s == STAGE_CONTENT) /* nothing is awaited; a refusal may come early */
 		return r.code >= 400;
 	return r.code >= 400 || r.code < 300;
@@ -313,6 +331,9 @@ void smtp_session_reply(struct smtp_client *c, struct smtp_reply r, uint64_t now
 		return;
 	case STAGE_STARTTLS:
 		take_starttls(c, r, now);
+		return;
+	case STAGE_AUTH:
+		smtp_auth_reply(c, r, now);
 		return;
 	case STAGE_QUIT:
 		smtp_session_close(c);

@@ -61,6 +61,9 @@ static const struct smtp_rcpt bad_rcpts[] = {
 static const struct smtp_mail one = {
 	.sender = STR_INIT("s@me.example"), .size_octets = 1000, .rcpts = rcpts, .n_rcpts = 1
 };
+static const struct smtp_mail dummy = {
+	.sender = STR_INIT("s@me.example"), .has_dummy_auth = true, .rcpts = rcpts, .n_rcpts = 1
+};
 static const struct smtp_mail three = { .sender = STR_INIT("s@me.example"),
 					.ret = STR_INIT("HDRS"),
 					.envid = STR_INIT("id+2B1"),
@@ -82,6 +85,13 @@ static const struct smtp_mail eight_in_header = {
 static const struct smtp_mail injected = { .rcpts = bad_rcpts, .n_rcpts = 4 };
 
 #define HELLO "S 220 mx.example ESMTP\nC EHLO me.example\nS 250 mx.example\nE READY\n"
+#define HELLO_AUTH                                                                                 \
+	"S 220 mx.example ESMTP\nC EHLO me.example\nS 250-mx.example\nS 250 AUTH PLAIN LOGIN\n"    \
+	"E READY\n"
+#define ROUND "S 334\nE CHALLENGE\n! say x\nC eA==\n"
+#define A40 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define A120 A40 A40 A40
+#define LONG_BASE64 A120 A120 A120 A120 A40 "AAAAAAAAAAAAAA==" /* of 400 octets */
 #define HELLO_PIPE                                                                                 \
 	"S 220 mx.example ESMTP\nC EHLO me.example\nS 250-mx.example\n"                            \
 	"S 250-pipelining\nS 250-DSN\nS 250-8BITMIME\nS 250-SMTPUTF8\nS 250 SIZE 1000\nE READY\n"
@@ -300,6 +310,71 @@ static const struct {
 	  "E START_TLS\n! lost\nE FAILED deferred 4.4.2 LOST | was lost while negotiating TLS: "
 	  "reset\n" },
 
+	{ "AUTH with an initial response, and AUTH=<> behind it", &plain, &dummy,
+	  HELLO_AUTH "! auth\nC AUTH PLAIN AG1lAHNlY3JldA==\nS 235 2.7.0 welcome\n"
+		     "E AUTH delivered 2.7.0\n! mail\nC MAIL FROM:<s@me.example> AUTH=<>\n" },
+	{ "no AUTH=<> where AUTH is not offered", &plain, &dummy,
+	  HELLO "! mail\nC MAIL FROM:<s@me.example>\n" },
+	{ "AUTH with challenges", &plain, &one,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334 VXNlcm5hbWU6\nE CHALLENGE <Username:>\n"
+		     "! say me\nC bWU=\nS 334\nE CHALLENGE <>\n! say secret\nC c2VjcmV0\n"
+		     "S 235 ok\nE AUTH delivered 2.0.0\n! mail\nC MAIL FROM:<s@me.example>\n" },
+	{ "AUTH with an empty initial response", &plain, NULL,
+	  HELLO_AUTH "! auth empty\nC AUTH EXTERNAL =\nS 235 ok\nE AUTH delivered\n" },
+	{ "an empty response to a challenge", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334 \nE CHALLENGE <>\n! say \nC \nS 235 ok\n"
+		     "E AUTH delivered\n" },
+	{ "an initial response that is too long for the command", &plain, NULL,
+	  HELLO_AUTH "! auth long\nC AUTH PLAIN\nS 334 \nC " LONG_BASE64 "\nS 235 ok\n"
+		     "E AUTH delivered\n" },
+	{ "AUTH refused: the session goes on", &plain, NULL,
+	  HELLO_AUTH "! auth\nC AUTH PLAIN AG1lAHNlY3JldA==\nS 535 5.7.8 who are you\n"
+		     "E AUTH bounced 5.7.8 REPLY | 535 5.7.8 who are you (in reply to AUTH)\n"
+		     "! quit\nC QUIT\nS 221 bye\nE CLOSED\n" },
+	{ "AUTH refused for now", &plain, NULL,
+	  HELLO_AUTH "! auth\nC AUTH PLAIN AG1lAHNlY3JldA==\nS 454 4.7.0 later\n"
+		     "E AUTH deferred 4.7.0 REPLY next\n" },
+	{ "421 ends it", &plain, NULL,
+	  HELLO_AUTH "! auth\nC AUTH PLAIN AG1lAHNlY3JldA==\nS 421 4.3.2 bye\n"
+		     "E FAILED deferred 4.3.2 REPLY next | (in reply to AUTH)\n" },
+	{ "a reply that quotes our secret is not quoted", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334\nE CHALLENGE <>\n! say secret\n"
+		     "C c2VjcmV0\nS 500 5.5.1 unknown command: c2VjcmV0\n"
+		     "E AUTH bounced 5.0.0 | 500 (a text that repeats what was said to "
+		     "authenticate) (in reply to AUTH)\n" },
+	{ "a challenge that is no base 64", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334 ???\nC *\nS 501 5.7.0 cancelled\n"
+		     "E AUTH deferred 4.7.0 LOCAL next | no base 64\n" },
+	{ "a challenge of several lines", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334-bWU=\nS 334 bWU=\nC *\nS 501 bye\n"
+		     "E AUTH deferred 4.7.0 LOCAL\n" },
+	{ "what we say fits into a line, or is not said", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334\nE CHALLENGE\n! say too much\nC *\n"
+		     "S 501 bye\nE AUTH deferred 4.7.0 LOCAL\n" },
+	{ "we cancel", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334\nE CHALLENGE\n! cancel\nC *\n"
+		     "S 501 bye\nE AUTH deferred 4.7.0 LOCAL next | we do not like it\n" },
+	{ "a server that will not let us cancel", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334\nE CHALLENGE\n! cancel\nC *\nS 334\n"
+		     "E FAILED deferred 4.5.0 PROTOCOL\n" },
+	{ "and one that takes us all the same", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334\nE CHALLENGE\n! cancel\nC *\nS 235 ok\n"
+		     "E AUTH deferred 4.7.0 LOCAL\n" },
+	{ "a server that never has enough", &plain, NULL,
+	  HELLO_AUTH
+	  "! auth LOGIN\nC AUTH LOGIN\n" ROUND ROUND ROUND ROUND ROUND ROUND ROUND ROUND
+	  "S 334\nC *\nS 501 bye\nE AUTH deferred 4.7.0 LOCAL | the server asks and asks\n" },
+	{ "a reply before AUTH has left", &plain, NULL,
+	  HELLO_AUTH "! auth\nS 235 ok\nE FAILED deferred 4.5.0 PROTOCOL\n" },
+	{ "two challenges at once", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334\nS 334\nE CHALLENGE\n"
+		     "E FAILED deferred 4.5.0 PROTOCOL\n" },
+	{ "a reply of another kind", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 354 go\nE FAILED deferred 4.5.0 PROTOCOL\n" },
+	{ "time-out of AUTH", &plain, NULL,
+	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\n! tick\n"
+		     "E FAILED deferred 4.4.2 TIMEOUT next | while sending AUTH\n" },
+
 	{ "LMTP: a reply for each accepted recipient", &lmtp, &three,
 	  "S 220 x\nC LHLO me.example\nS 250-x\nS 250-PIPELINING\nS 250 DSN\nE READY\n" THREE_AHEAD
 	  "S 250 ok\nS 250 ok\nS 550 5.1.1 no\nS 250 ok\nS 354 go\nE RCPT 1 bounced 5.1.1\n"
@@ -396,20 +471,23 @@ static void want_written(struct run *r, struct str line)
 	smtp_client_wrote(r->c, at + 2, r->now);
 }
 
-static const char *const kinds[] = { "NOTHING", "START_TLS", "READY",  "CONTENT",
-				     "RCPT",    "DONE",      "FAILED", "CLOSED" };
+static const char *const kinds[] = { "NOTHING", "START_TLS", "READY", "CHALLENGE", "AUTH",
+				     "CONTENT", "RCPT",      "DONE",  "FAILED",    "CLOSED" };
 static const char *const causes[] = {
 	"REPLY", "TIMEOUT", "LOST", "PROTOCOL", "INJECTION", "LOCAL"
 };
 
 static void render(struct smtp_client_event e, char *out, size_t size)
 {
-	bool has_outcome = e.kind == SMTP_CLIENT_RCPT || e.kind == SMTP_CLIENT_FAILED;
+	bool has_outcome = e.kind == SMTP_CLIENT_RCPT || e.kind == SMTP_CLIENT_FAILED ||
+			   e.kind == SMTP_CLIENT_AUTH;
 	char number[24] = "";
 
 	if (e.kind == SMTP_CLIENT_RCPT)
 		snprintf(number, sizeof(number), " %zu", e.index);
-	if (!has_outcome)
+	if (e.kind == SMTP_CLIENT_CHALLENGE)
+		snprintf(out, size, "CHALLENGE <" STR_FMT ">", STR_ARG(e.octets));
+	else if (!has_outcome)
 		snprintf(out, size, "%s", kinds[e.kind]);
 	else
 		snprintf(out, size, "%s%s " STR_FMT " %u.%u.%u %s%s%s | " STR_FMT, kinds[e.kind],
@@ -442,6 +520,8 @@ static void want_event(struct run *r, struct str want)
 		fail_msg("%s: got \"%s\", want \"" STR_FMT "\"", r->rule, text, STR_ARG(want));
 }
 
+static const char many_octets[12 * 1024];
+
 static void act(struct run *r, struct str what)
 {
 	if (str_eq(what, STR("mail")))
@@ -452,6 +532,20 @@ static void act(struct run *r, struct str what)
 		smtp_client_tls_up(r->c, r->now);
 	else if (str_eq(what, STR("end")))
 		smtp_client_content_end(r->c, r->now);
+	else if (str_eq(what, STR("auth")))
+		smtp_client_auth(r->c, STR("PLAIN"), STR("\0me\0secret"), r->now);
+	else if (str_eq(what, STR("auth long")))
+		smtp_client_auth(r->c, STR("PLAIN"), str_span(many_octets, 400), r->now);
+	else if (str_eq(what, STR("auth empty")))
+		smtp_client_auth(r->c, STR("EXTERNAL"), STR(""), r->now);
+	else if (str_eq(what, STR("auth LOGIN")))
+		smtp_client_auth(r->c, STR("LOGIN"), STR_NONE, r->now);
+	else if (str_eq(what, STR("say too much")))
+		smtp_client_auth_response(r->c, str_span(many_octets, sizeof(many_octets)), r->now);
+	else if (str_has_prefix(what, STR("say ")))
+		smtp_client_auth_response(r->c, str_from(what, 4), r->now);
+	else if (str_eq(what, STR("cancel")))
+		smtp_client_auth_cancel(r->c, STR("we do not like it"), r->now);
 	else if (str_eq(what, STR("unreadable")))
 		smtp_client_content_failed(r->c, STR("I/O error"), r->now);
 	else if (str_eq(what, STR("eof")))
@@ -552,6 +646,58 @@ TEST(records)
 	       STR("S: 220 mx ESMTP\nC: EHLO me.example\nS: 250-mx\nS: 250-SIZE 77\n"
 		   "S: 250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 no\n"),
 	       "transcript");
+	smtp_client_free(c);
+}
+
+static void meet(struct smtp_client *c, struct str hello)
+{
+	smtp_client_read(c, STR("220 mx.example\r\n"), 0);
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, hello, 0);
+	ok(smtp_client_next(c).kind == SMTP_CLIENT_READY, "ready");
+}
+
+TEST(mechanisms_of_the_last_hello)
+{
+	struct smtp_client *c = smtp_client_new(&with_tls, 0);
+
+	smtp_client_read(c, STR("220 x\r\n"), 0);
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("250-x\r\n250-AUTH GSSAPI\r\n250 STARTTLS\r\n"), 0);
+	ok_str(smtp_client_mechanisms(c), STR("GSSAPI"), "before TLS");
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("220 go\r\n"), 0);
+	ok(smtp_client_next(c).kind == SMTP_CLIENT_START_TLS, "TLS");
+	smtp_client_tls_up(c, 0);
+	ok_str(smtp_client_mechanisms(c), STR(""), "forgotten");
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("250-x\r\n250-auth=PLAIN\r\n250 AUTH \tLOGIN  X\r\n"), 0);
+	ok_str(smtp_client_mechanisms(c), STR("PLAIN LOGIN X"), "in both spellings");
+	smtp_client_free(c);
+}
+
+TEST(transcripts_have_no_secrets)
+{
+	static const char *const secrets[] = { "secret", "c2VjcmV0", "Y2hhbGxlbmdl", "Z29lcw" };
+	struct smtp_client *c = smtp_client_new(&plain, 0);
+	size_t at;
+
+	meet(c, STR("250-x\r\n250 AUTH LOGIN\r\n"));
+	smtp_client_auth(c, STR("SCRAM"), STR("goes"), 0);
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("334 Y2hhbGxlbmdl\r\n"), 0);
+	ok(smtp_client_next(c).kind == SMTP_CLIENT_CHALLENGE, "asked");
+	smtp_client_auth_response(c, STR("secret"), 0);
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("535-5.7.8 no\r\n535 5.7.8 not c2VjcmV0\r\n"), 0);
+	ok(smtp_client_next(c).kind == SMTP_CLIENT_AUTH, "over");
+	ok(str_search(smtp_client_transcript(c),
+		      STR("C: AUTH SCRAM ***\nS: 334 (a challenge)\n"
+			  "C: ***\nS: 535 (a text that"),
+		      &at),
+	   "the steps are there");
+	FOR_EACH(s, secrets)
+		ok(!str_search(smtp_client_transcript(c), str_of(*s), &at), *s);
 	smtp_client_free(c);
 }
 
@@ -695,7 +841,7 @@ TEST(content_that_went_fast_buys_no_long_silence)
 	smtp_client_free(c);
 }
 
-TEST_MAIN(RUN(scripts), RUN(bad_octets), RUN(records), RUN(transcript_is_bounded),
-	  RUN(many_recipients), RUN(progress_extends_the_deadline),
-	  RUN(content_must_keep_a_rate_where_one_is_asked_for),
+TEST_MAIN(RUN(scripts), RUN(bad_octets), RUN(records), RUN(mechanisms_of_the_last_hello),
+	  RUN(transcripts_have_no_secrets), RUN(transcript_is_bounded), RUN(many_recipients),
+	  RUN(progress_extends_the_deadline), RUN(content_must_keep_a_rate_where_one_is_asked_for),
 	  RUN(content_that_went_fast_buys_no_long_silence))

@@ -153,6 +153,7 @@ static struct smtp_client_event event_of(const struct event_node *n)
 	return (struct smtp_client_event){
 		.kind = n->kind,
 		.index = n->index,
+		.octets = n->octets,
 		.outcome = n->verdict.outcome,
 		.cause = n->verdict.cause,
 		.may_try_next_host = n->verdict.may_try_next_host,

@@ -50,6 +50,13 @@ bool smtp_wire_is_value(struct str s)
 	return s.n <= SMTP_COMMAND_LINE_MAX / 4;
 }
 
+void smtp_wire_secret(struct smtp_client *c, struct str line, struct str shown)
+{
+	transcript_line(c, STR("C: "), shown);
+	CHECK(buf_add(&c->output, line));
+	CHECK(buf_add(&c->output, STR("\r\n")));
+}
+
 void smtp_wire_command(struct smtp_client *c, const char *fmt, ...)
 {
 	va_list ap;

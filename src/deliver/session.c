@@ -231,6 +231,12 @@ static void session_event(struct session *s, const struct smtp_client_event *ev)
 	case SMTP_CLIENT_READY:
 		s->calls->ready(s->arg);
 		return;
+	case SMTP_CLIENT_CHALLENGE:
+		s->calls->challenge(s->arg, ev->octets);
+		return;
+	case SMTP_CLIENT_AUTH:
+		s->calls->authenticated(s->arg, ev);
+		return;
 	case SMTP_CLIENT_CONTENT:
 		s->wants_content = true;
 		return;
@@ -494,6 +500,29 @@ void session_mail(struct session *s, const struct smtp_mail *mail, struct conten
 	s->n_mails++;
 	smtp_client_mail(s->smtp, mail, session_now(s));
 	session_pump(s);
+}
+
+void session_auth(struct session *s, struct str mechanism, struct str initial)
+{
+	smtp_client_auth(s->smtp, mechanism, initial, session_now(s));
+	session_pump(s);
+}
+
+void session_auth_response(struct session *s, struct str octets)
+{
+	smtp_client_auth_response(s->smtp, octets, session_now(s));
+	session_pump(s);
+}
+
+void session_auth_cancel(struct session *s, struct str why)
+{
+	smtp_client_auth_cancel(s->smtp, why, session_now(s));
+	session_pump(s);
+}
+
+bool session_binding(const struct session *s, char out[TLS_EXPORTER_SIZE])
+{
+	return s->tls && s->tls_up && tls_session_exporter(s->tls, out);
 }
 
 void session_quit(struct session *s)

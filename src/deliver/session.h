@@ -45,6 +45,9 @@ struct session_calls {
 	 * NULL goes on. Nothing may be freed, and the session not be used. */
 	bool (*secured)(void *arg);
 	void (*ready)(void *arg);
+	/* Of session_auth, for those who ask for it: a challenge, and the server's verdict. */
+	void (*challenge)(void *arg, struct str octets);
+	void (*authenticated)(void *arg, const struct smtp_client_event *ev);
 	void (*rcpt)(void *arg, const struct smtp_client_event *ev);
 	void (*done)(void *arg);
 	void (*over)(void *arg, const struct session_end *end);
@@ -57,7 +60,15 @@ MUST_USE struct session *
 session_start(const struct session_options *o, const struct session_calls *calls, void *arg);
 void session_free(struct session *s);
 
-/* After `ready` or `done`. `mail` and `content` are borrowed until `done` or `over`. */
+/* After `ready`, and in `challenge`: as smtp_client_auth and its kin. */
+void session_auth(struct session *s, struct str mechanism, struct str initial);
+void session_auth_response(struct session *s, struct str octets);
+void session_auth_cancel(struct session *s, struct str why);
+/* What only the two ends of its TLS know: tls_session_exporter. False: there is none. */
+MUST_USE bool session_binding(const struct session *s, char out[TLS_EXPORTER_SIZE]);
+
+/* After `ready`, `authenticated` or `done`. `mail` and `content` are borrowed until `done` or
+ * `over`. */
 void session_mail(struct session *s, const struct smtp_mail *mail, struct content *content);
 void session_quit(struct session *s);
 

@@ -26,4 +26,8 @@ MUST_USE bool sasl_entry_parse(struct arena *a, struct str text, struct sasl_ent
 /* Whether `password` (a C string) is the one of the entry, in a time that does not depend on it. */
 bool sasl_entry_matches(const struct sasl_entry *e, struct str password);
 
+Gsasl *sasl_context(struct sasl *g);
+/* Of a C string, with a secret that lives as long as the process: base 64. */
+struct str sasl_secret_hash(struct arena *a, const char *text);
+
 #endif

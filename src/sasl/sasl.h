@@ -1,5 +1,6 @@
-/* The server's side of SASL (RFC 4422): the room that owns GNU SASL. Octets in, octets out; who
- * carries them, and where the secrets are looked up, is the caller's business.
+/* Both sides of SASL (RFC 4422): the room that owns GNU SASL. Octets in, octets out; who carries
+ * them, and where the secrets are looked up, is the caller's business. The client's side is
+ * sasl/client.h.
  *
  * Mechanisms: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-1 (RFC 5802), SCRAM-SHA-256 (RFC 7677), and the
  * last two with channel binding by the TLS exporter (RFC 9266).

@@ -75,14 +75,14 @@ static void make_secret(void)
 	CHECK(gsasl_nonce(secret, sizeof(secret)) == GSASL_OK);
 }
 
-static struct str salt_of(struct arena *a, const char *user)
+struct str sasl_secret_hash(struct arena *a, const char *text)
 {
 	char salted[GSASL_HASH_MAX_SIZE], client[GSASL_HASH_MAX_SIZE];
 	char server[GSASL_HASH_MAX_SIZE], stored[GSASL_HASH_MAX_SIZE];
 
 	pthread_once(&secret_once, make_secret);
 	memset(stored, 0, sizeof(stored));
-	if (gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, user, 1, secret, sizeof(secret),
+	if (gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, text, 1, secret, sizeof(secret),
 					      salted, client, server, stored) != GSASL_OK)
 		memcpy(stored, secret, sizeof(secret));
 	return base64_encode(a, str_span(stored, 16));
@@ -140,7 +140,8 @@ static int give_scram(struct sasl_session *s, Gsasl_property p)
 		return set(s, p,
 			   arena_fmt(s->arena, "%u", is_stored ? s->entry.iterations : ITERATIONS));
 	case GSASL_SCRAM_SALT:
-		return set(s, p, is_stored ? s->entry.salt_text : salt_of(s->arena, s->user));
+		return set(s, p,
+			   is_stored ? s->entry.salt_text : sasl_secret_hash(s->arena, s->user));
 	case GSASL_SCRAM_STOREDKEY:
 		return is_stored ? set(s, p, s->entry.stored_text) : GSASL_NO_CALLBACK;
 	case GSASL_SCRAM_SERVERKEY:
@@ -181,6 +182,11 @@ struct sasl *sasl_new(void)
 	CHECK(gsasl_init(&g->ctx) == GSASL_OK);
 	gsasl_callback_set(g->ctx, on_property);
 	return g;
+}
+
+Gsasl *sasl_context(struct sasl *g)
+{
+	return g->ctx;
 }
 
 void sasl_free(struct sasl *g)
