@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "os/process.h"
+#include "tls/tls.h"
 
 static const struct {
 	const char *name;
@@ -69,6 +71,8 @@ static bool is_sendmail(const char *path)
 
 int main(int argc, char **argv)
 {
+	base_set_last_words(os_process_last_words);
+	tls_take_memory();
 	hold_standard_files();
 	if (argc > 0 && is_sendmail(argv[0]))
 		return cmd_sendmail(argc, argv);

@@ -110,7 +110,7 @@ static bool dns_finish(struct ub_ctx *u, const struct dns_options *o, struct err
 	for (size_t i = 0; is_private && code == UB_NOERROR && i < ARRAY_LEN(dns_own_zones); i++)
 		code = ub_ctx_zone_remove(u, dns_own_zones[i]);
 	return code == UB_NOERROR ||
-	       error_set(e, ERROR_CONFIG,
+	       error_set(e, code == UB_NOMEM ? ERROR_SYSTEM : ERROR_CONFIG,
 			 "libunbound does not start with trust anchor file \"" STR_FMT "\": %s",
 			 STR_ARG(o->trust_anchor_file), ub_strerror(code));
 }

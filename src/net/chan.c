@@ -57,7 +57,7 @@ net_chan_new(struct net_loop *l, void (*received)(void *arg, struct net_note *n)
 {
 	struct net_chan *c = base_alloc(sizeof(*c));
 
-	CHECK(uv_async_init(&l->uv, &c->uv, on_async) == 0);
+	net_must(uv_async_init(&l->uv, &c->uv, on_async), "a wake-up between threads");
 	uv_unref((uv_handle_t *)&c->uv);
 	CHECK(pthread_mutex_init(&c->mutex, NULL) == 0);
 	c->last = &c->first;

@@ -5,16 +5,49 @@
 
 #include "net/room.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+void net_must(int uv_error, const char *what)
+{
+	char text[128];
+
+	if (uv_error == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%s: %s", what, uv_strerror(uv_error));
+	base_refused(text);
+}
+
+static void *memory_new(size_t n)
+{
+	return base_realloc(NULL, n);
+}
+
+static void *memory_zeroed(size_t count, size_t size)
+{
+	size_t n;
+
+	CHECK(size_mul(count, size, &n));
+	return base_alloc(n);
+}
+
+/* Without memory libuv aborts in some places, and says nothing. */
+static void take_memory(void)
+{
+	CHECK(uv_replace_allocator(memory_new, base_realloc, memory_zeroed, free) == 0);
+}
 
 struct net_loop *net_loop_new(void)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct net_loop *l = base_alloc(sizeof(*l));
 
+	CHECK(pthread_once(&once, take_memory) == 0);
 	/* libuv writes without MSG_NOSIGNAL: a peer that hangs up would end the process. */
 	signal(SIGPIPE, SIG_IGN);
-	CHECK(uv_loop_init(&l->uv) == 0);
+	net_must(uv_loop_init(&l->uv), "a loop of events");
 	return l;
 }
 
@@ -200,8 +233,8 @@ net_signal_new(struct net_loop *l, int signum, void (*caught)(void *arg, int sig
 {
 	struct net_signal *s = base_alloc(sizeof(*s));
 
-	CHECK(uv_signal_init(&l->uv, &s->uv) == 0);
-	CHECK(uv_signal_start(&s->uv, on_signal, signum) == 0);
+	net_must(uv_signal_init(&l->uv, &s->uv), "a watch for signals");
+	net_must(uv_signal_start(&s->uv, on_signal, signum), "a watch for signals");
 	uv_unref((uv_handle_t *)&s->uv);
 	s->caught = caught;
 	s->arg = arg;

@@ -23,6 +23,9 @@ struct net_loop {
  * go. */
 void net_handle_free(uv_handle_t *h);
 
+/* For what nothing goes on without: a loop, its wake-up. Ends the process unless it is 0. */
+void net_must(int uv_error, const char *what);
+
 /* Fills *f from a libuv error (negative). */
 void net_failure_set(struct net_failure *f, int uv_error);
 

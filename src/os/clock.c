@@ -46,7 +46,8 @@ void os_random(void *p, size_t n)
 
 	while (n > 0) {
 		ssize_t got = getrandom(at, n, 0);
-		CHECK(got > 0 || errno == EINTR);
+		if (got < 0 && errno != EINTR)
+			base_refused("the system has no random numbers");
 		if (got > 0) {
 			at += got;
 			n -= (size_t)got;

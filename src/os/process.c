@@ -3,9 +3,24 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 enum { TRIM_MIN = 32 * 1024 * 1024 };
+
+/* No memory is asked for, and no lock: write(2) and nothing else. */
+void os_process_last_words(const char *what, const char *file, int line)
+{
+	char text[512];
+	int n = file ? snprintf(text, sizeof(text), "hopseal: a bug: %s (%s:%d)\n", what, file,
+				line)
+		     : snprintf(text, sizeof(text), "hopseal: %s\n", what);
+	size_t most = sizeof(text) - 1;
+
+	(void)!write(STDERR_FILENO, text, (size_t)n < most ? (size_t)n : most);
+	if (!file)
+		_exit(EX_OSERR);
+}
 
 static uint64_t ms_of(struct timeval t)
 {

@@ -5,6 +5,10 @@
 
 #include "base/base.h"
 
+/* For base_set_last_words: tells people, on standard error. What the system refused ends the
+ * process with EX_OSERR, a bug leaves a core. */
+base_last_words os_process_last_words;
+
 struct os_process {
 	uint64_t resident_octets, virtual_octets; /* 0: the system does not say */
 	uint64_t heap_octets;                     /* that are handed out */

@@ -169,12 +169,20 @@ int64_t sql_int(const struct sql_statement *st, int at)
 	return sqlite3_column_int64(st->handle, at);
 }
 
+/* No address is that of a NULL, or memory ran out: a value must not become none, unheard. */
+static struct str without_address(const struct sql_statement *st, int at)
+{
+	if (sqlite3_errcode(st->db->handle) == SQLITE_NOMEM)
+		base_refused("out of memory");
+	return sql_is_null(st, at) ? STR_NONE : STR("");
+}
+
 /* The pointer first: reading it may convert the value, and the size is that of the result. */
 struct str sql_text(const struct sql_statement *st, int at)
 {
 	const unsigned char *p = sqlite3_column_text(st->handle, at);
 
-	return p == NULL ? STR_NONE
+	return p == NULL ? without_address(st, at)
 			 : str_span((const char *)p, (size_t)sqlite3_column_bytes(st->handle, at));
 }
 
@@ -184,9 +192,7 @@ struct str sql_blob(const struct sql_statement *st, int at)
 	size_t n = (size_t)sqlite3_column_bytes(st->handle, at);
 
 	/* An empty blob has no address in SQLite. */
-	if (p == NULL)
-		return sql_is_null(st, at) ? STR_NONE : STR("");
-	return str_span(p, n);
+	return p == NULL ? without_address(st, at) : str_span(p, n);
 }
 
 /* ---- in one call ---- */

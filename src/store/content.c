@@ -55,17 +55,23 @@ bool store_sync_folder(const char *folder, struct error *e)
 
 /* ---- content ---- */
 
+static char *copy_of(const char *path)
+{
+	size_t n = strlen(path) + 1;
+
+	return memcpy(base_realloc(NULL, n), path, n);
+}
+
 struct store_content *store_content_of_file(const char *path, uint64_t size)
 {
 	struct store_content *c = base_alloc(sizeof(*c));
 
 	*c = (struct store_content){ .refs = 1,
 				     .size = size,
-				     .path = strdup(path),
+				     .path = copy_of(path),
 				     .fd = -1,
 				     .is_durable = true,
 				     .is_kept = true };
-	CHECK(c->path);
 	return c;
 }
 
@@ -230,9 +236,8 @@ static bool spool_make_file(struct store_spool *s, struct error *e)
 	int fd = open_message(path, O_WRONLY | O_CREAT | O_EXCL, e);
 	if (fd < 0)
 		return false;
-	s->path = strdup(path);
+	s->path = copy_of(path);
 	s->fd = fd;
-	CHECK(s->path);
 	return true;
 }
 

@@ -27,18 +27,31 @@ static bool read_state(struct store *s, struct error *e)
 	return true;
 }
 
+static bool start_both(struct store *s, struct error *e)
+{
+	int code = pthread_create(&s->writing, NULL, store_write, s);
+
+	if (code == 0 && (code = pthread_create(&s->syncing, NULL, store_sync, s)) != 0) {
+		note_queue_close(&s->to_write);
+		CHECK(pthread_join(s->writing, NULL) == 0);
+	}
+	return code == 0 || error_set(e, ERROR_SYSTEM, "a thread: %s", strerror(code));
+}
+
 /* Signals are for the threads that were there before. */
-static void start_threads(struct store *s)
+static bool start_threads(struct store *s, struct error *e)
 {
 	sigset_t all, before;
 
 	(void)sigfillset(&all);
 	CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-	CHECK(pthread_create(&s->writing, NULL, store_write, s) == 0);
-	CHECK(pthread_create(&s->syncing, NULL, store_sync, s) == 0);
+	bool is_started = start_both(s, e);
 	CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+	if (!is_started)
+		return false;
 	(void)pthread_setname_np(s->writing, "store-write");
 	(void)pthread_setname_np(s->syncing, "store-sync");
+	return true;
 }
 
 static void store_free(struct store *s)
@@ -81,12 +94,10 @@ struct store *store_open(const struct store_options *o, struct error *e)
 	s->reserve_octets = o->reserve_octets;
 	s->probe_age_ms = o->probe_age_ms;
 	s->lock_fd = store_directory_take(o->directory, o->lock_wait_ms, e);
-	if (s->lock_fd < 0 || !open_database(s, o, e)) {
-		store_free(s);
-		return NULL;
-	}
-	start_threads(s);
-	return s;
+	if (s->lock_fd >= 0 && open_database(s, o, e) && start_threads(s, e))
+		return s;
+	store_free(s);
+	return NULL;
 }
 
 /* Files first: their notes go on to the writer. */

@@ -1,6 +1,34 @@
 /* What the contexts of both sides have in common. */
 
+#include <stdlib.h>
+
 #include "tls/room.h"
+
+/* As OpenSSL's own: none for nothing. */
+static void *memory_new(size_t n, const char *file, int line)
+{
+	(void)file, (void)line;
+	return n > 0 ? base_realloc(NULL, n) : NULL;
+}
+
+static void memory_free(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	free(p);
+}
+
+static void *memory_resize(void *p, size_t n, const char *file, int line)
+{
+	if (n > 0)
+		return base_realloc(p, n);
+	memory_free(p, file, line);
+	return NULL;
+}
+
+void tls_take_memory(void)
+{
+	CHECK(CRYPTO_set_mem_functions(memory_new, memory_resize, memory_free) == 1);
+}
 
 static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION };
 static const uint64_t version_off[] = { SSL_OP_NO_TLSv1, SSL_OP_NO_TLSv1_1, SSL_OP_NO_TLSv1_2,

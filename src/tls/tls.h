@@ -14,6 +14,11 @@
 #include "base/limits.h"
 #include "policy/peer.h"
 
+/* From now on OpenSSL ends the process when there is no memory, as all of the house does: whatever
+ * else it makes of that, in the middle of a handshake or a verification, nobody has to think of.
+ * A program calls it before anything else. */
+void tls_take_memory(void);
+
 /* Whom we trust and who we are: one per configuration, because a CA bundle costs 20 ms to load.
  * "" means not set. */
 struct tls_client_options {

@@ -18,9 +18,9 @@ RULES = 16
 SHIFT_AT, STILL_AT = 16, 24
 
 
-def library():
+def library(name="bad_disk.so"):
     """What is loaded before the C library; a program with gcc's ASan wants that one's before it."""
-    ours = program().parents[1] / "tests/bad_disk.so"
+    ours = program().parents[1] / "tests" / name
     needs = subprocess.run(["ldd", program()], capture_output=True, text=True, check=False).stdout
     asan = [line.split()[2] for line in needs.splitlines() if "libasan" in line]
     return " ".join([*asan, str(ours)])

@@ -335,7 +335,8 @@ class _Conversation:
         s = self.session
         s.sni = getattr(tls, "lab_sni", None)
         s.tls_resumed = tls.session_reused
-        s.tls_version, s.cipher, s.client_cert = tls.version(), tls.cipher()[0], tls.getpeercert()
+        s.tls_version, s.client_cert = tls.version(), tls.getpeercert()
+        s.cipher = (tls.cipher() or [None])[0]  # none when the peer has gone
 
     def _rcpt(self, line):
         address = line[line.find("<") + 1 : line.rfind(">")]
