@@ -199,6 +199,9 @@ def test_logrotate(of_nobody):
     names = {path.name for path in logs.iterdir()}
     assert names == {"log", "log.1", "log.2.gz", "log.3.gz"}
     assert sent_in(logs / "log.1") == 1
+    done = subprocess.run(rotate, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, ("nobody to tell while it is down", done)
+    assert (logs / "log.4.gz").exists()
 
 
 # ---- standard output ----
