@@ -35,6 +35,7 @@ struct os_log_out {
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
+	bool is_torn;       /* the file's last line has no end */
 	struct buf waiting; /* whole lines */
 	bool is_ending, has_thread;
 	pthread_t thread;
@@ -104,21 +105,47 @@ static int open_file(const struct os_log_out *l, struct error *e)
 	return fd;
 }
 
+/* True if a daemon before this one, or a full disk, left a line without its end. A file that may
+ * not be read is taken for whole. */
+static bool is_left_torn(const struct os_log_out *l, int fd)
+{
+	int reader = l->path.n > 0 && stream_of(l->path) < 0
+			     ? open(l->path.p, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+			     : -1;
+	struct stat s, own;
+	char last = '\n';
+
+	if (reader < 0)
+		return false;
+	if (fstat(reader, &s) == 0 && fstat(fd, &own) == 0 && S_ISREG(s.st_mode) &&
+	    s.st_ino == own.st_ino && s.st_dev == own.st_dev && s.st_size > 0)
+		(void)!pread(reader, &last, 1, s.st_size - 1);
+	close(reader);
+	return last != '\n';
+}
+
 /* A new descriptor takes the old one's number, so that a line in flight on another thread goes to
  * one of the two. */
+static void out_take(struct os_log_out *l, int fd)
+{
+	pthread_mutex_lock(&l->lock);
+	l->is_torn = is_left_torn(l, fd);
+	if (l->fd < 0) {
+		l->fd = fd;
+	} else {
+		dup3(fd, l->fd, O_CLOEXEC);
+		close(fd);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
 static bool out_open(struct os_log_out *l, struct error *e)
 {
-	int fd = l->path.n > 0 ? open_file(l, e) : open_system_log(l), old = l->fd;
+	int fd = l->path.n > 0 ? open_file(l, e) : open_system_log(l);
 
-	if (fd < 0)
-		return false;
-	if (old < 0) {
-		l->fd = fd;
-		return true;
-	}
-	dup3(fd, old, O_CLOEXEC);
-	close(fd);
-	return true;
+	if (fd >= 0)
+		out_take(l, fd);
+	return fd >= 0;
 }
 
 bool os_log_out_reopen(struct os_log_out *l, struct error *e)
@@ -243,16 +270,30 @@ static bool send_to_system(struct os_log_out *l, struct str line)
 	return true;
 }
 
-static bool write_all(int fd, struct str s)
+/* Gives what could not be written. */
+static struct str write_all(int fd, struct str s)
 {
 	while (s.n > 0) {
 		ssize_t n = write(fd, s.p, s.n);
 		if (n < 0 && errno != EINTR)
-			return false;
+			break;
 		if (n > 0)
 			s = str_from(s, (size_t)n);
 	}
-	return true;
+	return s;
+}
+
+/* By one thread at a time. A line of which the disk took a part is lost, and the next one does not
+ * begin behind it. */
+static bool write_line(struct os_log_out *l, struct str line)
+{
+	struct str left;
+
+	if (l->is_torn && write_all(l->fd, STR("\n")).n > 0)
+		return false;
+	left = write_all(l->fd, line);
+	l->is_torn = left.n > 0 && left.n < line.n;
+	return left.n == 0;
 }
 
 static void write_lines(struct os_log_out *l, struct str lines)
@@ -261,7 +302,7 @@ static void write_lines(struct os_log_out *l, struct str lines)
 
 	while (str_cut(lines, '\n', &line, &lines)) {
 		const struct str whole = { line.p, line.n + 1 };
-		if (l->path.n == 0 ? !send_to_system(l, line) : !write_all(l->fd, whole))
+		if (l->path.n == 0 ? !send_to_system(l, line) : !write_line(l, whole))
 			count_lost(l);
 	}
 }
@@ -314,12 +355,20 @@ static bool queue_line(struct os_log_out *l, struct str line)
 	return is_taken;
 }
 
+static bool file_line(struct os_log_out *l, struct str line)
+{
+	pthread_mutex_lock(&l->lock);
+	bool is_taken = write_line(l, line);
+	pthread_mutex_unlock(&l->lock);
+	return is_taken;
+}
+
 bool os_log_out_write(struct os_log_out *l, struct str line)
 {
 	bool is_taken = str_has_suffix(line, STR("\n"));
 
 	if (is_taken && l->is_file)
-		is_taken = write(l->fd, line.p, line.n) == (ssize_t)line.n;
+		is_taken = file_line(l, line);
 	else if (is_taken)
 		is_taken = queue_line(l, line);
 

@@ -319,6 +319,53 @@ TEST(every_line_that_is_lost_is_counted)
 	place_free(&p);
 }
 
+static struct str line_of(struct str text, unsigned n)
+{
+	struct str line = STR("");
+
+	for (unsigned i = 0; i <= n; i++)
+		if (!str_cut(text, '\n', &line, &text))
+			return STR("");
+	return line;
+}
+
+TEST(behind_a_line_that_a_full_disk_cut_the_next_one_begins_anew)
+{
+	struct place p = place_new();
+	struct os_log *l = log_new(&p, OS_LOG_TEXT);
+	struct buf b;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	limit_files(7);
+	log_number(l, 1);
+	limit_files(RLIM_INFINITY);
+	log_number(l, 2);
+	struct str text = read_all(&b, p.path);
+	ok(line_of(text, 0).n == 7, "what there was room for");
+	ok(contains(line_of(text, 1), " 1 lines of the log were lost"), "it is told");
+	ok(has_number(line_of(text, 2), 2) && line_of(text, 3).n == 0, "and it goes on");
+	buf_fini(&b);
+	os_log_free(l);
+	place_free(&p);
+}
+
+TEST(behind_a_line_that_another_daemon_left_cut_the_first_one_begins_anew)
+{
+	struct place p = place_new();
+	FILE *f = fopen(p.path, "w");
+	struct buf b;
+
+	ok(f && fputs("whole\ncut", f) >= 0 && fclose(f) == 0, "a file that is there");
+	struct os_log *l = log_new(&p, OS_LOG_TEXT);
+	log_number(l, 1);
+	struct str text = read_all(&b, p.path);
+	ok_str(line_of(text, 1), STR("cut"), "as it was");
+	ok(has_number(line_of(text, 2), 1), "a line of its own");
+	buf_fini(&b);
+	os_log_free(l);
+	place_free(&p);
+}
+
 static void *write_lines(void *arg)
 {
 	for (int i = 0; i < LINES; i++)
@@ -369,4 +416,6 @@ TEST_MAIN(RUN(a_line_of_a_file_has_time_machine_program_and_process),
 	  RUN(a_slow_system_log_gets_every_line_in_order),
 	  RUN(a_system_log_that_is_restarted_goes_on), RUN(a_pipe_without_a_reader_is_an_error),
 	  RUN(nobody_waits_for_who_does_not_read), RUN(every_line_that_is_lost_is_counted),
+	  RUN(behind_a_line_that_a_full_disk_cut_the_next_one_begins_anew),
+	  RUN(behind_a_line_that_another_daemon_left_cut_the_first_one_begins_anew),
 	  RUN(lines_of_several_threads_stay_whole), RUN(what_cannot_be_opened_is_told))
