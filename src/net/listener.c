@@ -107,14 +107,16 @@ static bool listener_accept(struct net_listener *n)
 static void on_readable(uv_poll_t *uv, int status, int events)
 {
 	struct net_listener *n = (struct net_listener *)uv;
+	unsigned i = 0;
+	bool goes_on = true;
 
 	(void)status, (void)events; /* accept says what it is */
-	if (!has_descriptor(n)) {
-		listener_pause(n, errno);
-		return;
+	while (goes_on && i < ACCEPT_MAX && has_descriptor(n)) {
+		goes_on = listener_accept(n);
+		i++;
 	}
-	for (unsigned i = 0; i < ACCEPT_MAX && listener_accept(n); i++)
-		;
+	if (i == 0) /* else nobody may be waiting any more: it is asked again when somebody is */
+		listener_pause(n, errno);
 }
 
 /* Takes `fd`, and closes it when it fails. */
