@@ -46,6 +46,8 @@ bool store_id_parse(struct str text, uint64_t *id)
 			return false;
 		sum = sum * STORE_ID_BASE + (uint64_t)(at - digits); /* 52^11 < 2^63 */
 	}
+	if (sum == 0)
+		return false;
 	*id = sum;
 	return true;
 }

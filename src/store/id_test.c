@@ -17,7 +17,7 @@ static const struct {
 	uint64_t id;
 	struct str text;
 } texts[] = {
-	{ "zero", 0, STR_INIT("00000000000") },
+	{ "one", 1, STR_INIT("00000000001") },
 	{ "the last digit", 51, STR_INIT("0000000000z") },
 	{ "a carry", 52, STR_INIT("00000000010") },
 	{ "the largest", 7516865509350965247, STR_INIT("zzzzzzzzzzz") },
@@ -50,6 +50,7 @@ static const struct {
 	{ "a vowel", STR_INIT("0000A000000") },
 	{ "a lower vowel", STR_INIT("u0000000000") },
 	{ "a NUL", STR_INIT("0000000000\0") },
+	{ "what is never given", STR_INIT("00000000000") },
 	{ "a path", STR_INIT("../../../00") },
 };
 
