@@ -19,8 +19,8 @@ struct console_reading {
 	struct arena *arena; /* of the request */
 	struct control_request request;
 	struct store_filter filter;
-	struct store_list_place place; /* LIST */
-	bool has_begun;                /* SHOW, CAT */
+	struct store_list_place place; /* LIST, SHOW: of recipients */
+	bool has_begun;
 	uint64_t id, attempt;
 	struct store_content *content; /* CAT */
 	int fd;                        /* of a file */
@@ -208,6 +208,16 @@ static bool rcpt_line(struct console_reading *rd, const struct store_rcpt *r)
 	return json_end(&j);
 }
 
+static enum store_go_on show_row(void *arg, const struct store_message *m)
+{
+	struct console_reading *rd = arg;
+
+	arena_reset(rd->row);
+	rd->fits = (rd->has_begun || head_line(rd, m)) && rcpt_line(rd, m->rcpts);
+	rd->has_begun = true;
+	return is_enough(rd) ? STORE_STOP : STORE_GO_ON;
+}
+
 static enum store_go_on attempt_line(void *arg, const struct store_attempt *t)
 {
 	struct console_reading *rd = arg;
@@ -239,18 +249,17 @@ static bool find_id(struct console_reading *rd, struct error *e)
 			 STR_ARG(str_first(rd->request.message, 60)));
 }
 
-static bool show_head(struct console_reading *rd, struct store_reader *r, struct error *e)
+/* The message is told with the first of its recipients: there is none without one. */
+static bool show_rcpts(struct console_reading *rd, struct store_reader *r, struct error *e)
 {
-	struct store_message *m;
+	struct store_filter f = { 0 };
 
-	if (!find_id(rd, e) || !store_message(r, rd->row, rd->id, &m, e))
+	if (!rd->has_begun && !find_id(rd, e))
 		return false;
-	if (!m)
-		return no_message(rd, e);
-	rd->fits = head_line(rd, m);
-	for (size_t i = 0; rd->fits && i < m->n_rcpts; i++)
-		rd->fits = rcpt_line(rd, &m->rcpts[i]);
-	return true;
+	f.message = rd->id;
+	if (!store_list_piece(r, &f, &rd->place, show_row, rd, e))
+		return false;
+	return rd->has_begun || no_message(rd, e);
 }
 
 static enum console_piece
@@ -258,10 +267,8 @@ show_piece(struct console_reading *rd, struct store_reader *r, struct error *e)
 {
 	uint64_t before = rd->attempt;
 
-	if (!rd->has_begun) {
-		rd->has_begun = true;
-		return show_head(rd, r, e) ? CONSOLE_MORE : CONSOLE_FAILED;
-	}
+	if (!rd->place.is_end)
+		return show_rcpts(rd, r, e) ? CONSOLE_MORE : CONSOLE_FAILED;
 	if (!store_evidence(r, rd->id, rd->attempt, attempt_line, rd, e))
 		return CONSOLE_FAILED;
 	return rd->attempt == before ? CONSOLE_DONE : CONSOLE_MORE;
