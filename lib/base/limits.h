@@ -92,6 +92,7 @@
 #define CONTROL_SESSIONS_MAX 64              /* connections to the control socket at once */
 #define CONTROL_REPLY_MAX (64 * 1024 * 1024) /* all lines of one reply */
 #define CONTROL_DESTINATIONS_MAX 100000      /* of one worker, in one reply */
+#define CONTROL_BLOCKED_MAX 100              /* of all workers, in one status */
 #define METRICS_CONNECTIONS_MAX 16           /* HTTP connections at once */
 #define METRICS_TEXT_MAX (256 * 1024)        /* one page of metrics */
 

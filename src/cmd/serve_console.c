@@ -21,6 +21,7 @@ struct serve_console {
 struct console_look {
 	struct list link;
 	struct serve_console *console;
+	enum console_look_how how;
 	unsigned waiting; /* workers */
 	struct serve_view **views;
 	bool is_forgotten;
@@ -47,21 +48,47 @@ static void add_sessions(struct console_sessions *sum, const struct console_sess
 	sum->idle += s->idle;
 }
 
+static size_t
+look_all(const struct console_look *l, struct arena *a, struct console_destination **out)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < l->console->options.n_workers; i++)
+		n += l->views[i]->n;
+	*out = ARENA_ARRAY(a, n + 1, struct console_destination);
+	n = 0;
+	for (unsigned i = 0; i < l->console->options.n_workers; i++)
+		for (size_t k = 0; k < l->views[i]->n; k++)
+			(*out)[n++] = l->views[i]->v[k];
+	return n;
+}
+
+static size_t
+look_blocked(const struct console_look *l, struct arena *a, struct console_destination **out)
+{
+	struct console_blocked *b = console_blocked_new();
+	size_t n;
+
+	for (unsigned i = 0; i < l->console->options.n_workers; i++)
+		for (size_t k = 0; k < l->views[i]->n; k++)
+			console_blocked_add(b, &l->views[i]->v[k]);
+	n = console_blocked_take(b, a, out);
+	console_blocked_free(b);
+	return n;
+}
+
 static void look_tell(struct console_look *l)
 {
 	unsigned n = l->console->options.n_workers;
 	struct console_view v = { .workers = n };
 	struct console_destination *all;
+	struct arena *a = arena_new();
 
-	for (unsigned i = 0; i < n; i++)
-		v.n += l->views[i]->n;
-	all = base_alloc((v.n + 1) * sizeof(*all));
+	v.n = (l->how == CONSOLE_LOOK_BLOCKED ? look_blocked : look_all)(l, a, &all);
 	v.v = all;
-	v.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct serve_view *one = l->views[i];
-		for (size_t k = 0; k < one->n; k++)
-			all[v.n++] = one->v[k];
+		v.n_blocked += one->n_blocked;
 		v.totals.n_dests += one->totals.n_dests;
 		v.totals.n_dead += one->totals.n_dead;
 		v.totals.n_attempts += one->totals.n_attempts;
@@ -71,7 +98,7 @@ static void look_tell(struct console_look *l)
 		v.is_cut |= one->is_cut;
 	}
 	l->done(l->arg, &v);
-	free(all);
+	arena_free(a);
 }
 
 static void look_answered(void *arg, struct net_note *note)
@@ -97,6 +124,7 @@ static struct console_look *look_new(void *arg, enum console_look_how how,
 	struct console_look *l = base_alloc(sizeof(*l));
 
 	l->console = c;
+	l->how = how;
 	l->waiting = c->options.n_workers;
 	l->views = base_alloc(c->options.n_workers * sizeof(struct serve_view *));
 	l->done = done;

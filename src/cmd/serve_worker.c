@@ -169,30 +169,46 @@ static void look_count(void *arg, const struct sched_dest_view *d)
 
 struct looking {
 	struct serve_view *view;
-	enum console_look_how how;
+	struct console_blocked *blocked;
 	size_t most;
 	uint64_t now;
 };
 
-static void look_destination(void *arg, const struct sched_dest_view *d)
+static struct console_destination
+destination_of(const struct looking *l, const struct sched_dest_view *d)
 {
-	struct looking *l = arg;
-	struct serve_view *v = l->view;
-	bool is_blocked = d->window == 0 || d->blocked_until > l->now;
-
-	if (l->how == CONSOLE_LOOK_BLOCKED && !is_blocked)
-		return;
-	if (v->n == l->most) {
-		v->is_cut = true;
-		return;
-	}
-	v->v[v->n++] = (struct console_destination){
-		.name = arena_str(v->arena, d->name),
+	return (struct console_destination){
+		.name = d->name,
 		.window = d->window,
 		.attempts = d->n_attempts,
 		.recipients = d->n_rcpts,
 		.blocked_ms = d->blocked_until > l->now ? d->blocked_until - l->now : 0,
 	};
+}
+
+static void look_blocked(void *arg, const struct sched_dest_view *view)
+{
+	struct looking *l = arg;
+	struct console_destination d = destination_of(l, view);
+
+	if (d.window > 0 && d.blocked_ms == 0)
+		return;
+	l->view->n_blocked++;
+	console_blocked_add(l->blocked, &d);
+}
+
+static void look_destination(void *arg, const struct sched_dest_view *view)
+{
+	struct looking *l = arg;
+	struct serve_view *v = l->view;
+
+	if (v->n == l->most) {
+		v->is_cut = true;
+		return;
+	}
+	v->v[v->n] = destination_of(l, view);
+	v->v[v->n].name = arena_str(v->arena, view->name);
+	v->n++;
 }
 
 static struct console_sessions worker_sessions(const struct serve_worker *w)
@@ -209,19 +225,39 @@ static struct console_sessions worker_sessions(const struct serve_worker *w)
 	};
 }
 
+static void worker_look_blocked(struct serve_worker *w, struct looking *l)
+{
+	l->blocked = console_blocked_new();
+	queue_each_destination(w->queue, look_blocked, l);
+	l->view->n = console_blocked_take(l->blocked, l->view->arena, &l->view->v);
+	console_blocked_free(l->blocked);
+}
+
+static void worker_look_all(struct serve_worker *w, struct looking *l)
+{
+	queue_each_destination(w->queue, look_count, &l->most);
+	if (l->most > CONTROL_DESTINATIONS_MAX)
+		l->most = CONTROL_DESTINATIONS_MAX;
+	l->view->v = ARENA_ARRAY(l->view->arena, l->most + 1, struct console_destination);
+	queue_each_destination(w->queue, look_destination, l);
+}
+
 static void worker_look(struct serve_worker *w, const struct worker_note *n)
 {
 	struct serve_view *v = n->view;
-	struct looking l = { .view = v, .how = n->how, .now = net_loop_now(w->loop) };
+	struct looking l = { .view = v, .now = net_loop_now(w->loop) };
 
 	v->totals = queue_totals(w->queue);
 	v->sessions = worker_sessions(w);
-	if (n->how != CONSOLE_LOOK_TOTALS) {
-		queue_each_destination(w->queue, look_count, &l.most);
-		if (l.most > CONTROL_DESTINATIONS_MAX)
-			l.most = CONTROL_DESTINATIONS_MAX;
-		v->v = ARENA_ARRAY(v->arena, l.most + 1, struct console_destination);
-		queue_each_destination(w->queue, look_destination, &l);
+	switch (n->how) {
+	case CONSOLE_LOOK_TOTALS:
+		break;
+	case CONSOLE_LOOK_BLOCKED:
+		worker_look_blocked(w, &l);
+		break;
+	case CONSOLE_LOOK_ALL:
+		worker_look_all(w, &l);
+		break;
 	}
 	net_chan_post(n->to, &v->note);
 }

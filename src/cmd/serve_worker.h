@@ -47,6 +47,7 @@ struct serve_view {
 	struct console_destination *v;
 	size_t n;
 	bool is_cut;
+	size_t n_blocked; /* LOOK_BLOCKED: all of them */
 };
 
 void serve_worker_look(struct serve_worker *w, enum console_look_how how, struct net_chan *to,

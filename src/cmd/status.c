@@ -97,6 +97,7 @@ static bool take_status(void *arg, struct str text, const struct json_node *n)
 {
 	struct asked *s = arg;
 	const struct json_node *blocked = json_at(n, "blocked");
+	int64_t n_more;
 
 	if (s->is_json) {
 		s->fits = buf_add(&s->out, text) && buf_add_char(&s->out, '\n');
@@ -119,6 +120,10 @@ static bool take_status(void *arg, struct str text, const struct json_node *n)
 		s->fits = s->fits && buf_add(&s->out, STR("\nleft alone\n"));
 	for (size_t i = 0; i < json_count(blocked); i++)
 		blocked_row(s, json_item(blocked, i));
+	if (json_get_int(n, "blocked_more", &n_more) && n_more > 0)
+		s->fits = s->fits &&
+			  buf_fmt(&s->out, "  and %lld more: hopseal queue list --by-destination\n",
+				  (long long)n_more);
 	return true;
 }
 

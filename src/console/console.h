@@ -42,8 +42,19 @@ struct console_view {
 	struct console_sessions sessions;
 	const struct console_destination *v;
 	size_t n;
-	bool is_cut; /* there were more than CONTROL_DESTINATIONS_MAX in a worker */
+	bool is_cut;      /* there were more than CONTROL_DESTINATIONS_MAX in a worker */
+	size_t n_blocked; /* LOOK_BLOCKED: all; v has those that are so for longest */
 };
+
+/* Destinations that are left alone: keeps CONTROL_BLOCKED_MAX, those that are so for longest. */
+struct console_blocked;
+struct console_blocked *console_blocked_new(void);
+void console_blocked_free(struct console_blocked *b); /* NULL is fine */
+/* The name is borrowed until it is freed. */
+void console_blocked_add(struct console_blocked *b, const struct console_destination *d);
+/* What is kept, the longest first; gives how many. */
+size_t
+console_blocked_take(struct console_blocked *b, struct arena *a, struct console_destination **out);
 
 /* What the console needs of the daemon. */
 struct console_look;

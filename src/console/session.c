@@ -138,8 +138,8 @@ static void status_gathered(void *arg, const struct console_figures *f)
 	console_status_json(&j, s->console, f);
 	json_put_bool(&j, "done", true);
 	json_object_end(&j);
-	if (json_end(&j))
-		reply(s, &b);
+	CHECK(json_end(&j)); /* its lists are bounded */
+	reply(s, &b);
 	buf_fini(&b);
 	session_idle(s);
 }
@@ -147,18 +147,21 @@ static void status_gathered(void *arg, const struct console_figures *f)
 static void destinations_gathered(void *arg, const struct console_figures *f)
 {
 	struct session *s = arg;
-	struct buf b;
+	struct buf b, line;
 	bool fits = true;
 
 	s->gather = NULL;
 	buf_init(&b, CONTROL_REPLY_MAX);
+	buf_init(&line, CONTROL_REPLY_MAX);
 	for (size_t i = 0; fits && i < f->view->n; i++) {
 		struct json j;
-		json_init(&j, &b, false);
+		buf_reset(&line);
+		json_init(&j, &line, false);
 		console_destination_json(&j, &f->view->v[i]);
-		fits = json_end(&j);
+		fits = json_end(&j) && buf_add(&b, buf_str(&line)); /* whole lines */
 	}
 	reply(s, &b);
+	buf_fini(&line);
 	buf_fini(&b);
 	reply_done(s, fits && !f->view->is_cut ? NULL : "cut", 1);
 	session_idle(s);

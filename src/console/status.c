@@ -121,4 +121,5 @@ void console_status_json(struct json *j, const struct console *c, const struct c
 	for (size_t i = 0; i < f->view->n; i++)
 		console_destination_json(j, &f->view->v[i]);
 	json_array_end(j);
+	json_put_int(j, "blocked_more", (int64_t)(f->view->n_blocked - f->view->n));
 }

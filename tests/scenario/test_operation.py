@@ -254,6 +254,8 @@ def test_changes_of_a_destination(held):
         (("--older", "odd"), 64),
         (("show", "odd!"), 65),
         (("delete", "odd!"), 65),
+        (("show", "00000000000"), 65),
+        (("list", "00000000000"), 65),
         (("show", "00000000001"), 66),
         (("cat", "00000000001"), 66),
         (("delete", "00000000001"), 66),
@@ -308,6 +310,23 @@ def test_flush_wakes_a_dead_destination(own_sink):
             g.queue("flush", g.id_of("u@one.example"))
             until(lambda: sink.mails)
             until(lambda: not g.rows())
+
+
+def test_many_dead_destinations():
+    """Status tells of a hundred, and how many more there are."""
+    with gateway(
+        transport_maps="pcre:{{/@(.*)[.]example$$/ smtp:[127.0.1.$$1]:1}}",
+        initial_destination_concurrency=1,
+        default_destination_concurrency_failed_cohort_limit=1,
+    ) as g:
+        g.put(*(f"u@{i}.example" for i in range(1, 104)))
+        g.start()
+        until(lambda: g.status()["active"]["dead"] == 103)
+        status = g.status()
+        waits = [d["blocked_s"] for d in status["blocked"]]
+        assert len(waits) == 100 and status["blocked_more"] == 3
+        assert waits == sorted(waits, reverse=True)
+        assert "and 3 more: " in g.run("status").stdout
 
 
 def test_held_mail_is_not_tried(own_sink):
