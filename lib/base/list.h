@@ -48,6 +48,15 @@ static inline void list_remove(struct list *link)
 	link->prev = link->next = NULL;
 }
 
+/* In the list or out of it; what is in keeps its place. */
+static inline void list_set(struct list *head, struct list *link, bool is_in)
+{
+	if (!is_in)
+		list_remove(link);
+	else if (!list_is_in(link))
+		list_add(head, link);
+}
+
 /* The first link, taken out; NULL when there is none. */
 static inline struct list *list_take(struct list *head)
 {

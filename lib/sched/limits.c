@@ -78,10 +78,12 @@ uint32_t sched_gain_of(struct sched_gain g, unsigned window)
 /* One column of parameters for each transport with its own. */
 struct limits_params {
 	struct str transport;
-	enum conf_id window_first, window_max, rcpts_max, cohorts_max, positive, negative, rate;
+	enum conf_id window_first, window_max, rcpts_max, cohorts_max, positive, negative, rate,
+		transport_rate;
 };
 
-static const struct limits_params limits_params[] = {
+/* By sched_transport. */
+static const struct limits_params limits_params[SCHED_TRANSPORTS] = {
 	{
 		STR_INIT("smtp"),
 		CONF_smtp_initial_destination_concurrency,
@@ -91,6 +93,7 @@ static const struct limits_params limits_params[] = {
 		CONF_smtp_destination_concurrency_positive_feedback,
 		CONF_smtp_destination_concurrency_negative_feedback,
 		CONF_smtp_destination_rate_delay,
+		CONF_smtp_transport_rate_delay,
 	},
 	{
 		STR_INIT("lmtp"),
@@ -101,6 +104,7 @@ static const struct limits_params limits_params[] = {
 		CONF_lmtp_destination_concurrency_positive_feedback,
 		CONF_lmtp_destination_concurrency_negative_feedback,
 		CONF_lmtp_destination_rate_delay,
+		CONF_lmtp_transport_rate_delay,
 	},
 	{
 		STR_INIT("relay"),
@@ -111,6 +115,7 @@ static const struct limits_params limits_params[] = {
 		CONF_relay_destination_concurrency_positive_feedback,
 		CONF_relay_destination_concurrency_negative_feedback,
 		CONF_relay_destination_rate_delay,
+		CONF_relay_transport_rate_delay,
 	},
 	{
 		STR_INIT(""),
@@ -121,6 +126,7 @@ static const struct limits_params limits_params[] = {
 		CONF_default_destination_concurrency_positive_feedback,
 		CONF_default_destination_concurrency_negative_feedback,
 		CONF_default_destination_rate_delay,
+		CONF_default_transport_rate_delay,
 	},
 };
 
@@ -152,11 +158,13 @@ bool sched_limits_read(const struct conf *conf, struct str transport, struct sch
 	const struct limits_params *p = limits_params_of(transport);
 
 	*out = (struct sched_limits){
+		.transport = (enum sched_transport)(p - limits_params),
 		.window_first = (unsigned)conf_int(conf, p->window_first),
 		.window_max = (unsigned)conf_int(conf, p->window_max),
 		.rcpts_max = (unsigned)conf_int(conf, p->rcpts_max),
 		.cohorts_max = (unsigned)conf_int(conf, p->cohorts_max),
 		.rate_delay_ms = conf_time_s(conf, p->rate) * 1000,
+		.transport_delay_ms = conf_time_s(conf, p->transport_rate) * 1000,
 	};
 	return gain_read(conf, p->positive, &out->positive, e) &&
 	       gain_read(conf, p->negative, &out->negative, e);

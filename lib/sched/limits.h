@@ -16,7 +16,17 @@ struct sched_gain {
 	enum sched_divisor by;
 };
 
+/* Those with parameters of their own, and any other. */
+enum sched_transport {
+	SCHED_OF_SMTP,
+	SCHED_OF_LMTP,
+	SCHED_OF_RELAY,
+	SCHED_OF_OTHER,
+	SCHED_TRANSPORTS
+};
+
 struct sched_limits {
+	enum sched_transport transport;
 	unsigned window_first; /* T_initial_destination_concurrency, at least 1 */
 	unsigned window_max;   /* T_destination_concurrency_limit; 0: none */
 	unsigned rcpts_max;    /* T_destination_recipient_limit, of one attempt; 0: none */
@@ -24,6 +34,7 @@ struct sched_limits {
 	struct sched_gain positive, negative; /* T_destination_concurrency_*_feedback */
 	uint64_t
 		rate_delay_ms; /* T_destination_rate_delay: one attempt at a time, that far apart */
+	uint64_t transport_delay_ms; /* T_transport_rate_delay, between any two attempts */
 };
 
 /* "1", "0.5", "1/3", "1 / concurrency", "1/sqrt_concurrency": 0 to 1 for a window of one. */

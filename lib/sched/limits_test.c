@@ -59,6 +59,8 @@ TEST(a_transport_has_its_own_limits_or_the_default_ones)
 	struct conf *c = conf_of(STR("default_destination_concurrency_limit = 7\n"
 				     "lmtp_destination_concurrency_limit = 3\n"
 				     "lmtp_destination_rate_delay = 2s\n"
+				     "default_transport_rate_delay = 3s\n"
+				     "relay_transport_rate_delay = 1m\n"
 				     "relay_initial_destination_concurrency = 9\n"));
 	struct sched_limits l;
 
@@ -68,10 +70,13 @@ TEST(a_transport_has_its_own_limits_or_the_default_ones)
 	ok(l.positive.amount == SCHED_ONE && l.negative.by == SCHED_FIXED, "defaults");
 	ok(sched_limits_read(c, STR("lmtp"), &l, NULL), "lmtp");
 	ok(l.window_max == 3 && l.rate_delay_ms == 2000, "its own");
+	ok(l.transport == SCHED_OF_LMTP && l.transport_delay_ms == 3000, "the default one");
 	ok(sched_limits_read(c, STR("relay"), &l, NULL), "relay");
 	ok(l.window_first == 9 && l.window_max == 7, "its own and the default one");
+	ok(l.transport == SCHED_OF_RELAY && l.transport_delay_ms == 60000, "its own");
 	ok(sched_limits_read(c, STR("other"), &l, NULL), "any other");
 	ok(l.window_first == 5 && l.window_max == 7, "the default ones");
+	ok(l.transport == SCHED_OF_OTHER && l.transport_delay_ms == 3000, "the default ones");
 	conf_unref(c);
 }
 

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "sched/lane.h"
 
 enum {
 	DEST_IDLE_MS = 5 * 60 * 1000, /* the window is remembered that long */
 	DEST_BUCKETS_FIRST = 64,
+	LANE_PARTS_MAX = 50, /* of one recipient, which is to leave room for others */
+	LANES_MAX = 100000,  /* of one destination: those that wait for their delay are many */
 };
 
 struct sched_dest {
@@ -17,18 +20,18 @@ struct sched_dest {
 	uint64_t hash;
 	struct sched_limits limits;
 
-	struct list parts; /* waiting, in turns */
+	struct sched_lanes lanes; /* with the parts that wait */
 	unsigned n_parts, n_rcpts;
 	unsigned weight; /* of the parts: one message of thousands leaves room for others */
 	unsigned n_attempts;
 
-	unsigned window;             /* 0: dead */
+	unsigned window;             /* of each lane; 0: dead */
 	int64_t successes, failures; /* on the way to one place more or less, in millionths */
 	uint64_t cohorts;            /* failed in a row, in windows, in millionths */
 	unsigned n_deaths;           /* in a row */
 	uint64_t dead_until;         /* when a probe may go; counts while the window is 0 */
 	uint64_t suspended_until;
-	uint64_t rate_next; /* limits.rate_delay_ms */
+	uint64_t rate_last; /* the last rate_next of its lanes */
 	uint64_t idle_since;
 
 	uint64_t backlog_due, refilled_at;
@@ -42,8 +45,9 @@ struct sched {
 	struct sched_options options;
 	struct sched_dest **bucket;
 	size_t n_buckets, n_dests;
-	struct list ready;  /* an attempt may start */
-	struct list hungry; /* due mail is to be read from the store */
+	struct list ready;                  /* an attempt may start */
+	struct list slow[SCHED_TRANSPORTS]; /* the same, when the transport lets it */
+	struct list hungry;                 /* due mail is to be read from the store */
 	struct heap wakes;
 	unsigned n_attempts;
 };
@@ -57,6 +61,14 @@ static uint64_t name_hash(const struct sched *s, struct str name)
 	for (size_t i = 0; i < name.n; i++)
 		h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3ull;
 	return h ^ h >> 32;
+}
+
+/* Of the recipient that a part is for. */
+static uint64_t lane_key(const struct sched *s, struct str who)
+{
+	uint64_t key = who.n > 0 ? name_hash(s, who) : 0;
+
+	return who.n > 0 && key == 0 ? 1 : key;
 }
 
 static struct sched_dest **bucket_of(const struct sched *s, uint64_t hash)
@@ -108,7 +120,7 @@ static struct sched_dest *dest_new(struct sched *s, struct str name)
 	d->next_in_bucket = *bucket_of(s, d->hash);
 	*bucket_of(s, d->hash) = d;
 	s->n_dests++;
-	list_init(&d->parts);
+	sched_lanes_init(&d->lanes);
 	d->backlog_due = UINT64_MAX;
 	return d;
 }
@@ -124,6 +136,7 @@ static void dest_free(struct sched *s, struct sched_dest *d)
 	list_remove(&d->ready);
 	list_remove(&d->hungry);
 	heap_set(&s->wakes, &d->wake, UINT64_MAX);
+	sched_lanes_fini(&d->lanes);
 	free(d);
 }
 
@@ -143,11 +156,12 @@ static uint64_t dest_blocked_until(const struct sched_dest *d)
  * others. */
 static unsigned dest_places(const struct sched *s, const struct sched_dest *d)
 {
-	unsigned most = s->options.attempts_max - s->options.attempts_max / 4;
+	return d->window == 0 ? 1 : s->options.attempts_max - s->options.attempts_max / 4;
+}
 
-	if (d->window == 0 || d->limits.rate_delay_ms > 0)
-		return 1;
-	return d->window < most ? d->window : most;
+static unsigned lane_places(const struct sched_dest *d)
+{
+	return d->window == 0 || d->limits.rate_delay_ms > 0 ? 1 : d->window;
 }
 
 /* How many recipients are kept here: for a dead destination those of its probe. */
@@ -158,15 +172,15 @@ static unsigned dest_room(const struct sched *s, const struct sched_dest *d)
 
 static bool dest_is_low(const struct sched *s, const struct sched_dest *d)
 {
-	return d->weight <= dest_room(s, d) / 2;
+	return d->weight <= dest_room(s, d) / 2 && d->lanes.n < LANES_MAX;
 }
 
 /* When an attempt may start, as far as time alone can tell. */
 static uint64_t dest_start_at(const struct sched *s, const struct sched_dest *d)
 {
-	if (d->n_parts == 0 || d->n_attempts >= dest_places(s, d))
+	if (d->n_attempts >= dest_places(s, d))
 		return UINT64_MAX;
-	return later(dest_blocked_until(d), d->rate_next);
+	return later(dest_blocked_until(d), sched_lanes_start_at(&d->lanes));
 }
 
 static uint64_t dest_refill_at(const struct sched *s, const struct sched_dest *d)
@@ -187,33 +201,33 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* In the ring or out of it; what is in keeps its turn. */
-static void ring_set(struct list *ring, struct list *link, bool is_in)
-{
-	if (!is_in)
-		list_remove(link);
-	else if (!list_is_in(link))
-		list_add(ring, link);
-}
-
 /* When time alone changes something. */
 static uint64_t
 dest_wake_at(const struct sched_dest *d, uint64_t start, uint64_t refill, uint64_t now)
 {
 	if (dest_is_idle(d))
-		return later(d->idle_since + DEST_IDLE_MS, dest_blocked_until(d));
+		return later(later(d->idle_since + DEST_IDLE_MS, d->rate_last),
+			     dest_blocked_until(d));
 	return earlier(start > now ? start : UINT64_MAX, refill > now ? refill : UINT64_MAX);
+}
+
+/* Where it takes turns with others: those of a transport with a delay stand apart, so that they
+ * keep their turns while it passes. */
+static struct list *dest_ring(struct sched *s, const struct sched_dest *d)
+{
+	return d->limits.transport_delay_ms > 0 ? &s->slow[d->limits.transport] : &s->ready;
 }
 
 /* After any change: into the rings where it belongs, and up again in time. */
 static void dest_settle(struct sched *s, struct sched_dest *d, uint64_t now)
 {
+	sched_lanes_look(&d->lanes, lane_places(d), now);
 	uint64_t start = dest_start_at(s, d), refill = dest_refill_at(s, d);
 
 	if (!dest_is_idle(d))
 		d->idle_since = now;
-	ring_set(&s->ready, &d->ready, start <= now);
-	ring_set(&s->hungry, &d->hungry, refill <= now);
+	list_set(dest_ring(s, d), &d->ready, start <= now);
+	list_set(&s->hungry, &d->hungry, refill <= now);
 	heap_set(&s->wakes, &d->wake, dest_wake_at(d, start, refill, now));
 }
 
@@ -240,12 +254,18 @@ sched_dest(struct sched *s, struct str name, const struct sched_limits *limits, 
 	CHECK(limits->window_first > 0);
 	if (is_new)
 		d = dest_new(s, name);
+	unsigned places = lane_places(d);
+
+	if (d->limits.transport_delay_ms != limits->transport_delay_ms)
+		list_remove(&d->ready); /* into another ring */
 	d->limits = *limits;
 	if (is_new)
 		d->window = limits->window_first;
 	if (limits->window_max > 0 && d->window > limits->window_max)
 		d->window = limits->window_max;
 	d->idle_since = now;
+	if (lane_places(d) != places)
+		sched_lanes_settle(&d->lanes, lane_places(d), now);
 	dest_settle(s, d, now);
 	return d;
 }
@@ -270,7 +290,8 @@ static unsigned part_weight(const struct sched_part *p)
 /* To the end of those that wait. */
 static void part_enter(struct sched_part *part)
 {
-	list_add(&part->dest->parts, &part->link);
+	list_add(&part->lane->parts, &part->link);
+	part->lane->n_parts++;
 	part->dest->n_parts++;
 	part->dest->n_rcpts += part_left(part);
 	part->dest->weight += part_weight(part);
@@ -278,21 +299,46 @@ static void part_enter(struct sched_part *part)
 
 bool sched_has_room(const struct sched *s, const struct sched_dest *d)
 {
-	return d->weight < dest_room(s, d);
+	return d->weight < dest_room(s, d) && d->lanes.n < LANES_MAX;
+}
+
+bool sched_is_crowded(struct sched *s, struct sched_dest *d, struct str who)
+{
+	uint64_t key = lane_key(s, who);
+	struct sched_lane *lane = key ? sched_lanes_find(&d->lanes, key) : NULL;
+
+	if (!lane || lane->n_parts < LANE_PARTS_MAX)
+		return false;
+	lane->is_short = true;
+	return true;
+}
+
+/* May free the lane. */
+static void
+lane_settle(struct sched *s, struct sched_dest *d, struct sched_lane *lane, uint64_t now)
+{
+	if (lane->is_short && lane->n_parts <= LANE_PARTS_MAX / 2) {
+		lane->is_short = false;
+		d->backlog_due = earlier(d->backlog_due, now);
+	}
+	sched_lane_settle(&d->lanes, lane, lane_places(d), now);
+	dest_settle(s, d, now);
 }
 
 void sched_add(struct sched *s, struct sched_dest *d, struct sched_part *part, uint64_t now)
 {
 	CHECK(part->n_rcpts > 0);
 	part->dest = d;
+	part->lane = sched_lanes_get(&d->lanes, lane_key(s, part->who));
 	part->n_taken = 0;
 	part_enter(part);
-	dest_settle(s, d, now);
+	lane_settle(s, d, part->lane, now);
 }
 
 static void part_leave(struct sched_part *part)
 {
 	list_remove(&part->link);
+	part->lane->n_parts--;
 	part->dest->n_parts--;
 	part->dest->n_rcpts -= part_left(part);
 	part->dest->weight -= part_weight(part);
@@ -301,14 +347,15 @@ static void part_leave(struct sched_part *part)
 void sched_remove(struct sched *s, struct sched_part *part, uint64_t now)
 {
 	part_leave(part);
-	dest_settle(s, part->dest, now);
+	lane_settle(s, part->dest, part->lane, now);
 }
 
 struct sched_part *sched_take_back(struct sched *s, struct sched_dest *d, uint64_t now)
 {
-	if (list_is_empty(&d->parts))
+	if (list_is_empty(&d->lanes.waiting))
 		return NULL;
-	struct sched_part *part = LIST_OF(d->parts.next, struct sched_part, link);
+	struct sched_lane *lane = LIST_OF(d->lanes.waiting.next, struct sched_lane, waiting);
+	struct sched_part *part = LIST_OF(lane->parts.next, struct sched_part, link);
 
 	sched_remove(s, part, now);
 	return part;
@@ -349,10 +396,10 @@ void sched_refilled(struct sched *s, struct sched_dest *d, uint64_t due, uint64_
 
 /* ---- attempts ---- */
 
-/* Some recipients of the first part; what is left of it waits for its next turn. */
-static struct sched_start dest_start(struct sched_dest *d)
+/* Some recipients of the lane's first part; what is left of it waits for its next turn. */
+static struct sched_start lane_start(struct sched_dest *d, struct sched_lane *lane)
 {
-	struct sched_part *part = LIST_OF(d->parts.next, struct sched_part, link);
+	struct sched_part *part = LIST_OF(lane->parts.next, struct sched_part, link);
 	unsigned n = part_left(part), first = part->n_taken;
 
 	if (d->limits.rcpts_max > 0 && n > d->limits.rcpts_max)
@@ -364,21 +411,60 @@ static struct sched_start dest_start(struct sched_dest *d)
 	return (struct sched_start){ part, first, n };
 }
 
+static struct sched_start dest_start(struct sched *s, struct sched_dest *d, uint64_t now)
+{
+	struct list *link = list_take(&d->lanes.ready);
+	struct sched_lane *lane = LIST_OF(link, struct sched_lane, ready);
+	struct sched_start start = lane_start(d, lane);
+
+	lane->n_attempts++;
+	d->n_attempts++;
+	s->n_attempts++;
+	lane_settle(s, d, lane, now);
+	return start;
+}
+
+/* Whether an attempt of a transport with a delay may begin, which it then does: other threads ask,
+ * too. A time further ahead than the delay is that of a longer one, which counts no more. */
+static bool transport_take(struct sched *s, const struct sched_limits *l, uint64_t now)
+{
+	uint64_t *at = &s->options.transport_next[l->transport];
+	uint64_t next = __atomic_load_n(at, __ATOMIC_RELAXED);
+
+	if (next > now && next - now <= l->transport_delay_ms)
+		return false;
+	return __atomic_compare_exchange_n(at, &next, now + l->transport_delay_ms, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Whose turn it is; out of its ring. NULL: nobody's. */
+static struct sched_dest *dest_next(struct sched *s, uint64_t now)
+{
+	struct list *link;
+
+	for (size_t i = 0; i < SCHED_TRANSPORTS; i++) {
+		if (list_is_empty(&s->slow[i]))
+			continue;
+		struct sched_dest *d = LIST_OF(s->slow[i].next, struct sched_dest, ready);
+		if (!transport_take(s, &d->limits, now))
+			continue;
+		list_remove(&d->ready);
+		return d;
+	}
+	link = list_take(&s->ready);
+	return link ? LIST_OF(link, struct sched_dest, ready) : NULL;
+}
+
 bool sched_next(struct sched *s, uint64_t now, struct sched_start *out)
 {
 	sched_look(s, now);
 	if (s->n_attempts >= s->options.attempts_max)
 		return false;
-	struct list *link = list_take(&s->ready);
+	struct sched_dest *d = dest_next(s, now);
 
-	if (!link)
+	if (!d)
 		return false;
-	struct sched_dest *d = LIST_OF(link, struct sched_dest, ready);
-
-	*out = dest_start(d);
-	d->n_attempts++;
-	s->n_attempts++;
-	dest_settle(s, d, now);
+	*out = dest_start(s, d, now);
 	return true;
 }
 
@@ -441,7 +527,7 @@ static void dest_trouble(const struct sched *s, struct sched_dest *d, uint64_t n
 	dest_shrink(d);
 }
 
-static void dest_success(struct sched_dest *d)
+static void dest_success(struct sched_dest *d, const struct sched_lane *lane)
 {
 	d->cohorts = 0;
 	d->n_deaths = 0;
@@ -451,17 +537,21 @@ static void dest_success(struct sched_dest *d)
 		return;
 	}
 	/* A window that is not used says nothing about a larger one. */
-	if (d->window >= d->n_attempts + d->limits.window_first)
+	if (d->window >= lane->n_attempts + d->limits.window_first)
 		return;
 	dest_grow(d);
 }
 
-void sched_done(struct sched *s, struct sched_dest *d, enum sched_feedback f, uint64_t now)
+void sched_done(struct sched *s, struct sched_dest *d, struct str who, enum sched_feedback f,
+		uint64_t now)
 {
-	CHECK(d->n_attempts > 0);
+	struct sched_lane *lane = sched_lanes_find(&d->lanes, lane_key(s, who));
+	unsigned places = lane_places(d);
+
+	CHECK(lane && lane->n_attempts > 0);
 	switch (f) {
 	case SCHED_OK:
-		dest_success(d);
+		dest_success(d, lane);
 		break;
 	case SCHED_NEUTRAL:
 		break;
@@ -469,9 +559,15 @@ void sched_done(struct sched *s, struct sched_dest *d, enum sched_feedback f, ui
 		dest_trouble(s, d, now);
 		break;
 	}
+	lane->n_attempts--;
 	d->n_attempts--;
 	s->n_attempts--;
-	d->rate_next = now + d->limits.rate_delay_ms;
+	lane->rate_next = now + d->limits.rate_delay_ms;
+	d->rate_last = later(d->rate_last, lane->rate_next);
+	if (lane_places(d) != places)
+		sched_lanes_settle(&d->lanes, lane_places(d), now);
+	else
+		sched_lane_settle(&d->lanes, lane, lane_places(d), now);
 	dest_settle(s, d, now);
 }
 
@@ -487,7 +583,8 @@ void sched_wake(struct sched *s, struct sched_dest *d, uint64_t now)
 		d->window = 1;
 	d->cohorts = 0;
 	d->n_deaths = 0;
-	d->suspended_until = d->rate_next = 0;
+	d->suspended_until = d->rate_last = 0;
+	sched_lanes_wake(&d->lanes, lane_places(d), now);
 	sched_backlog(s, d, d->backlog_due == UINT64_MAX ? UINT64_MAX : now, now);
 }
 
@@ -505,6 +602,8 @@ struct sched *sched_new(const struct sched_options *o)
 	options_check(o);
 	s->options = *o;
 	list_init(&s->ready);
+	for (size_t i = 0; i < SCHED_TRANSPORTS; i++)
+		list_init(&s->slow[i]);
 	list_init(&s->hungry);
 	buckets_grow(s);
 	return s;
@@ -512,11 +611,12 @@ struct sched *sched_new(const struct sched_options *o)
 
 void sched_set_options(struct sched *s, const struct sched_options *o)
 {
-	uint64_t seed = s->options.seed;
+	uint64_t seed = s->options.seed, *transport_next = s->options.transport_next;
 
 	options_check(o);
 	s->options = *o;
 	s->options.seed = seed; /* the names are hashed with it */
+	s->options.transport_next = transport_next;
 }
 
 void sched_each(const struct sched *s, void (*dest)(void *arg, struct sched_dest *d), void *arg)
@@ -541,8 +641,15 @@ void sched_free(struct sched *s)
 uint64_t sched_deadline(const struct sched *s)
 {
 	const struct heap_entry *e = heap_first(&s->wakes);
+	uint64_t at = e ? e->at : UINT64_MAX;
 
-	return e ? e->at : UINT64_MAX;
+	if (s->n_attempts >= s->options.attempts_max)
+		return at;
+	for (size_t i = 0; i < SCHED_TRANSPORTS; i++)
+		if (!list_is_empty(&s->slow[i]))
+			at = earlier(at, __atomic_load_n(&s->options.transport_next[i],
+							 __ATOMIC_RELAXED));
+	return at;
 }
 
 struct sched_dest_view sched_view(const struct sched_dest *d, uint64_t now)
@@ -555,6 +662,7 @@ struct sched_dest_view sched_view(const struct sched_dest *d, uint64_t now)
 		.n_attempts = d->n_attempts,
 		.n_parts = d->n_parts,
 		.n_rcpts = d->n_rcpts,
+		.weight = d->weight,
 		.blocked_until = blocked > now ? blocked : 0,
 		.backlog_due = d->backlog_due,
 		.refilled_at = d->refilled_at,

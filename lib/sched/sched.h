@@ -15,6 +15,7 @@
 
 struct sched;
 struct sched_dest;
+struct sched_lane;
 
 struct sched_options {
 	uint64_t seed;          /* of hashes; not to be guessed from outside */
@@ -25,6 +26,9 @@ struct sched_options {
 	uint64_t dead_ms;     /* how long a dead destination is left alone, minimal_backoff_time */
 	uint64_t dead_ms_max; /* it doubles with every failed probe up to this,
 	                         * maximal_backoff_time */
+	/* SCHED_TRANSPORTS times, atomic and shared by all threads: the next attempt of a transport
+	 * with a delay begins no sooner. Of sched_new alone, and only needed for such a delay. */
+	uint64_t *transport_next;
 };
 
 MUST_USE struct sched *sched_new(const struct sched_options *o);
@@ -46,6 +50,10 @@ MUST_USE struct sched_dest *sched_dest_find(const struct sched *s, struct str na
 struct sched_part {
 	struct list link;
 	struct sched_dest *dest;
+	struct sched_lane *lane;
+	struct str
+		who; /* of a single recipient whose attempts are counted by themselves: concurrency
+	                 * and rate delay are those of that name; "" for all others together */
 	unsigned n_rcpts, n_taken;
 };
 
@@ -56,7 +64,10 @@ unsigned sched_weight(unsigned n_rcpts);
 
 /* Whether fresh mail may be added. If not it stays in the store: sched_backlog. */
 bool sched_has_room(const struct sched *s, const struct sched_dest *d);
-/* Due now. n_rcpts is set, and at least 1. */
+/* Whether more than enough waits for the recipient already. What is there of it stays in the store,
+ * and is asked for when some of it was tried. Never of "". */
+MUST_USE bool sched_is_crowded(struct sched *s, struct sched_dest *d, struct str who);
+/* Due now. `who` and n_rcpts are set, n_rcpts at least 1. */
 void sched_add(struct sched *s, struct sched_dest *d, struct sched_part *part, uint64_t now);
 /* A part that waits, no longer: its message is gone or held. What is under way goes on. */
 void sched_remove(struct sched *s, struct sched_part *part, uint64_t now);
@@ -84,7 +95,9 @@ enum sched_feedback {
 	SCHED_NEUTRAL, /* says nothing about it */
 	SCHED_TROUBLE, /* no host of it could be used: the window shrinks, or it is dead */
 };
-void sched_done(struct sched *s, struct sched_dest *d, enum sched_feedback f, uint64_t now);
+/* `who` as in the part. */
+void sched_done(struct sched *s, struct sched_dest *d, struct str who, enum sched_feedback f,
+		uint64_t now);
 
 /* Nothing is started before `until`: the peer asked for it. */
 void sched_suspend(struct sched *s, struct sched_dest *d, uint64_t until, uint64_t now);
@@ -95,8 +108,9 @@ uint64_t sched_deadline(const struct sched *s);
 
 struct sched_dest_view {
 	struct str name; /* borrowed while the destination stays */
-	unsigned window; /* 0: dead */
+	unsigned window; /* of each recipient that is counted by itself; 0: dead */
 	unsigned n_attempts, n_parts, n_rcpts;
+	unsigned weight;        /* of those parts, by sched_weight */
 	uint64_t blocked_until; /* dead or suspended; 0: neither */
 	uint64_t backlog_due;
 	uint64_t refilled_at; /* the last sched_refilled; 0: none */

@@ -49,7 +49,7 @@ static void attempt_tell_sched(struct queue_attempt *a, enum sched_feedback f, s
 	bool was_dead = sched_view(d, now).window == 0;
 
 	a->is_counted = false;
-	sched_done(q->sched, d, f, now);
+	sched_done(q->sched, d, a->part->sched.who, f, now);
 	struct sched_dest_view v = sched_view(d, now);
 	if (f != SCHED_TROUBLE || v.window > 0 || v.blocked_until == 0)
 		return;
@@ -200,12 +200,31 @@ static void attempt_fill_message(struct queue_attempt *a)
 	};
 }
 
+/* Those of a transport that is not used but when an operator asks for it. */
+static void attempt_defer(struct queue_attempt *a)
+{
+	if (!queue_is_deferred(a->site->settings, a->part->destination))
+		return;
+	for (unsigned i = 0; i < a->n; i++) {
+		struct attempt_rcpt *r = &a->rcpts[i];
+		if (r->has_outcome || r->moved_to.n > 0 || r->rcpt->is_asked_for)
+			continue;
+		r->has_outcome = true;
+		r->outcome = (struct outcome){
+			.kind = OUTCOME_DEFERRED,
+			.status = STATUS(4, 3, 2),
+			.reason = STR("its transport waits for an operator (defer_transports)"),
+		};
+	}
+}
+
 /* Those that are neither settled nor moved. */
 static void attempt_deliver(struct queue_attempt *a)
 {
 	struct smtp_rcpt *rcpts = ARENA_ARRAY(a->arena, a->n, struct smtp_rcpt);
 	struct error e;
 
+	attempt_defer(a);
 	a->sent = ARENA_ARRAY(a->arena, a->n, size_t);
 	for (unsigned i = 0; i < a->n; i++) {
 		const struct attempt_rcpt *r = &a->rcpts[i];

@@ -14,6 +14,7 @@ enum {
 	QUEUE_PART_MAX = 500,           /* of them of one message, from the store */
 	QUEUE_GROUNDS = 64,             /* of evidence, kept at hand */
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
+	QUEUE_READ_PAGES = 40,          /* times that, of rows that are passed over, at a stretch */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
 	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
 	QUEUE_READ_RETRY_MS = 5000,     /* the store could not be read */
@@ -37,6 +38,8 @@ struct queue_settings {
 	struct str postmaster;    /* 2bounce_notice_recipient */
 	struct sched_options sched;
 	struct sched_limits smtp, lmtp, relay, other;
+	struct str deferred;            /* defer_transports */
+	struct str recipient_delimiter; /* extensions are not recipients of their own */
 };
 
 /* A message of which something is in memory here. */
@@ -92,9 +95,11 @@ bool queue_message_has(const struct queue_message *m, uint32_t index);
 /* Copies. A delay that was not told of yet gives way to what comes later of the same recipient. */
 void queue_message_tell(struct queue_message *m, const struct queue_told *t);
 
-/* Those recipients of `m` that are for `destination`; copies. */
-struct queue_part *queue_part_new(struct queue_message *m, struct str destination,
-				  const struct store_rcpt *rcpts, size_t n);
+/* Puts up some recipients of `m`, all for the destination `d`; copies. One part for all of them,
+ * or, where recipients are counted by themselves, one for each: then not too many, and none of whom
+ * enough waits. What is left is asked for by itself. The last part, or NULL. */
+struct queue_part *queue_parts_add(struct queue_message *m, struct sched_dest *d,
+				   const struct store_rcpt *rcpts, size_t n, bool is_routed);
 /* One of its recipients that was out is the store's again, and may be read from there. */
 void queue_part_settle(struct queue_part *p, const struct store_rcpt *r);
 /* The last of it was given out: what was left in the store has its turn. */
@@ -166,6 +171,13 @@ bool queue_is_suspension(const struct queue_settings *s, const struct outcome *o
 void queue_destination_cut(struct str destination, struct str *transport, struct str *nexthop);
 /* By a transport that goes out; any other, and none, is looked at by routing. */
 bool queue_is_deliverable(struct str destination);
+/* defer_transports names its transport. */
+bool queue_is_deferred(const struct queue_settings *s, struct str destination);
+/* Concurrency and rate delay count for each recipient. */
+bool queue_counts_alone(const struct queue_settings *s, struct str destination);
+/* What a recipient's attempts are counted by; "": by the destination. */
+struct str queue_who(struct arena *a, const struct queue_settings *s, struct str destination,
+		     struct str address);
 const struct sched_limits *queue_limits(const struct queue_settings *s, struct str transport);
 
 /* ---- queue.c ---- */

@@ -152,8 +152,9 @@ bool queue_message_has(const struct queue_message *m, uint32_t index)
 	return false;
 }
 
-struct queue_part *queue_part_new(struct queue_message *m, struct str destination,
-				  const struct store_rcpt *rcpts, size_t n)
+/* Those recipients of `m` that are for `destination`. */
+static struct queue_part *
+part_new(struct queue_message *m, struct str destination, const struct store_rcpt *rcpts, size_t n)
 {
 	struct queue_part *p = base_alloc(sizeof(*p));
 
@@ -163,6 +164,7 @@ struct queue_part *queue_part_new(struct queue_message *m, struct str destinatio
 	p->destination = arena_str(p->arena, destination);
 	p->rcpts = ARENA_ARRAY(p->arena, n, struct store_rcpt);
 	p->is_settled = ARENA_ARRAY(p->arena, n, bool);
+	p->sched.who = STR("");
 	p->sched.n_rcpts = (unsigned)n;
 	for (size_t i = 0; i < n; i++) {
 		p->rcpts[i] = rcpts[i];
@@ -175,6 +177,46 @@ struct queue_part *queue_part_new(struct queue_message *m, struct str destinatio
 	qsort(p->rcpts, n, sizeof(*p->rcpts), by_index);
 	list_add(&m->parts, &p->of_message);
 	return p;
+}
+
+static struct queue_part *part_add(struct queue_message *m, struct sched_dest *d,
+				   const struct store_rcpt *rcpts, size_t n, bool is_routed)
+{
+	uint64_t now = net_loop_now(m->queue->options.loop);
+	struct queue_part *p = part_new(m, sched_view(d, now).name, rcpts, n);
+
+	p->is_routed = is_routed;
+	if (n == 1)
+		p->sched.who = queue_who(p->arena, m->queue->options.site->settings, p->destination,
+					 p->rcpts[0].address);
+	sched_add(m->queue->sched, d, &p->sched, now);
+	return p;
+}
+
+struct queue_part *queue_parts_add(struct queue_message *m, struct sched_dest *d,
+				   const struct store_rcpt *rcpts, size_t n, bool is_routed)
+{
+	struct queue *q = m->queue;
+	struct str destination = sched_view(d, 0).name, who;
+	struct queue_part *last = NULL;
+
+	if (!queue_counts_alone(q->options.site->settings, destination))
+		return n > 0 ? part_add(m, d, rcpts, n, is_routed) : NULL;
+	struct arena *a = arena_new();
+
+	for (size_t i = 0, made = 0; i < n; i++) {
+		arena_reset(a);
+		who = queue_who(a, q->options.site->settings, destination, rcpts[i].address);
+		if (sched_is_crowded(q->sched, d, who))
+			continue;
+		if (made++ == QUEUE_PART_MAX) {
+			last->has_more = true;
+			break;
+		}
+		last = part_add(m, d, &rcpts[i], 1, is_routed);
+	}
+	arena_free(a);
+	return last;
 }
 
 void queue_part_free(struct queue_part *p)

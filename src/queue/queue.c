@@ -25,7 +25,8 @@ void queue_site_unref(struct queue_site *s)
 
 struct queue_team {
 	unsigned n;
-	int64_t clock_told_ms; /* atomic */
+	int64_t clock_told_ms;                     /* atomic */
+	uint64_t transport_next[SCHED_TRANSPORTS]; /* of sched_options */
 	struct net_chan *chan[];
 };
 
@@ -214,16 +215,14 @@ static void queue_wake(void *arg)
 /* ---- mail that came just now ---- */
 
 static void add_part(struct queue *q, struct sched_dest *d, const struct store_message *m,
-		     struct store_content *content, struct str destination)
+		     struct store_content *content)
 {
 	struct queue_message *here = queue_message_get(q, m);
+	struct str name = sched_view(d, 0).name;
 
 	if (!here->content && content)
 		here->content = store_content_ref(content);
-	struct queue_part *p = queue_part_new(here, destination, m->rcpts, m->n_rcpts);
-
-	p->is_routed = queue_is_deliverable(destination);
-	sched_add(q->sched, d, &p->sched, net_loop_now(q->options.loop));
+	(void)queue_parts_add(here, d, m->rcpts, m->n_rcpts, queue_is_deliverable(name));
 	queue_message_unref(here);
 }
 
@@ -241,7 +240,7 @@ static void add_if_there(struct queue *q, struct sched_dest *d, const struct sto
 		queue_log_trouble(q, &e);
 		queue_tell_backlog(q, destination, queue_now_utc());
 	} else if (left.n_rcpts > 0) {
-		add_part(q, d, &left, content, destination);
+		add_part(q, d, &left, content);
 	}
 	free(rcpts);
 }
@@ -257,7 +256,7 @@ static void add_fresh(struct queue *q, const struct store_message *m, struct sto
 	else if (sched_view(d, now).refilled_at >= since)
 		add_if_there(q, d, m, content, destination);
 	else
-		add_part(q, d, m, content, destination);
+		add_part(q, d, m, content);
 }
 
 static void send_fresh(struct queue *q, const struct store_message *m,
@@ -595,6 +594,7 @@ struct queue *queue_new(const struct queue_options *o, struct error *e)
 		return NULL;
 	}
 	os_random(&sched.seed, sizeof(sched.seed));
+	sched.transport_next = o->team->transport_next;
 	q->sched = sched_new(&sched);
 	q->n_buckets = QUEUE_BUCKETS_FIRST;
 	q->bucket = base_alloc(q->n_buckets * sizeof(struct queue_message *));
@@ -635,12 +635,19 @@ void queue_set_most(struct queue *q, unsigned attempts)
 	queue_pump(q);
 }
 
+/* The limits of now. */
+static void limit_destination(void *arg, struct sched_dest *d)
+{
+	(void)queue_dest(arg, sched_view(d, 0).name);
+}
+
 void queue_set_site(struct queue *q, struct queue_site *site)
 {
 	struct queue_site *old = q->options.site;
 
 	q->options.site = site;
 	set_sched(q);
+	sched_each(q->sched, limit_destination, q);
 	queue_site_unref(old);
 	queue_pump(q);
 }

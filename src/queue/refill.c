@@ -11,6 +11,8 @@ struct refill {
 	struct str destination;
 	unsigned room; /* by sched_weight */
 	struct store_due_place place;
+	bool is_alone, is_long; /* recipients are counted by themselves; and so many were passed
+	                         * over that others have their turns before the end is read */
 };
 
 /* Parts of the message that wait for the destination: their recipients, and one of them. */
@@ -57,9 +59,11 @@ static bool take_message(struct refill *r, const struct store_message *m)
 	if (n > 0 && !is_known)
 		queue_log_queued(q, m);
 	if (n > 0) {
-		part = queue_part_new(here, r->destination, fresh, n);
-		sched_add(q->sched, r->dest, &part->sched, net_loop_now(q->options.loop));
-		r->room -= sched_weight((unsigned)n);
+		unsigned weight = sched_view(r->dest, 0).weight, more;
+		struct queue_part *last = queue_parts_add(here, r->dest, fresh, n, false);
+		part = last ? last : part;
+		more = sched_view(r->dest, 0).weight - weight;
+		r->room -= more < r->room ? more : r->room;
 	}
 	if (i < m->n_rcpts && part)
 		part->has_more = true;
@@ -104,6 +108,7 @@ static bool refill_until(struct refill *r, int64_t until_ms, struct error *e)
 {
 	struct arena *a = arena_new();
 	struct store_due rows;
+	unsigned n_pages = 0;
 	bool is_good;
 
 	do {
@@ -112,7 +117,8 @@ static bool refill_until(struct refill *r, int64_t until_ms, struct error *e)
 				    until_ms, &r->place, QUEUE_READ_MAX, &rows, e);
 		if (is_good)
 			take_rows(r, &rows);
-	} while (is_good && r->room > 0 && rows.n_rcpts == QUEUE_READ_MAX);
+		r->is_long = r->is_alone && ++n_pages == QUEUE_READ_PAGES;
+	} while (is_good && r->room > 0 && rows.n_rcpts == QUEUE_READ_MAX && !r->is_long);
 	arena_free(a);
 	return is_good;
 }
@@ -124,11 +130,16 @@ static bool refill(struct refill *r, uint64_t *due, struct error *e)
 	bool is_good = refill_until(r, queue_now_utc(), e);
 	struct store_due_place honest = r->place;
 
+	*due = net_loop_now(q->options.loop);
+	if (r->is_long) {
+		*due += QUEUE_READ_RETRY_MS;
+		arena_free(a);
+		return is_good;
+	}
 	if (is_good && r->room > 0) {
 		r->place = (struct store_due_place){ .due_ms = due_at_most(q) + 1 };
 		is_good = refill_until(r, INT64_MAX, e);
 	}
-	*due = net_loop_now(q->options.loop);
 	if (is_good && r->room > 0)
 		is_good = next_due(q, a, r->destination, &honest, due, e);
 	arena_free(a);
@@ -145,6 +156,7 @@ void queue_refill(struct queue *q, struct sched_dest *d, unsigned room)
 			    .room = room };
 	struct error e;
 
+	r.is_alone = queue_counts_alone(q->options.site->settings, r.destination);
 	if (!refill(&r, &due, &e)) {
 		queue_log_trouble(q, &e);
 		due = now + QUEUE_RECORD_RETRY_MS;

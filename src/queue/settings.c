@@ -83,6 +83,8 @@ queue_settings_new(struct arena *a, const struct conf *conf, struct error *e)
 	s->daemon = full_address(a, STR("MAILER-DAEMON"), origin);
 	s->double_bounce = full_address(a, conf_str(conf, CONF_double_bounce_sender), origin);
 	s->postmaster = full_address(a, conf_str(conf, CONF_2bounce_notice_recipient), origin);
+	s->deferred = conf_str(conf, CONF_defer_transports);
+	s->recipient_delimiter = conf_str(conf, CONF_recipient_delimiter);
 	s->sched = (struct sched_options){
 		.attempts_max = (unsigned)conf_int(conf, CONF_hopseal_delivery_limit),
 		.rcpts_waiting = QUEUE_RCPTS_WAITING,

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "mail/mailbox.h"
 #include "queue/inside.h"
 
 void queue_destination_cut(struct str destination, struct str *transport, struct str *nexthop)
@@ -31,6 +32,40 @@ const struct sched_limits *queue_limits(const struct queue_settings *s, struct s
 	if (str_eq(transport, STR("lmtp")))
 		return &s->lmtp;
 	return str_eq(transport, STR("relay")) ? &s->relay : &s->other;
+}
+
+bool queue_is_deferred(const struct queue_settings *s, struct str destination)
+{
+	struct str words = s->deferred, word, transport, nexthop;
+
+	queue_destination_cut(destination, &transport, &nexthop);
+	while (str_token(&words, STR(", \t\r\n"), &word))
+		if (str_eq(word, transport))
+			return true;
+	return false;
+}
+
+bool queue_counts_alone(const struct queue_settings *s, struct str destination)
+{
+	struct str transport, nexthop;
+
+	queue_destination_cut(destination, &transport, &nexthop);
+	return queue_is_deliverable(destination) && queue_limits(s, transport)->rcpts_max == 1;
+}
+
+struct str queue_who(struct arena *a, const struct queue_settings *s, struct str destination,
+		     struct str address)
+{
+	struct str base;
+	struct mailbox m;
+
+	if (!queue_counts_alone(s, destination))
+		return STR("");
+	if (!mailbox_parse(address, &m))
+		return address;
+	if (mailbox_strip_extension(m.local, s->recipient_delimiter, &base))
+		m.local = base;
+	return arena_lower(a, m.local);
 }
 
 /* ---- one recipient ---- */

@@ -135,6 +135,49 @@ TEST(a_destination_is_in_trouble_when_no_host_took_part)
 	ok(queue_feedback(&r) == SCHED_OK, "a last word is one, too");
 }
 
+static const struct {
+	const char *rule;
+	struct str transports, destination;
+	bool want;
+} deferred_cases[] = {
+	{ "named", STR_INIT("lmtp, smtp"), STR_INIT("smtp:a.example"), true },
+	{ "not named", STR_INIT("lmtp"), STR_INIT("smtp:a.example"), false },
+	{ "no part of a name", STR_INIT("smtps smt"), STR_INIT("smtp:a.example"), false },
+	{ "mail that is not routed has none", STR_INIT("smtp"), STR_INIT(""), false },
+};
+
+TEST(transports_wait_for_an_operator)
+{
+	FOR_EACH(c, deferred_cases) {
+		struct queue_settings s = { .deferred = c->transports };
+		ok(queue_is_deferred(&s, c->destination) == c->want, c->rule);
+	}
+}
+
+static const struct {
+	const char *rule;
+	struct str destination, address, want;
+} who_cases[] = {
+	{ "its local part", STR_INIT("lmtp:a"), STR_INIT("anna@one.example"), STR_INIT("anna") },
+	{ "in any case", STR_INIT("lmtp:a"), STR_INIT("ANNA@two.example"), STR_INIT("anna") },
+	{ "an extension is no other", STR_INIT("lmtp:a"), STR_INIT("anna+x@a"), STR_INIT("anna") },
+	{ "it has no domain", STR_INIT("lmtp:a"), STR_INIT("anna"), STR_INIT("anna") },
+	{ "many in one attempt", STR_INIT("smtp:a"), STR_INIT("anna@one.example"), STR_INIT("") },
+	{ "not routed", STR_INIT(""), STR_INIT("anna@one.example"), STR_INIT("") },
+};
+
+TEST(a_recipient_may_be_counted_by_itself)
+{
+	const struct queue_settings s = { .recipient_delimiter = STR("+"),
+					  .lmtp.rcpts_max = 1,
+					  .other.rcpts_max = 1 };
+	struct arena *a = arena_new();
+
+	FOR_EACH(c, who_cases)
+		ok_str(queue_who(a, &s, c->destination, c->address), c->want, c->rule);
+	arena_free(a);
+}
+
 TEST(a_destination_has_two_parts)
 {
 	struct str t, n;
@@ -149,4 +192,6 @@ TEST(a_destination_has_two_parts)
 
 TEST_MAIN(RUN(an_outcome_becomes_a_verdict), RUN(who_hands_a_request_on_tells_no_success),
 	  RUN(some_replies_ask_to_be_left_alone),
-	  RUN(a_destination_is_in_trouble_when_no_host_took_part), RUN(a_destination_has_two_parts))
+	  RUN(a_destination_is_in_trouble_when_no_host_took_part),
+	  RUN(transports_wait_for_an_operator), RUN(a_recipient_may_be_counted_by_itself),
+	  RUN(a_destination_has_two_parts))

@@ -63,32 +63,41 @@ static bool is_meant(const struct note_change *in, const struct found *f, int64_
 	CHECK(!"change of no kind");
 }
 
-static bool put(struct writer *w, const struct found *f, int64_t destination,
-		enum store_state state, int64_t due_ms, struct error *e)
+/* As it is to be now; `marks` are added. */
+static bool put(struct writer *w, const struct found *f, int marks, struct error *e)
 {
 	struct sql_statement *st = w->st[W_RECIPIENT_CHANGE];
 
 	sql_bind_int(st, 1, (int64_t)f->message);
 	sql_bind_int(st, 2, f->index);
-	sql_bind_int(st, 3, destination);
-	sql_bind_int(st, 4, state);
-	sql_bind_int(st, 5, due_ms);
+	sql_bind_int(st, 3, f->destination);
+	sql_bind_int(st, 4, f->state);
+	sql_bind_int(st, 5, f->due_ms);
+	sql_bind_int(st, 6, marks);
 	return sql_run(st, e);
 }
 
 static bool change_one(struct writer *w, const struct note_change *in, const struct found *f,
 		       int64_t unrouted, struct error *e)
 {
+	struct found to = *f;
+
 	switch (in->change) {
 	case STORE_HOLD:
-		return put(w, f, f->destination, STORE_HELD, f->due_ms, e);
+		to.state = STORE_HELD;
+		return put(w, &to, 0, e);
 	case STORE_RELEASE:
 	case STORE_RETRY:
-		return put(w, f, f->destination, STORE_QUEUED, in->now_ms, e);
+		to.state = STORE_QUEUED;
+		to.due_ms = in->now_ms;
+		return put(w, &to, in->change == STORE_RETRY ? STORE_MARK_ASKED_FOR : 0, e);
 	case STORE_DELETE:
 		return writer_remove(w, W_RECIPIENT_REMOVE, f->message, f->index, e);
 	case STORE_REQUEUE:
-		return put(w, f, unrouted, STORE_QUEUED, in->now_ms, e);
+		to.destination = unrouted;
+		to.state = STORE_QUEUED;
+		to.due_ms = in->now_ms;
+		return put(w, &to, 0, e);
 	}
 	CHECK(!"change of no kind");
 }

@@ -287,6 +287,12 @@ TEST(changes_of_a_message_and_a_recipient)
 	defer(r, id, 0, 9000, STR("later"));
 	ok(change(r, STORE_RETRY, message) == 1, "those that are due already need nothing");
 	ok(rig_read(r, id)->rcpts[0].due_ms == 5000, "due");
+	ok(rig_read(r, id)->rcpts[0].is_asked_for && !rig_read(r, id)->rcpts[1].is_asked_for,
+	   "by an operator");
+	ok(!rig_read(r, id)->rcpts[0].is_warned, "which is no warning");
+	defer(r, id, 0, 9000, STR("later"));
+	ok(!rig_read(r, id)->rcpts[0].is_asked_for, "for one attempt");
+	ok(change(r, STORE_RETRY, message) == 1, "and again");
 	ok(change(r, STORE_HOLD, second) == 1 && change(r, STORE_REQUEUE, message) == 2, "requeue");
 	ok_str(rig_read(r, id)->rcpts[1].destination, STR(""), "to be routed");
 	states(r, id, "qq", "and not held");

@@ -309,6 +309,10 @@ struct store_reader {
 	struct sql_statement *st[R_STATEMENTS];
 };
 
+/* Bits of recipient.is_warned, which had the first alone when it got its name. */
+#define STORE_MARK_WARNED 1
+#define STORE_MARK_ASKED_FOR 2
+
 /* The columns of a recipient, from the first; its destination's name is the first of them. */
 #define READER_RCPT                                                                                \
 	"d.name, r.n, r.state, r.due, r.attempts, r.is_warned, r.address, r.orcpt, r.notify, "     \

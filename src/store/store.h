@@ -81,6 +81,7 @@ struct store_rcpt {
 	int64_t due_ms;      /* of a queued one: not to be tried before */
 	uint32_t attempts;   /* store_record so far */
 	bool is_warned;      /* a delay notice was sent */
+	bool is_asked_for;   /* STORE_RETRY since the last attempt: an operator wants one */
 	struct outcome last; /* of the last attempt; reason "" before there was one */
 };
 

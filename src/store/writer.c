@@ -38,16 +38,18 @@ static const struct str texts[W_STATEMENTS] = {
 	[W_RECIPIENT_REMOVE] = STR_INIT("DELETE FROM recipient " RECIPIENT_IS),
 	[W_RECIPIENT_REMOVE_FINISHED] =
 		STR_INIT("DELETE FROM recipient " RECIPIENT_IS " AND state = 2"),
-	[W_RECIPIENT_DEFER] = STR_INIT("UPDATE recipient SET due = ?3, " OUTCOME_IS RECIPIENT_IS
-				       " AND state < 2"),
+	[W_RECIPIENT_DEFER] = STR_INIT(
+		"UPDATE recipient SET due = ?3, is_warned = is_warned & 1, " OUTCOME_IS RECIPIENT_IS
+		" AND state < 2"),
 	[W_RECIPIENT_FINISH] = STR_INIT("UPDATE recipient SET state = ?3, " OUTCOME_IS RECIPIENT_IS
 					" AND state < 2"),
-	[W_RECIPIENT_WARN] =
-		STR_INIT("UPDATE recipient SET is_warned = 1 " RECIPIENT_IS " AND is_warned = 0"),
+	[W_RECIPIENT_WARN] = STR_INIT("UPDATE recipient SET is_warned = is_warned | 1 " RECIPIENT_IS
+				      " AND is_warned & 1 = 0"),
 	[W_RECIPIENT_MOVE] = STR_INIT(
 		"UPDATE recipient SET destination = ?3, due = ?4 " RECIPIENT_IS " AND state < 2"),
-	[W_RECIPIENT_CHANGE] = STR_INIT(
-		"UPDATE recipient SET destination = ?3, state = ?4, due = ?5 " RECIPIENT_IS),
+	[W_RECIPIENT_CHANGE] =
+		STR_INIT("UPDATE recipient SET destination = ?3, state = ?4, due = ?5, "
+			 "is_warned = is_warned | ?6 " RECIPIENT_IS),
 
 	[W_GROUND_FIND] = STR_INIT("SELECT id, used, text FROM ground WHERE hash = ?1"),
 	[W_GROUND_ADD] = STR_INIT("INSERT INTO ground (hash, used, text) VALUES (?1, ?2, ?3)"),

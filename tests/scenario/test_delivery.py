@@ -5,6 +5,7 @@ import collections
 import json
 import random
 import re
+import signal
 import threading
 import time
 
@@ -393,3 +394,120 @@ def test_many_recipients_of_many_messages_all_arrive_once(gateway, sink):
         re.search("<(.*?)>", r).group(1) for m in s.messages for r in m.recipients
     )
     assert found == want
+
+
+def by_lmtp(gateway, sink, settings, **how):
+    """A server behind LMTP for x.example and y.example."""
+    s = sink("127.0.5.9", 2525, lmtp=True, **how)
+    where = "lmtp:inet:127.0.5.9:2525"
+    gateway.hopseal.configure(
+        {"transport": f"x.example {where}\ny.example {where}\n"},
+        transport_maps="texthash:TABLES/transport",
+        lmtp_destination_recipient_limit="1",
+        **settings,
+    )
+    return s
+
+
+def address(message):
+    """Of its only recipient."""
+    (line,) = message.recipients
+    return re.search("<(.*?)>", line)[1]
+
+
+def test_concurrency_counts_for_each_recipient_when_an_attempt_has_one(gateway, sink):
+    """Two attempts at the one, at whatever domain of the next-hop; others do not wait for them."""
+    go_on = threading.Event()
+    s = by_lmtp(
+        gateway,
+        sink,
+        {
+            "lmtp_destination_concurrency_limit": "2",
+            "recipient_delimiter": "+",
+            "hopseal_connection_reuse": "no",
+        },
+        script={"dot": Held("250 2.0.0 Ok", go_on)},
+    )
+    gateway.put("anna@x.example", "ANNA+2@y.example", "bert@x.example", "carl@x.example")
+    for i in range(3):
+        gateway.put(f"anna+{i}@x.example")
+
+    def under_way():
+        to = [re.search("<(.*?)[+@]", c)[1].lower() for x in s.sessions for c, _ in x.commands
+              if c.startswith("RCPT")]
+        return sorted(to)
+
+    with gateway.running():
+        gateway.wait_for(lambda: len(under_way()) >= 4, "the first attempts")
+        assert under_way() == ["anna", "anna", "bert", "carl"]
+        go_on.set()
+        gateway.wait_for(lambda: len(s.messages) == 7, "all of them")
+    assert all(len(m.recipients) == 1 for m in s.messages)
+
+
+def test_a_rate_delay_counts_for_each_recipient_when_an_attempt_has_one(gateway, sink):
+    """One attempt at each; the next at the first comes an hour later, and for nobody else."""
+    settings = {"lmtp_destination_rate_delay": "1h", "recipient_delimiter": "+"}
+    s = by_lmtp(gateway, sink, settings)
+    gateway.put(*[f"anna+{i}@x.example" for i in range(70)])
+    gateway.put(*[f"r{i}@x.example" for i in range(20)])
+    with gateway.running():
+        gateway.wait_for(lambda: len(s.messages) >= 21, "one of each")
+        gateway.hopseal.run("queue", "flush", "--all")
+        gateway.wait_for(lambda: len(s.messages) >= 22, "one that an operator asks for")
+    to = collections.Counter(re.split("[+@]", address(m))[0] for m in s.messages)
+    assert to.pop("anna") == 2 and set(to.values()) == {1}, to
+
+
+def test_a_transport_rate_delay_counts_for_all_its_destinations(gateway, sink):
+    """The next comes an hour later, whichever worker has its destination; another transport does
+    not wait, and a reload takes the delay away."""
+    s = sink("127.0.5.9", 2525)
+    by = {f"{t}{i}.example": t for t in ("smtp", "relay") for i in range(5)}
+    tables = {"transport": "".join(f"{d} {t}:[127.0.5.9]:2525\n" for d, t in by.items())}
+    tables["transport"] += "again.example smtp:[127.0.5.9]:2525\n"
+    how = {"transport_maps": "texthash:TABLES/transport", "hopseal_workers": "3"}
+    gateway.hopseal.configure(tables, smtp_transport_rate_delay="1h", **how)
+    for domain in by:
+        gateway.put(f"r@{domain}")
+    with gateway.running():
+        gateway.wait_for(lambda: len(s.messages) >= 6, "one, and all of relay")
+        to = [address(m).partition("@")[2] for m in s.messages]
+        assert sorted(by[d] for d in to) == ["relay"] * 5 + ["smtp"]
+        gateway.hopseal.configure(**how)
+        gateway.child.send_signal(signal.SIGHUP)
+        gateway.wait_for(lambda: len(s.messages) == 10, "the others")
+
+
+def test_a_deferred_transport_waits_for_an_operator(gateway, sink):
+    """Each attempt is put off; what is asked for has one, also when the daemon was down then."""
+    s = sink("127.0.5.9", 2525)
+    tables = {"transport": "x.example smtp:[127.0.5.9]:2525\ny.example relay:[127.0.5.9]:2525\n"}
+    settings = {"transport_maps": "texthash:TABLES/transport"}
+    gateway.hopseal.configure(tables, defer_transports="lmtp, smtp", **settings)
+    gateway.put("a@x.example", "b@x.example", "c@x.example", "d@y.example")
+
+    def asked(what, rcpt):
+        result = gateway.hopseal.run("queue", what, f"{deferred['id']}/{rcpt}")
+        return result.code == 0 and f"{what}: 1 recipients" in result.out
+
+    with gateway.running():
+        gateway.wait_for_fate("d@y.example", "sent")
+        gateway.wait_for(lambda: len(gateway.deliveries("c@x.example")) > 1, "a second attempt")
+        deferred = gateway.wait_for_fate("a@x.example", "deferred")
+        assert (deferred["dsn"], deferred["relay"]) == ("4.3.2", "none"), deferred
+        assert "defer_transports" in deferred["reason"]
+        patient = {"minimal_backoff_time": "1h", "maximal_backoff_time": "1h"}
+        gateway.hopseal.configure(tables, defer_transports="smtp", **settings, **patient)
+        gateway.child.send_signal(signal.SIGHUP)
+        gateway.wait_for(lambda: "reloaded, " in gateway.text(), "the reload")
+        before = len(gateway.deliveries("c@x.example"))
+        gateway.wait_for(
+            lambda: len(gateway.deliveries("c@x.example")) > before, "an attempt after it"
+        )
+        gateway.wait_for(lambda: asked("retry", "a@x.example"), "what is not due yet")
+        gateway.wait_for_fate("a@x.example", "sent")
+    assert asked("flush", "b@x.example")
+    with gateway.running():
+        gateway.wait_for_fate("b@x.example", "sent")
+    assert sorted(map(address, s.messages)) == ["a@x.example", "b@x.example", "d@y.example"]
