@@ -174,8 +174,9 @@ void os_log_event(struct os_log *l, const struct log_event *e)
 		const struct log_event lost = { .id = EVENT_lines_lost,
 						.values = &v,
 						.n_values = 1 };
-		if (!log_line(l, &lost, at)) /* which counts as one */
-			os_log_out_lose(l->out, n_lost - 1);
+		if (!log_line(l, &lost, at))
+			os_log_out_untold(l->out, n_lost);
 	}
-	(void)log_line(l, e, at);
+	if (!log_line(l, e, at))
+		os_log_out_lose(l->out);
 }

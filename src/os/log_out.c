@@ -41,12 +41,6 @@ struct os_log_out {
 	pthread_t thread;
 };
 
-static void count_lost(struct os_log_out *l)
-{
-	l->n_lost++;
-	l->n_lost_ever++;
-}
-
 /* ---- opening ---- */
 
 static bool connect_system_log(int fd, struct str path)
@@ -210,9 +204,15 @@ uint64_t os_log_out_lost(struct os_log_out *l)
 	return atomic_exchange(&l->n_lost, 0);
 }
 
-void os_log_out_lose(struct os_log_out *l, uint64_t n)
+void os_log_out_untold(struct os_log_out *l, uint64_t n)
 {
 	l->n_lost += n;
+}
+
+void os_log_out_lose(struct os_log_out *l)
+{
+	l->n_lost++;
+	l->n_lost_ever++;
 }
 
 uint64_t os_log_out_lost_ever(const struct os_log_out *l)
@@ -303,7 +303,7 @@ static void write_lines(struct os_log_out *l, struct str lines)
 	while (str_cut(lines, '\n', &line, &lines)) {
 		const struct str whole = { line.p, line.n + 1 };
 		if (l->path.n == 0 ? !send_to_system(l, line) : !write_line(l, whole))
-			count_lost(l);
+			os_log_out_lose(l);
 	}
 }
 
@@ -365,16 +365,9 @@ static bool file_line(struct os_log_out *l, struct str line)
 
 bool os_log_out_write(struct os_log_out *l, struct str line)
 {
-	bool is_taken = str_has_suffix(line, STR("\n"));
-
-	if (is_taken && l->is_file)
-		is_taken = file_line(l, line);
-	else if (is_taken)
-		is_taken = queue_line(l, line);
-
-	if (!is_taken)
-		count_lost(l);
-	return is_taken;
+	if (!str_has_suffix(line, STR("\n")))
+		return false;
+	return l->is_file ? file_line(l, line) : queue_line(l, line);
 }
 
 /* False: nobody takes what it writes, and it does not come back. */

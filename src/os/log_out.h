@@ -31,16 +31,18 @@ MUST_USE struct os_log_out *os_log_out_new(const struct os_log_out_options *o, s
 void os_log_out_free(struct os_log_out *l);
 
 enum os_log_shape os_log_out_shape(const struct os_log_out *l);
-/* A line with its LF. False: it is lost. */
+/* A line with its LF. False: it is not taken, and not counted. */
 bool os_log_out_write(struct os_log_out *l, struct str line);
 /* False: the old file is written on. */
 MUST_USE bool os_log_out_reopen(struct os_log_out *l, struct error *e);
 /* The file is the user's from now on, so that it can be opened again without root's rights. False:
  * the path is a link, or the file has other names, and would give away somebody else's. */
 MUST_USE bool os_log_out_give(struct os_log_out *l, unsigned uid, unsigned gid, struct error *e);
-/* Lines that were lost since the last call. */
+/* One more line is lost. */
+void os_log_out_lose(struct os_log_out *l);
+/* Lines that were lost since the last call; and so many of them that nobody could be told. */
 uint64_t os_log_out_lost(struct os_log_out *l);
-void os_log_out_lose(struct os_log_out *l, uint64_t n);    /* so many more: nobody was told */
+void os_log_out_untold(struct os_log_out *l, uint64_t n);
 uint64_t os_log_out_lost_ever(const struct os_log_out *l); /* since the start */
 
 #endif

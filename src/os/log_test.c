@@ -314,6 +314,7 @@ TEST(every_line_that_is_lost_is_counted)
 	limit_files(RLIM_INFINITY);
 	log_number(l, 100);
 	ok(contains(read_all(&b, p.path), " 100 lines of the log were lost"), "all of them");
+	ok(os_log_lost(l) == 100, "and once told still counted");
 	buf_fini(&b);
 	os_log_free(l);
 	place_free(&p);
