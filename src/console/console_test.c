@@ -104,6 +104,38 @@ TEST(metrics_are_sums_over_the_workers)
 	free(c);
 }
 
+static uint64_t told_age(int64_t oldest_ms)
+{
+	struct daemon d = { 0 };
+	struct console *c = console_of(&d);
+	struct console_view v = { .workers = 2 };
+	struct console_figures f = { .view = &v, .totals = { .oldest_ms = oldest_ms } };
+	struct str line, text, name, value;
+	uint64_t age = UINT64_MAX;
+	struct buf b;
+
+	buf_init(&b, METRICS_TEXT_MAX);
+	ok(metrics_page(&b, c, &f), "it fits");
+	text = buf_str(&b);
+	while (str_cut(text, '\n', &line, &text))
+		if (str_cut(line, ' ', &name, &value) &&
+		    str_eq(name, STR("hopseal_queue_oldest_seconds")))
+			ok(str_to_u64(value, &age), "a number");
+	buf_fini(&b);
+	free(c);
+	return age;
+}
+
+TEST(the_age_of_the_oldest)
+{
+	int64_t now_ms = os_utc_s() * 1000;
+	uint64_t age = told_age(now_ms - 100000);
+
+	ok(age >= 100 && age < 1000, "in seconds");
+	ok(told_age(0) == 0, "of nothing");
+	ok(told_age(now_ms + 9000000) == 0, "by a clock that was wrong");
+}
+
 TEST(a_page_that_is_too_long_is_told)
 {
 	struct daemon d = { 0 };
@@ -281,6 +313,6 @@ TEST(a_request_that_is_whole_only_at_the_end)
 	ok(system(command) == 0, "removed");
 }
 
-TEST_MAIN(RUN(metrics_are_sums_over_the_workers), RUN(a_page_that_is_too_long_is_told),
-	  RUN(who_may_ask), RUN(a_change_of_what_is_not_there),
-	  RUN(a_request_that_is_whole_only_at_the_end))
+TEST_MAIN(RUN(metrics_are_sums_over_the_workers), RUN(the_age_of_the_oldest),
+	  RUN(a_page_that_is_too_long_is_told), RUN(who_may_ask),
+	  RUN(a_change_of_what_is_not_there), RUN(a_request_that_is_whole_only_at_the_end))

@@ -8,7 +8,7 @@
 
 struct gather {
 	struct console *console;
-	unsigned waiting; /* answers */
+	unsigned owed; /* parts that were not answered yet */
 	bool is_forgotten;
 	void (*done)(void *arg, const struct console_figures *f);
 	void *arg;
@@ -45,9 +45,10 @@ static void gather_end(void *arg)
 	console_back(c);
 }
 
-static void gather_answer(struct gather *g)
+static void gather_answer(struct gather *g, unsigned parts)
 {
-	if (--g->waiting == 0)
+	g->owed &= ~parts;
+	if (g->owed == 0)
 		net_timer_set(g->later, 0);
 }
 
@@ -68,17 +69,20 @@ static struct gather *gather_of(struct reader_job *j)
 	return (struct gather *)(void *)((char *)j - offsetof(struct gather, totals));
 }
 
+/* All that asks the disk, which may keep one waiting. */
 static bool totals_work(struct reader_job *j, struct store_reader *r)
 {
-	struct console_totals *t = &gather_of(j)->figures.totals;
+	struct gather *g = gather_of(j);
+	struct console_totals *t = &g->figures.totals;
 
-	return store_oldest(r, &t->oldest_ms, &j->e) &&
+	return store_space(g->console->options.daemon.store, &g->figures.space, &j->e) &&
+	       store_oldest(r, &t->oldest_ms, &j->e) &&
 	       store_destinations(r, count_destination, t, &j->e);
 }
 
 static void totals_done(struct reader_job *j)
 {
-	gather_answer(gather_of(j));
+	gather_answer(gather_of(j), GATHER_TOTALS);
 }
 
 /* ---- the workers ---- */
@@ -96,7 +100,7 @@ static void looked(void *arg, const struct console_view *v)
 	g->view = *v;
 	g->view.v = copy;
 	g->figures.view = &g->view;
-	gather_answer(g);
+	gather_answer(g, GATHER_LOOK);
 }
 
 /* ---- the writer ---- */
@@ -106,7 +110,7 @@ static void written(void *arg, const struct store_result *r)
 	struct gather *g = arg;
 
 	g->figures.write = r->fault;
-	gather_answer(g);
+	gather_answer(g, GATHER_WRITE | GATHER_PROBE);
 }
 
 /* A transaction that finds nothing to do. */
@@ -130,29 +134,23 @@ struct gather *gather_new(struct console *c, unsigned parts, enum console_look_h
 	g->later = net_timer_new(c->loop, gather_end, g);
 	g->totals =
 		(struct reader_job){ .work = totals_work, .done = totals_done, .is_good = true };
-	g->waiting = 1;
+	g->owed = parts;
 	c->n_out++;
-	g->figures.has_space = store_space(d->store, &g->figures.space, &g->figures.e);
-	if (g->figures.has_space)
-		g->figures.e.kind = ERROR_NONE;
-	if (parts & GATHER_TOTALS) {
-		g->waiting++;
+	if (parts & GATHER_TOTALS)
 		console_reader_ask(c->reader, &g->totals);
-	}
-	if (parts & GATHER_LOOK) {
-		g->waiting++;
+	if (parts & GATHER_LOOK)
 		g->look = d->look_new(d->arg, how, looked, g);
-	}
-	if (parts & GATHER_WRITE) {
-		g->waiting++;
+	if (parts & GATHER_WRITE)
 		ask_writer(g);
-	}
-	if (parts & GATHER_PROBE) {
-		g->waiting++;
+	if (parts & GATHER_PROBE)
 		store_probe(c->client, written, g);
-	}
-	gather_answer(g);
+	gather_answer(g, 0);
 	return g;
+}
+
+unsigned gather_owed(const struct gather *g)
+{
+	return g->owed;
 }
 
 void gather_forget(struct gather *g)

@@ -14,23 +14,43 @@
 
 enum { METRICS_TIMEOUT_S = 10 };
 
+enum page_kind { PAGE_METRICS, PAGE_HEALTH, PAGE_READY, PAGE_NONE };
+
+/* What is asked for a page, and how long anybody waits for it. Prometheus waits 10 s. */
+static const struct {
+	unsigned parts;
+	unsigned wait_ms;
+} pages[] = {
+	[PAGE_METRICS] = { GATHER_TOTALS | GATHER_LOOK, 9000 },
+	[PAGE_HEALTH] = { GATHER_WRITE, 3000 },
+	[PAGE_READY] = { GATHER_PROBE | GATHER_LOOK, 3000 },
+};
+
+/* Figures are gathered once for all who ask meanwhile: strangers, however many and however often,
+ * make no more work than one at a time. */
+struct page {
+	struct metrics *metrics;
+	enum page_kind kind;
+	struct gather *gather; /* NULL: nobody has asked */
+	struct net_timer *late;
+	bool is_late; /* who waited was told so */
+};
+
 struct metrics {
 	struct console *console;
 	struct MHD_Daemon *http;
 	struct net_watch *watch;
 	struct net_timer *timer;
 	struct list requests;
+	struct page pages[PAGE_NONE];
 	bool is_closing;
 };
-
-enum page { PAGE_METRICS, PAGE_HEALTH, PAGE_READY, PAGE_NONE };
 
 struct request {
 	struct list link;
 	struct metrics *metrics;
 	struct MHD_Connection *connection;
-	enum page page;
-	struct gather *gather;
+	enum page_kind page;
 	bool is_asked, is_suspended;
 	unsigned status;
 	struct buf body;
@@ -69,11 +89,16 @@ static void say(struct request *r, unsigned status, struct str text)
 	CHECK(buf_add(&r->body, text) && buf_add_char(&r->body, '\n'));
 }
 
-static void gathered(void *arg, const struct console_figures *f)
+static void say_late(struct request *r, const struct page *p)
 {
-	struct request *r = arg;
+	bool is_store = gather_owed(p->gather) & ~(unsigned)GATHER_LOOK;
 
-	r->gather = NULL;
+	say(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+	    is_store ? STR("the store does not answer") : STR("a worker does not answer"));
+}
+
+static void say_figures(struct request *r, const struct console_figures *f)
+{
 	if (r->page == PAGE_HEALTH) /* the writer has answered: a new process would do no better */
 		say(r, MHD_HTTP_OK, STR("ok"));
 	else if (f->e.kind != ERROR_NONE)
@@ -86,30 +111,69 @@ static void gathered(void *arg, const struct console_figures *f)
 		r->status = MHD_HTTP_OK;
 	else
 		say(r, MHD_HTTP_INTERNAL_SERVER_ERROR, STR("the page is too long"));
-	request_resume(r);
+}
+
+/* NULL: they come too late. */
+static void page_answer(struct page *p, const struct console_figures *f)
+{
+	struct list *all = &p->metrics->requests;
+
+	for (struct list *l = all->next; l != all; l = l->next) {
+		struct request *r = LIST_OF(l, struct request, link);
+		if (r->page != p->kind || !r->is_suspended)
+			continue;
+		if (f)
+			say_figures(r, f);
+		else
+			say_late(r, p);
+		request_resume(r);
+	}
+}
+
+static void page_gathered(void *arg, const struct console_figures *f)
+{
+	struct page *p = arg;
+
+	p->gather = NULL;
+	p->is_late = false;
+	net_timer_stop(p->late);
+	page_answer(p, f);
+}
+
+static void page_late(void *arg)
+{
+	struct page *p = arg;
+
+	p->is_late = true;
+	page_answer(p, NULL);
+}
+
+static void page_ask(struct page *p)
+{
+	struct console *c = p->metrics->console;
+
+	if (p->gather)
+		return;
+	p->gather = gather_new(c, pages[p->kind].parts, CONSOLE_LOOK_TOTALS, page_gathered, p);
+	net_timer_set(p->late, net_loop_now(c->loop) + pages[p->kind].wait_ms);
 }
 
 static void request_ask(struct request *r)
 {
-	static const unsigned parts[] = {
-		[PAGE_METRICS] = GATHER_TOTALS | GATHER_LOOK,
-		[PAGE_HEALTH] = GATHER_WRITE,
-		[PAGE_READY] = GATHER_PROBE | GATHER_LOOK,
-	};
+	struct page *p = &r->metrics->pages[r->page];
 
 	r->is_asked = true;
 	if (r->metrics->is_closing) {
 		say(r, MHD_HTTP_SERVICE_UNAVAILABLE, STR("stopping"));
-		return;
-	}
-	if (r->page == PAGE_NONE) {
+	} else if (r->page == PAGE_NONE) {
 		say(r, MHD_HTTP_NOT_FOUND, STR("/metrics, /healthz, /readyz"));
-		return;
+	} else if (p->is_late) {
+		say_late(r, p);
+	} else {
+		page_ask(p);
+		r->is_suspended = true;
+		MHD_suspend_connection(r->connection);
 	}
-	r->gather =
-		gather_new(r->metrics->console, parts[r->page], CONSOLE_LOOK_TOTALS, gathered, r);
-	r->is_suspended = true;
-	MHD_suspend_connection(r->connection);
 }
 
 static enum MHD_Result
@@ -130,7 +194,7 @@ send_body(struct MHD_Connection *connection, unsigned status, struct str body, c
 
 /* ---- requests ---- */
 
-static enum page page_of(const char *url)
+static enum page_kind page_of(const char *url)
 {
 	if (strcmp(url, "/metrics") == 0)
 		return PAGE_METRICS;
@@ -192,7 +256,6 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
 	(void)why;
 	if (!r)
 		return;
-	gather_forget(r->gather);
 	list_remove(&r->link);
 	buf_fini(&r->body);
 	free(r);
@@ -210,6 +273,24 @@ static struct MHD_Daemon *http_start(struct metrics *m, int fd)
 				on_completed, m, MHD_OPTION_END);
 }
 
+static void pages_init(struct metrics *m)
+{
+	for (int i = 0; i < PAGE_NONE; i++) {
+		struct page *p = &m->pages[i];
+		p->metrics = m;
+		p->kind = (enum page_kind)i;
+		p->late = net_timer_new(m->console->loop, page_late, p);
+	}
+}
+
+static void pages_fini(struct metrics *m)
+{
+	for (int i = 0; i < PAGE_NONE; i++) {
+		gather_forget(m->pages[i].gather);
+		net_timer_free(m->pages[i].late);
+	}
+}
+
 struct metrics *metrics_new(struct console *c, int fd, struct error *e)
 {
 	struct metrics *m = base_alloc(sizeof(*m));
@@ -217,6 +298,7 @@ struct metrics *metrics_new(struct console *c, int fd, struct error *e)
 
 	m->console = c;
 	list_init(&m->requests);
+	pages_init(m);
 	m->timer = net_timer_new(c->loop, metrics_run, m);
 	if (mine >= 0)
 		m->http = http_start(m, mine);
@@ -240,8 +322,6 @@ static void answer_all(struct metrics *m)
 	m->is_closing = true;
 	for (struct list *l = m->requests.next; l != &m->requests; l = l->next) {
 		struct request *r = LIST_OF(l, struct request, link);
-		gather_forget(r->gather);
-		r->gather = NULL;
 		if (r->is_suspended) {
 			say(r, MHD_HTTP_SERVICE_UNAVAILABLE, STR("stopping"));
 			request_resume(r);
@@ -255,6 +335,7 @@ void metrics_free(struct metrics *m)
 	if (!m)
 		return;
 	net_watch_free(m->watch);
+	pages_fini(m);
 	if (m->http) {
 		answer_all(m);
 		MHD_stop_daemon(m->http);

@@ -45,7 +45,7 @@ void console_reader_ask(struct console_reader *r, struct reader_job *j);
 /* ---- gathering figures ---- */
 
 enum gather_part {
-	GATHER_TOTALS = 1, /* reads the store */
+	GATHER_TOTALS = 1, /* reads the store, and how much room it has */
 	GATHER_LOOK = 2,   /* asks the workers */
 	GATHER_WRITE = 4,  /* whether the store's writer answers */
 	GATHER_PROBE = 8,  /* whether it can write: it does. Not with GATHER_WRITE */
@@ -59,8 +59,7 @@ struct console_totals {
 struct console_figures {
 	struct console_totals totals;
 	const struct console_view *view; /* borrowed for the call; NULL: not asked for */
-	bool has_space;
-	struct store_space space;
+	struct store_space space;        /* with the totals */
 	enum store_fault write;
 	struct error e; /* the first thing that failed */
 };
@@ -68,7 +67,8 @@ struct console_figures {
 struct gather;
 struct gather *gather_new(struct console *c, unsigned parts, enum console_look_how how,
 			  void (*done)(void *arg, const struct console_figures *f), void *arg);
-void gather_forget(struct gather *g); /* `done` does not come; NULL is fine */
+unsigned gather_owed(const struct gather *g); /* parts that were not answered yet */
+void gather_forget(struct gather *g);         /* `done` does not come; NULL is fine */
 
 /* Something that was out is back. */
 void console_back(struct console *c);

@@ -41,7 +41,7 @@ enum kind {
 	FOLDER = 64,
 };
 
-enum action { FAIL = 1, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW };
+enum action { FAIL = 1, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW, HANG };
 
 struct rule {
 	uint32_t kinds, action;
@@ -248,6 +248,15 @@ struct verdict {
 	bool is_short, kills_after;
 };
 
+/* Until there are no rules; only this call waits. */
+static void hang(void)
+{
+	pthread_mutex_unlock(&mutex);
+	while (__atomic_load_n(&orders->n_rules, __ATOMIC_ACQUIRE) > 0)
+		(void)usleep(1000);
+	pthread_mutex_lock(&mutex);
+}
+
 static struct verdict judge(enum kind kind, const char *path, int fd)
 {
 	const struct rule *r = spring(kind, path);
@@ -271,6 +280,9 @@ static struct verdict judge(enum kind kind, const char *path, int fd)
 		die();
 	case SLOW:
 		(void)usleep((useconds_t)r->error * 1000);
+		return (struct verdict){ 0 };
+	case HANG:
+		hang();
 		return (struct verdict){ 0 };
 	default:
 		break;

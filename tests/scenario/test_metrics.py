@@ -1,24 +1,30 @@
 """What monitors are told: the page of metrics by the letter of its format, its figures against what
 happened, and readiness while the disk fails."""
 
+import concurrent.futures
 import contextlib
 import errno
 import re
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
 
 import pytest
 from lab import disk as lab_disk, zones
-from lab.client import FOREIGN, HOST, PORT, Client
-from lab.disk import SLOW, SYNC, WRITE
+from lab.client import FOREIGN, HOST, PORT, Client, tls
+from lab.disk import HANG, SLOW, SYNC, WRITE
 from lab.gateway import Gateway
+from lab.hopseal import TREE
 from lab.sink import DROP
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 HEAD = re.compile(rf"# (HELP|TYPE) ({NAME}) (.+)")
-SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")
+VALUE = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|Inf)"
+SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? ({VALUE})")
+# What is measured is told in base units, and names end in them: seconds and bytes.
+OTHER_UNIT = re.compile(r"_(octets|[kmg]?b|[mu]s|milliseconds|minutes|hours|days|percent)(_total)?$")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\n"])*)"(?:,|$)')
 
 
@@ -54,6 +60,7 @@ def read_strictly(page):
     for line in page[:-1].split("\n"):
         if m := HEAD.fullmatch(line):
             if m[1] == "HELP":
+                assert not re.search(r"\\(?![\\n])", m[3]), line
                 assert m[2] not in found and told is None, line
                 told = m[2]
             else:
@@ -70,6 +77,7 @@ def read_strictly(page):
         keys = [(n, tuple(sorted(of.items()))) for n, of, _ in samples]
         assert samples and len(set(keys)) == len(keys), name
         assert (kind == "counter") == name.endswith("_total"), name
+        assert not OTHER_UNIT.search(name), name
         assert kind == "gauge" or all(v >= 0 for _, _, v in samples), name
         if kind == "histogram":
             check_histogram(name, samples)
@@ -87,10 +95,24 @@ def read_strictly(page):
     "a_sum 1\na_count 1\n",
     '# HELP a A.\n# TYPE a histogram\na_bucket{le="1"} 1\na_bucket{le="+Inf"} 1\n'
     "a_sum 1\na_count 2\n",
+    "# HELP a A \\ B.\n# TYPE a gauge\na 1\n",
+    "# HELP a A.\n# TYPE a gauge\na 1_0\n",
+    "# HELP a A.\n# TYPE a gauge\na\n",
+    "# HELP a_ms A.\n# TYPE a_ms gauge\na_ms 1\n",
+    "# HELP a_octets_total A.\n# TYPE a_octets_total counter\na_octets_total 1\n",
+    "# HELP a A.\n# TYPE a gauge\n",
 ])
 def test_the_reader_is_strict(page):
     with pytest.raises((AssertionError, ValueError)):
         read_strictly(page)
+
+
+def test_the_guide_names_what_there_is():
+    docs = TREE / "docs"
+    there = re.findall(rf"^\| `({NAME})", (docs / "reference/metrics.md").read_text(), re.M)
+    rows = re.findall(rf"^\| `.*\b(?:hopseal|process)_.*", (docs / "guide/gateway.md").read_text(), re.M)
+    named = {n for row in rows for n in re.findall(r"\b(?:hopseal|process)_[a-z_]+", row)}
+    assert len(rows) > 5 and {n.removesuffix("_bucket") for n in named} <= set(there)
 
 
 def free_port():
@@ -246,21 +268,83 @@ def test_mail_that_goes_in_the_clear_at_last_is_no_failure_more(gateway, sink, c
     assert kinds(found, "delivered_total") == {"cleartext": 1}
 
 
-def test_clients_without_tls_are_counted(gateway, ca):
-    cert = ca.cert("valid", HOST)
+# What a session comes to that has all that its level asks for.
+REACHED = {
+    "encrypted": ("encrypt", "self-signed", ssl.TLSVersion.TLSv1_2),
+    "trusted": ("encrypt", "wrong-name", ssl.TLSVersion.TLSv1_3),
+    "verified": ("secure", "valid", ssl.TLSVersion.TLSv1_3),
+}
+
+
+@pytest.mark.parametrize("reached", REACHED)
+def test_mail_is_counted_by_how_far_it_was_secured(gateway, sink, ca, reached):
+    level, shown, version = REACHED[reached]
+    sink(cert=ca.cert(shown, "mx1.good.example"), tls_max=version)
     gateway.hopseal.configure(
-        smtpd_tls_security_level="encrypt", smtpd_tls_chain_files=f"{cert.key}, {cert.chain}"
+        smtp_tls_security_level=level, smtp_tls_secure_cert_match="mx1.good.example"
     )
+    with gateway.running():
+        with Client() as c:
+            assert c.mail().startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
+        found = figures(gateway)
+    assert kinds(found, "delivered_total") == {reached: 1}
+    assert kinds(found, "delivered_tls_total") == {version.name.replace("_", "."): 1}
+    assert kinds(found, "tls_failures_total") == {}
+
+
+def test_clients_without_tls_are_counted(gateway, ca):
+    gateway.hopseal.configure(**(tls(ca) | {"smtpd_tls_security_level": "encrypt"}))
     with gateway.running():
         with Client() as c:
             assert c.mail().startswith("530")
         assert kinds(figures(gateway), "refusals_total") == {"tls": 1}
 
 
+def test_refusals_are_counted_by_their_reason(gateway, ca):
+    gateway.hopseal.configure(
+        {"users": "ann secret\n"},
+        **tls(ca),
+        smtpd_sasl_auth_enable="yes",
+        hopseal_sasl_password_maps="texthash:TABLES/users",
+        smtpd_recipient_limit="1",
+    )
+    with gateway.running(), Client() as c:
+        assert c.mail(b"Received: x\r\n" * 99 + b"\r\n").startswith("554 5.4.6")
+        assert c.say("MAIL FROM:<>").startswith("250")
+        assert c.say("RCPT TO:<bob@good.example>").startswith("250")
+        assert c.say("RCPT TO:<eve@good.example>").startswith("452 4.5.3")
+        c.starttls()
+        assert c.say("AUTH PLAIN AGFubgB3cm9uZw==").startswith("535")
+        found = kinds(figures(gateway), "refusals_total")
+    assert found == {"other": 1, "limit": 1, "auth": 1}
+
+
+@pytest.mark.parametrize("kind", ["delay", "success"])
+def test_notices_are_counted_by_what_they_say(gateway, sink, kind):
+    sink(
+        extensions=("PIPELINING",),  # nobody further on tells of a success
+        rcpt={} if kind == "success" else {"bob@good.example": "450 4.2.0 later"},
+    )
+    gateway.hopseal.configure(
+        delay_warning_time="1s", minimal_backoff_time="1s", maximal_backoff_time="1s"
+    )
+    with gateway.running():
+        with Client() as c:
+            for command in ("MAIL FROM:<alice@client.example>",
+                            f"RCPT TO:<bob@good.example> NOTIFY={kind.upper()}", "DATA"):
+                assert c.say(command)[0] in "23"
+            assert c.say("\r\nA line.\r\n.").startswith("250")
+        gateway.wait_for(
+            lambda: value(figures(gateway), "notices_total") == 1, f"a notice of {kind}"
+        )
+        assert kinds(figures(gateway), "notices_sent_total") == {kind: 1}
+
+
 FAULTS = {
-    "the disk is full": (WRITE, errno.ENOSPC, "full"),
-    "writing fails": (WRITE, errno.EIO, "io"),
-    "synchronising fails": (SYNC, errno.EIO, "io"),
+    "the disk is full": (WRITE, errno.ENOSPC, "full", "room"),
+    "writing fails": (WRITE, errno.EIO, "io", "other"),
+    "synchronising fails": (SYNC, errno.EIO, "io", "other"),
 }
 
 
@@ -278,13 +362,15 @@ def disk_of(gateway):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_not_ready_while_the_store_cannot_write(gateway, fault):
-    call, error, why = FAULTS[fault]
+    call, error, why, refusal = FAULTS[fault]
     with disk_of(gateway) as disk:
         assert fetch(gateway, "/readyz") == (200, "ok\n")
         disk.order(call, "queue.db-wal", error=error)  # and no mail comes meanwhile
         gateway.wait_for(lambda: fetch(gateway, "/readyz") == (503, f"{why}\n"), why)
         assert fetch(gateway, "/healthz") == (200, "ok\n")
-        assert fetch(gateway, "/metrics")[0] == 200
+        with Client() as c:
+            assert c.mail().startswith("45")
+        assert kinds(figures(gateway), "refusals_total") == {refusal: 1}
         disk.heal()
         gateway.wait_for(lambda: fetch(gateway, "/readyz") == (200, "ok\n"), "ready again")
 
@@ -297,3 +383,23 @@ def test_strangers_cannot_wear_the_disk_out(gateway):
             assert fetch(gateway, "/readyz") == (200, "ok\n")
         seconds = time.monotonic() - since
         assert disk.hits() <= 3 + seconds, f"{disk.hits()} times in {seconds:.1f} s"
+
+
+def test_a_disk_that_hangs(gateway):
+    hung = (503, "the store does not answer\n")
+    with disk_of(gateway) as disk, concurrent.futures.ThreadPoolExecutor(12) as askers:
+        asked = []
+
+        def hangs():
+            asked.append(askers.submit(fetch, gateway, "/readyz"))
+            return disk.hits() > 0
+
+        disk.order(SYNC, "queue.db-wal", action=HANG)
+        gateway.wait_for(hangs, "a probe")  # what was learnt before is told for a while
+        asked = [askers.submit(fetch, gateway, p) for p in ("/readyz", "/healthz") * 20]
+        assert all(a.result() == hung for a in asked)
+        figured = figures(gateway)  # others are answered
+        assert value(figured, "store_notes") < 10, "one waits for all"
+        disk.heal()
+        for path in ("/readyz", "/healthz"):
+            gateway.wait_for(lambda at=path: fetch(gateway, at) == (200, "ok\n"), path)

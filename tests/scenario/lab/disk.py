@@ -10,7 +10,7 @@ import subprocess
 from lab.hopseal import program
 
 WRITE, SYNC, OPEN, READ, UNLINK, SIZE, FOLDER = 1, 2, 4, 8, 16, 32, 64
-FAIL, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW = range(1, 8)
+FAIL, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW, HANG = range(1, 9)
 ALWAYS = 0xFFFFFFFF
 
 HEAD, RULE = struct.Struct("=IIIIqq8I64s"), struct.Struct("=IIiIII104s")
@@ -54,7 +54,7 @@ class Disk:
         return n
 
     def heal(self):
-        """No rules."""
+        """No rules; calls that hang go on."""
         self.n_rules = 0
         self._set(0, "=I", 0)
 
