@@ -2,7 +2,10 @@
  * what they do is in order. */
 
 #define _GNU_SOURCE /* nftw */
+#include <arpa/inet.h>
 #include <ftw.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/test.h"
@@ -309,15 +312,21 @@ static struct store_content *content_new(struct team *t, uint64_t id)
 }
 
 /* Into the store, beside every queue. */
+static uint64_t put_message(struct team *t, const struct store_message *m)
+{
+	struct store_content *c = content_new(t, m->id);
+
+	store_accept(t->client, m, c, STORE_ACCEPT_QUEUED, on_done, t);
+	store_content_unref(c);
+	wait_store(t);
+	return m->id;
+}
+
 static uint64_t put(struct team *t, unsigned first, unsigned n, unsigned at, unsigned n_receivers)
 {
 	struct store_message m = message_of(t, first, n, at, n_receivers);
-	struct store_content *c = content_new(t, m.id);
 
-	store_accept(t->client, &m, c, STORE_ACCEPT_QUEUED, on_done, t);
-	store_content_unref(c);
-	wait_store(t);
-	return m.id;
+	return put_message(t, &m);
 }
 
 /* By the team's first queue, as a client's message comes. */
@@ -535,8 +544,7 @@ TEST(the_least_wait_is_longer_than_the_most)
 	team_free(t);
 }
 
-/* Out of sight of those who read, and back. */
-static void rename_table(struct team *t, const char *from, const char *to)
+static struct sql *open_beside(struct team *t)
 {
 	const struct sql_options o = { .access = SQL_WRITE, .busy_ms = 5000 };
 	char path[sizeof(DIRECTORY) + 16];
@@ -545,6 +553,14 @@ static void rename_table(struct team *t, const char *from, const char *to)
 	(void)snprintf(path, sizeof(path), "%s/queue.db", t->directory);
 	struct sql *db = sql_open(path, &o, &e);
 	ok(db != NULL, e.text);
+	return db;
+}
+
+/* Out of sight of those who read, and back. */
+static void rename_table(struct team *t, const char *from, const char *to)
+{
+	struct sql *db = open_beside(t);
+	struct error e = { 0 };
 	struct sql_statement *st =
 		sql_prepare(db, arena_fmt(t->arena, "ALTER TABLE %s RENAME TO %s", from, to), &e);
 
@@ -570,9 +586,149 @@ TEST(the_store_cannot_be_read_when_mail_is_released)
 	team_free(t);
 }
 
+/* Until the store, whose answers nobody has heard yet, has the message in a state, or no more. */
+static void wait_stored(struct team *t, uint64_t id, bool is_there, enum store_state state)
+{
+	const struct store_message *m;
+
+	while ((m = stored(t, id), !m == is_there) || (m && m->rcpts[0].state != state))
+		(void)usleep(1000);
+}
+
+/* The queue hears of the message when an operator has changed it already. */
+static void change_at_once(enum store_change what)
+{
+	struct team *t = team_new();
+	bool is_there = what != STORE_DELETE;
+
+	team_start(t, 2);
+	uint64_t id = bring(t, 0, RECEIVERS, RECEIVERS);
+	struct store_selection which = { .reach = STORE_OF_MESSAGE, .message = id };
+
+	wait_stored(t, id, true, STORE_QUEUED);
+	store_change(t->client, what, &which, queue_now_utc(), on_done, t);
+	wait_stored(t, id, is_there, STORE_HELD);
+	queue_team_changed(t->team, &which);
+	wait_store(t);
+	uint64_t next = bring(t, RECEIVERS, RECEIVERS, RECEIVERS);
+	wait_stored(t, next, true, STORE_QUEUED);
+	wait_gone(t, next);
+	ok(t->n_tried == RECEIVERS, "the next one only");
+	ok(!stored(t, id) == !is_there, "as the operator wants it");
+	team_free(t);
+}
+
+TEST(held_before_the_queue_hears_of_it)
+{
+	change_at_once(STORE_HOLD);
+}
+
+TEST(deleted_before_the_queue_hears_of_it)
+{
+	change_at_once(STORE_DELETE);
+}
+
+/* ---- a dead destination ---- */
+
+/* A port at which nobody listens and nobody else can. */
+static int socket_that_refuses(unsigned *port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t n = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ok(fd >= 0 && bind(fd, (struct sockaddr *)&at, n) == 0 &&
+		   getsockname(fd, (struct sockaddr *)&at, &n) == 0,
+	   "a port");
+	*port = ntohs(at.sin_port);
+	return fd;
+}
+
+struct grave {
+	struct team *t;
+	struct queue *q;
+	struct sched_dest *dest;
+	struct queue_settings settings;
+	uint64_t id;
+	char text[200];
+	int fd;
+};
+
+/* One message to a destination that died of it, and that is too old now. */
+static void grave_dig(struct grave *g)
+{
+	unsigned port;
+
+	g->fd = socket_that_refuses(&port);
+	(void)snprintf(g->text, sizeof(g->text),
+		       "relayhost = [127.0.0.1]:%u\ninitial_destination_concurrency = 1\n", port);
+	struct team *t = g->t = team_with(g->text);
+	struct store_message m = message_of(t, 0, 1, 0, 1);
+
+	m.rcpts[0].address = STR("r0@elsewhere.example");
+	m.rcpts[0].destination = arena_fmt(t->arena, "smtp:[127.0.0.1]:%u", port);
+	g->id = put_message(t, &m);
+	team_start(t, 1);
+	g->q = t->queue[0];
+	while (sched_totals(g->q->sched).n_dead == 0 || g->q->n_busy > 0)
+		turn(t, 2);
+	g->dest = sched_dest_find(g->q->sched, m.rcpts[0].destination);
+	ok(g->dest && stored(t, g->id)->rcpts[0].attempts == 1, "tried once");
+	g->settings = *t->settings;
+	g->settings.lifetime_ms = g->settings.bounce_lifetime_ms = 0;
+	t->queue_site[0].settings = &g->settings;
+}
+
+static void grave_free(struct grave *g)
+{
+	team_free(g->t);
+	(void)close(g->fd);
+}
+
+/* Its time to be tried comes while the store is told that it was given up. */
+TEST(what_is_given_up_is_not_tried)
+{
+	struct grave g;
+
+	grave_dig(&g);
+	uint64_t now = net_loop_now(g.t->loop);
+	sched_suspend(g.q->sched, g.dest, now + 3600 * 1000, now);
+	(void)usleep(1100 * 1000); /* it is due */
+	struct sql *writer = open_beside(g.t);
+	struct error e = { 0 };
+	ok(sql_begin(writer, &e), e.text);
+	queue_sweep(g.q);
+	ok(g.q->n_busy == 1, "the sweep takes it");
+	queue_sweep(g.q);
+	ok(g.q->n_busy == 1, "once");
+	sched_wake(g.q->sched, g.dest, now);
+	sched_backlog(g.q->sched, g.dest, now, now);
+	queue_pump(g.q);
+	ok(sched_totals(g.q->sched).n_attempts == 0, "nobody else");
+	sql_rollback(writer);
+	sql_close(writer);
+	wait_gone(g.t, g.id);
+	grave_free(&g);
+}
+
+TEST(what_may_be_tried_is_not_given_up)
+{
+	struct grave g;
+
+	grave_dig(&g);
+	while (sched_view(g.dest, net_loop_now(g.t->loop)).blocked_until > 0)
+		(void)usleep(1000);
+	queue_sweep(g.q);
+	ok(g.q->n_busy == 0, "the probe has it");
+	wait_gone(g.t, g.id);
+	grave_free(&g);
+}
+
 TEST_MAIN(RUN(more_than_memory_holds), RUN(more_comes_than_memory_holds),
 	  RUN(a_destination_has_one_owner), RUN(another_number_of_workers),
 	  RUN(held_while_it_is_sent), RUN(held_while_it_is_deferred),
 	  RUN(deleted_while_it_is_deferred), RUN(a_stop_cuts_off_what_takes_long),
 	  RUN(the_least_wait_is_longer_than_the_most),
-	  RUN(the_store_cannot_be_read_when_mail_is_released))
+	  RUN(the_store_cannot_be_read_when_mail_is_released),
+	  RUN(held_before_the_queue_hears_of_it), RUN(deleted_before_the_queue_hears_of_it),
+	  RUN(what_is_given_up_is_not_tried), RUN(what_may_be_tried_is_not_given_up))

@@ -375,6 +375,16 @@ static bool serve_become(struct serve *s, const char *directory, struct error *e
 /* While the daemon was down, programs put their mail into the queue themselves, one at a time. */
 enum { SERVE_LOCK_WAIT_MS = 5000 };
 
+/* On the writer's thread: the process ends when this returns. */
+static void on_lost(void *arg, const char *why)
+{
+	struct serve *s = arg;
+	struct log_value v = { .field = FIELD_reason, .text = str_of(why) };
+
+	serve_log(s, EVENT_lost, &v, 1);
+	os_log_flush(s->log);
+}
+
 static bool serve_open_store(struct serve *s, struct error *e)
 {
 	struct arena *a = arena_new();
@@ -386,6 +396,8 @@ static bool serve_open_store(struct serve *s, struct error *e)
 			(uint64_t)conf_int(s->conf, CONF_hopseal_content_memory_limit),
 		.reserve_octets = STORE_RESERVE_OCTETS,
 		.lock_wait_ms = SERVE_LOCK_WAIT_MS,
+		.lost = on_lost,
+		.lost_arg = s,
 	};
 
 	if (!os_is_root() || serve_become(s, directory, e))

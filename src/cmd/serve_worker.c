@@ -40,7 +40,7 @@ struct serve_worker {
 	struct net_chan *notes;
 	struct queue *queue;
 	struct serve_intake *intake;
-	uint64_t stop_ms;
+	uint64_t stop_at; /* the end of a stop: monotonic */
 	bool is_queue_stopping;
 	struct net_note ended;
 	struct deliver_pool *pool; /* outlives configurations: keys tell them apart */
@@ -146,14 +146,23 @@ static void worker_take(struct serve_worker *w, struct serve_generation *g, unsi
 static void worker_intake_ended(void *arg)
 {
 	struct serve_worker *w = arg;
+	uint64_t now = net_loop_now(w->loop);
 
 	w->is_queue_stopping = true;
-	queue_stop(w->queue, w->stop_ms, worker_stopped, w);
+	queue_stop(w->queue, w->stop_at > now ? w->stop_at - now : 0, worker_stopped, w);
+}
+
+/* What is under way there has the same time as those who bring mail. */
+static void worker_stop(struct serve_worker *w, uint64_t limit_ms)
+{
+	w->stop_at = net_loop_now(w->loop) + limit_ms;
+	queue_rest(w->queue);
+	serve_intake_stop(w->intake, limit_ms, worker_intake_ended, w);
 }
 
 static void worker_hurry(struct serve_worker *w)
 {
-	w->stop_ms = 0;
+	w->stop_at = 0;
 	serve_intake_hurry(w->intake);
 	if (w->is_queue_stopping)
 		queue_hurry(w->queue);
@@ -272,8 +281,7 @@ static void worker_received(void *arg, struct net_note *note)
 		worker_take(w, n->generation, n->number);
 		break;
 	case WORKER_STOP:
-		w->stop_ms = n->limit_ms;
-		serve_intake_stop(w->intake, n->limit_ms, worker_intake_ended, w);
+		worker_stop(w, n->limit_ms);
 		break;
 	case WORKER_HURRY:
 		worker_hurry(w);

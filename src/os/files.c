@@ -1,8 +1,10 @@
 #include "os/files.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
 	KEPT_BACK = 32,        /* the store, the log, the control socket, a reload */
@@ -65,4 +67,14 @@ void os_files_keep_back(uint64_t limit, uint64_t n)
 bool os_files_is_kept_back(int fd)
 {
 	return fd >= 0 && (uint64_t)fd >= atomic_load(&first_kept_back);
+}
+
+bool os_files_are_short(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	bool is_short = fd < 0 || os_files_is_kept_back(fd);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return is_short;
 }

@@ -30,5 +30,7 @@ void os_files_keep_back(uint64_t limit, uint64_t n);
 /* True when that descriptor is one of them: descriptors are given out from below, so there are at
  * least as many others. Any thread. */
 bool os_files_is_kept_back(int fd);
+/* Now there is none for a connection or a message. */
+bool os_files_are_short(void);
 
 #endif

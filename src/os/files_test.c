@@ -45,6 +45,9 @@ TEST(os_files_is_kept_back)
 	os_files_keep_back(100, 10);
 	ok(!os_files_is_kept_back(89) && os_files_is_kept_back(90), "the last ones");
 	ok(!os_files_is_kept_back(-1), "no descriptor is none of them");
+	ok(!os_files_are_short(), "there are others");
+	os_files_keep_back(100, 100);
+	ok(os_files_are_short(), "there are not");
 	os_files_keep_back(UINT64_MAX, 10);
 	ok(!os_files_is_kept_back(1000000), "none where there is no limit");
 }

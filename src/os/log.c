@@ -180,3 +180,8 @@ void os_log_event(struct os_log *l, const struct log_event *e)
 	if (!log_line(l, e, at))
 		os_log_out_lose(l->out);
 }
+
+void os_log_flush(struct os_log *l)
+{
+	os_log_out_flush(l->out);
+}

@@ -38,4 +38,7 @@ void os_log_event(struct os_log *l, const struct log_event *e);
 /* Lines that were lost since the start. Any thread. */
 uint64_t os_log_lost(const struct os_log *l);
 
+/* Waits until what was logged is out, two seconds at most: before the process ends at once. */
+void os_log_flush(struct os_log *l);
+
 #endif

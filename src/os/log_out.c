@@ -20,7 +20,7 @@
 
 #define SYSTEM_LOG "/dev/log"
 
-enum { END_SECONDS = 2, SYSTEM_TRIES = 10, SYSTEM_WAIT_MS = 100 };
+enum { END_SECONDS = 2, FLUSH_LOOK_MS = 5, SYSTEM_TRIES = 10, SYSTEM_WAIT_MS = 100 };
 
 struct os_log_out {
 	struct arena *arena;
@@ -37,7 +37,7 @@ struct os_log_out {
 	pthread_cond_t changed;
 	bool is_torn;       /* the file's last line has no end */
 	struct buf waiting; /* whole lines */
-	bool is_ending, has_thread;
+	bool is_ending, has_thread, is_writing;
 	pthread_t thread;
 };
 
@@ -322,10 +322,12 @@ static void *out_run(void *arg)
 		const struct buf swap = taken;
 		taken = l->waiting;
 		l->waiting = swap;
+		l->is_writing = true;
 		pthread_mutex_unlock(&l->lock);
 		write_lines(l, buf_str(&taken));
 		buf_reset(&taken);
 		pthread_mutex_lock(&l->lock);
+		l->is_writing = false;
 	}
 	pthread_mutex_unlock(&l->lock);
 	buf_fini(&taken);
@@ -368,6 +370,22 @@ bool os_log_out_write(struct os_log_out *l, struct str line)
 	if (!str_has_suffix(line, STR("\n")))
 		return false;
 	return l->is_file ? file_line(l, line) : queue_line(l, line);
+}
+
+static bool has_lines(struct os_log_out *l)
+{
+	pthread_mutex_lock(&l->lock);
+	bool has = buf_len(&l->waiting) > 0 || l->is_writing;
+	pthread_mutex_unlock(&l->lock);
+	return has;
+}
+
+void os_log_out_flush(struct os_log_out *l)
+{
+	const struct timespec pause = { .tv_nsec = FLUSH_LOOK_MS * 1000000L };
+
+	for (int ms = 0; has_lines(l) && ms < END_SECONDS * 1000; ms += FLUSH_LOOK_MS)
+		(void)nanosleep(&pause, NULL);
 }
 
 /* False: nobody takes what it writes, and it does not come back. */

@@ -44,5 +44,7 @@ void os_log_out_lose(struct os_log_out *l);
 uint64_t os_log_out_lost(struct os_log_out *l);
 void os_log_out_untold(struct os_log_out *l, uint64_t n);
 uint64_t os_log_out_lost_ever(const struct os_log_out *l); /* since the start */
+/* Waits until lines that wait are out, two seconds at most. */
+void os_log_out_flush(struct os_log_out *l);
 
 #endif

@@ -91,6 +91,7 @@ static void attempt_take(struct queue_attempt *a, const struct deliver_result *r
 	r->outcome = outcome_copy(a->arena, &from->outcome);
 	r->try = t;
 	r->is_handed_on = t && (t->extensions & SMTP_EXT_DSN);
+	r->is_untried = queue_is_short(result);
 	if (from->is_fate_unknown) {
 		a->record.is_fate_unknown = true;
 		queue_count(a->queue, COUNTER_fates_unknown, 1);
@@ -175,6 +176,7 @@ static void attempt_fail(struct queue_attempt *a, const struct error *e)
 			.status = STATUS(4, 3, 0),
 			.reason = arena_str(a->arena, error_text(e)),
 		};
+		r->is_untried = e->kind == ERROR_LIMIT;
 	}
 	queue_attempt_settle(a, NULL);
 }

@@ -12,6 +12,7 @@ struct attempt_rcpt {
 	struct str moved_to; /* another destination; "": none */
 	bool has_outcome;
 	bool is_handed_on; /* to a server that takes DSN requests */
+	bool is_untried;   /* for want of something of our own */
 	struct outcome outcome;
 	const struct deliver_try *try; /* that gave it, until it is settled; NULL: none */
 	struct str advice;

@@ -1,5 +1,6 @@
 /* An attempt's outcomes and evidence become the store's. */
 
+#include "os/files.h"
 #include "queue/attempt.h"
 
 /* Nobody after this server would tell more. */
@@ -118,6 +119,9 @@ void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *
 			queue_verdict(a->site->settings, &m, r->rcpt, &r->outcome, a->record.at_ms);
 		if (r->is_handed_on)
 			queue_verdict_hand_on(&r->verdict);
+		if (r->is_untried || (r->verdict.is_expired && os_files_are_short()))
+			queue_verdict_keep(&r->verdict, a->site->settings, &m, r->rcpt,
+					   a->record.at_ms);
 		records[a->record.n_rcpts++] = r->verdict.record;
 		queue_attempt_log(a, r);
 		r->try = NULL;

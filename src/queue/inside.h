@@ -100,6 +100,8 @@ void queue_message_tell(struct queue_message *m, const struct queue_told *t);
  * enough waits. What is left is asked for by itself. The last part, or NULL. */
 struct queue_part *queue_parts_add(struct queue_message *m, struct sched_dest *d,
 				   const struct store_rcpt *rcpts, size_t n, bool is_routed);
+/* One recipient that is given out by nobody's turn: nobody else takes it. */
+struct queue_part *queue_part_out(struct queue_message *m, const struct store_rcpt *r);
 /* One of its recipients that was out is the store's again, and may be read from there. */
 void queue_part_settle(struct queue_part *p, const struct store_rcpt *r);
 /* The last of it was given out: what was left in the store has its turn. */
@@ -141,7 +143,8 @@ void queue_grounds_forget(struct queue *q);
 
 /* Tells the sender; takes a copy of what it needs. */
 void queue_notice_start(struct queue_message *m);
-void queue_notices_cut(struct queue *q); /* those that wait; the next start finds them */
+/* Those that wait; in the end those that are being routed, too. The next start finds them. */
+void queue_notices_cut(struct queue *q);
 bool queue_notices_recover(struct queue *q, struct error *e);
 
 /* ---- sweep.c ---- */
@@ -161,10 +164,16 @@ struct queue_verdict {
 /* What of a recipient is under way to another server that tells the sender itself: RFC 3461 section
  * 5.2.1. */
 void queue_verdict_hand_on(struct queue_verdict *v);
+/* What of a recipient that could not be tried for want of something of our own: no server was
+ * asked, so it is never too old for that, and the least wait is enough. */
+void queue_verdict_keep(struct queue_verdict *v, const struct queue_settings *s,
+			const struct store_message *m, const struct store_rcpt *r, int64_t now_ms);
 struct queue_verdict queue_verdict(const struct queue_settings *s, const struct store_message *m,
 				   const struct store_rcpt *r, const struct outcome *o,
 				   int64_t now_ms);
 enum sched_feedback queue_feedback(const struct deliver_result *result);
+/* Nobody took part, and some host was not asked, because no descriptor was left. */
+bool queue_is_short(const struct deliver_result *result);
 /* A reply asks that the destination be left alone. */
 bool queue_is_suspension(const struct queue_settings *s, const struct outcome *o);
 /* "transport:nexthop" */
@@ -204,11 +213,11 @@ struct queue {
 	struct list attempts;                        /* of queue_attempt.link */
 	unsigned attempts_most;                      /* 0: as the configuration says */
 	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
-	struct list notices;              /* of notice.link: those that wait to be tried again */
+	struct list notices;                         /* of notice.link */
 	size_t n_busy;                    /* attempts, notices, sweeps, notes of the store */
 	uint64_t evidence_next;           /* monotonic */
 	bool is_load_due, is_recover_due; /* of the store, which could not be read */
-	bool is_stopping, is_cut, is_told_stopped;
+	bool is_resting, is_stopping, is_cut, is_told_stopped;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };

@@ -219,6 +219,14 @@ struct queue_part *queue_parts_add(struct queue_message *m, struct sched_dest *d
 	return last;
 }
 
+struct queue_part *queue_part_out(struct queue_message *m, const struct store_rcpt *r)
+{
+	struct queue_part *p = part_new(m, r->destination, r, 1);
+
+	p->n_out = 1;
+	return p;
+}
+
 void queue_part_free(struct queue_part *p)
 {
 	struct queue_message *m = p->message;

@@ -10,7 +10,7 @@
 enum { NOTICE_ORIGINAL_TRIES = 3 }; /* then it goes without what it is about */
 
 struct notice {
-	struct list link; /* in queue.notices while it waits */
+	struct list link; /* in queue.notices */
 	struct queue *queue;
 	uint64_t since;
 	struct queue_site *site;
@@ -25,8 +25,9 @@ struct notice {
 	struct str message_id; /* of the notification */
 	struct queue_route *route;
 	struct net_timer *retry;
-	unsigned n_failures;
-	bool is_gone; /* what it is about: an operator has deleted it */
+	unsigned n_unreadable; /* how often what it is about could not be read */
+	bool is_gone;          /* what it is about: an operator has deleted it */
+	bool is_waiting, is_storing;
 	struct store_message message;
 	struct store_rcpt rcpt;
 	struct store_content *content;
@@ -102,11 +103,19 @@ static void notice_again(void *arg)
 {
 	struct notice *x = arg;
 
-	list_remove(&x->link);
+	x->is_waiting = false;
 	if (x->queue->is_stopping)
 		notice_free(x); /* it is made at the next start */
 	else
 		notice_go(x);
+}
+
+/* As often as the first retry comes, within reason. */
+static uint64_t notice_pause(const struct notice *x)
+{
+	int64_t ms = x->queue->options.site->settings->backoff_least_ms;
+
+	return (uint64_t)(ms < QUEUE_NOTICE_RETRY_MS ? ms : QUEUE_NOTICE_RETRY_MS);
 }
 
 /* The store may take it later: those it names stay there, finished, until it does. */
@@ -118,12 +127,10 @@ static void notice_retry(struct notice *x)
 	x->content = NULL;
 	queue_route_free(x->route);
 	x->route = NULL;
-	x->n_failures++;
-	list_add(&x->queue->notices, &x->link);
+	x->is_waiting = true;
 	if (!x->retry)
 		x->retry = net_timer_new(loop, notice_again, x);
-	net_timer_set(x->retry,
-		      x->queue->is_stopping ? 0 : net_loop_now(loop) + QUEUE_NOTICE_RETRY_MS);
+	net_timer_set(x->retry, x->queue->is_stopping ? 0 : net_loop_now(loop) + notice_pause(x));
 }
 
 /* Nothing changed: those it is about were deleted meanwhile. */
@@ -131,6 +138,7 @@ static void notice_stored(void *arg, const struct store_result *result)
 {
 	struct notice *x = arg;
 
+	x->is_storing = false;
 	if (result->fault != STORE_DONE)
 		queue_store_fault(x->queue, "a notification", result);
 	if (result->fault != STORE_DONE && result->fault != STORE_REFUSED) {
@@ -160,6 +168,7 @@ static void notice_store(struct notice *x)
 	};
 
 	x->since = net_loop_now(x->queue->options.loop);
+	x->is_storing = true;
 	store_bounce(x->queue->store, &n, notice_stored, x);
 }
 
@@ -190,8 +199,8 @@ static struct str header_part(struct header_cut *cut, struct str piece)
 }
 
 /* All of it; or of its header section, when there is a limit, what is within that. */
-static bool
-add_original(struct store_spool *spool, struct content *c, uint64_t header_limit, struct error *e)
+static bool add_original(struct notice *x, struct store_spool *spool, struct content *c,
+			 uint64_t header_limit, struct error *e)
 {
 	struct header_cut cut = { .left = header_limit };
 	struct str piece;
@@ -204,17 +213,21 @@ add_original(struct store_spool *spool, struct content *c, uint64_t header_limit
 		if (!store_spool_add(spool, header_limit > 0 ? header_part(&cut, piece) : piece, e))
 			return false;
 	}
+	x->n_unreadable++;
 	return false;
 }
 
-/* After some failures without it, for it may be what cannot be read: the sender is to hear. */
+/* Without it when it cannot be read: the sender is to hear. That no descriptor is left says nothing
+ * about it, and no more does a disk that takes nothing. */
 static struct content *original_open(struct notice *x, struct store_content **kept, struct error *e)
 {
-	if (x->n_failures >= NOTICE_ORIGINAL_TRIES)
+	if (x->n_unreadable >= NOTICE_ORIGINAL_TRIES)
 		return content_of_memory(STR(""));
 	if (!store_content_open(store_client_reader(x->queue->store), x->about->envelope.id, kept,
-				e))
+				e)) {
+		x->n_unreadable++;
 		return NULL;
+	}
 	if (!*kept) {
 		x->is_gone = true;
 		error_set(e, ERROR_NO_INPUT, "the message is gone");
@@ -223,6 +236,7 @@ static struct content *original_open(struct notice *x, struct store_content **ke
 	if (!store_content_is_file(*kept))
 		return content_of_memory(store_content_memory(*kept));
 	int fd = store_content_descriptor(*kept, e);
+	x->n_unreadable += fd < 0 && e->kind != ERROR_LIMIT;
 	return fd < 0 ? NULL : content_of_fd(fd);
 }
 
@@ -230,7 +244,7 @@ static bool is_header_only(const struct notice *x)
 {
 	const struct store_message *m = &x->about->envelope;
 
-	return x->kind != DSN_FAILURE || x->n_failures >= NOTICE_ORIGINAL_TRIES ||
+	return x->kind != DSN_FAILURE || x->n_unreadable >= NOTICE_ORIGINAL_TRIES ||
 	       str_ieq_ascii(m->ret, STR("HDRS")) || (m->flags & STORE_REQUIRETLS) ||
 	       m->size > x->site->settings->bounce_size_limit;
 }
@@ -264,7 +278,7 @@ static struct dsn notice_dsn(const struct notice *x, const char *id)
 	};
 }
 
-static bool write_text(const struct notice *x, struct store_spool *spool, const struct dsn *d,
+static bool write_text(struct notice *x, struct store_spool *spool, const struct dsn *d,
 		       struct content *original, struct error *e)
 {
 	uint64_t limit = d->is_header_only ? x->site->settings->bounce_size_limit : 0;
@@ -275,8 +289,8 @@ static bool write_text(const struct notice *x, struct store_spool *spool, const 
 	is_good = dsn_write_front(&text, d) ? store_spool_add(spool, buf_str(&text), e)
 					    : error_set(e, ERROR_LIMIT, "the notice is too long");
 	buf_reset(&text);
-	is_good = is_good && add_original(spool, original, limit, e) && dsn_write_end(&text, d) &&
-		  store_spool_add(spool, buf_str(&text), e);
+	is_good = is_good && add_original(x, spool, original, limit, e) &&
+		  dsn_write_end(&text, d) && store_spool_add(spool, buf_str(&text), e);
 	buf_fini(&text);
 	return is_good;
 }
@@ -383,6 +397,7 @@ static void notice_begin(struct queue_message *m, enum dsn_kind kind, size_t *at
 		x->rcpts[x->n] = m->told[*at].rcpt; /* texts live with the message */
 		x->indexes[x->n++] = m->told[*at].index;
 	}
+	list_add(&q->notices, &x->link);
 	queue_busy(q);
 	notice_address(x);
 	notice_go(x);
@@ -408,8 +423,10 @@ void queue_notice_start(struct queue_message *m)
 void queue_notices_cut(struct queue *q)
 {
 	for (struct list *l = q->notices.next, *next; l != &q->notices; l = next) {
+		struct notice *x = LIST_OF(l, struct notice, link);
 		next = l->next;
-		notice_free(LIST_OF(l, struct notice, link));
+		if (x->is_waiting || (q->is_cut && !x->is_storing))
+			notice_free(x);
 	}
 }
 

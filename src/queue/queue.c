@@ -25,7 +25,8 @@ void queue_site_unref(struct queue_site *s)
 
 struct queue_team {
 	unsigned n;
-	int64_t clock_told_ms;                     /* atomic */
+	int64_t clock_told_ms; /* atomic, as is the next */
+	uint64_t changed_at;   /* monotonic: when an operator changed something last */
 	uint64_t transport_next[SCHED_TRANSPORTS]; /* of sched_options */
 	struct net_chan *chan[];
 };
@@ -87,6 +88,7 @@ static void note_free(struct queue_note *n)
 
 void queue_team_changed(struct queue_team *t, const struct store_selection *which)
 {
+	__atomic_store_n(&t->changed_at, os_now_ms(), __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < t->n; i++) {
 		struct queue_note *n = note_new(QUEUE_NOTE_CHANGED);
 		n->selection = *which;
@@ -189,7 +191,7 @@ void queue_pump(struct queue *q)
 	struct sched_start start;
 	struct sched_dest *d;
 	unsigned room;
-	bool is_more = !q->is_stopping;
+	bool is_more = !q->is_resting;
 
 	queue_clock_look(q);
 	while (is_more) {
@@ -199,7 +201,7 @@ void queue_pump(struct queue *q)
 		if (is_more)
 			queue_refill(q, d, room);
 	}
-	if (q->is_stopping)
+	if (q->is_resting)
 		return;
 	net_timer_set(q->timer, sched_deadline(q->sched));
 }
@@ -226,8 +228,8 @@ static void add_part(struct queue *q, struct sched_dest *d, const struct store_m
 	queue_message_unref(here);
 }
 
-/* The store was read after the message was given to it: it may have been read with the rest, and
- * even be delivered and gone already. */
+/* The store was read, or changed by an operator, after the message was given to it: it may have
+ * been read with the rest, be delivered and gone already, or held. */
 static void add_if_there(struct queue *q, struct sched_dest *d, const struct store_message *m,
 			 struct store_content *content, struct str destination)
 {
@@ -250,10 +252,11 @@ static void add_fresh(struct queue *q, const struct store_message *m, struct sto
 {
 	struct sched_dest *d = queue_dest(q, destination);
 	uint64_t now = net_loop_now(q->options.loop);
+	uint64_t changed_at = __atomic_load_n(&q->options.team->changed_at, __ATOMIC_ACQUIRE);
 
 	if (!sched_has_room(q->sched, d))
 		sched_backlog(q->sched, d, now, now);
-	else if (sched_view(d, now).refilled_at >= since)
+	else if (sched_view(d, now).refilled_at >= since || changed_at >= since)
 		add_if_there(q, d, m, content, destination);
 	else
 		add_part(q, d, m, content);
@@ -579,6 +582,7 @@ static void queue_cut(void *arg)
 
 	q->is_cut = true;
 	queue_attempts_cut(q);
+	queue_notices_cut(q);
 }
 
 struct queue *queue_new(const struct queue_options *o, struct error *e)
@@ -652,8 +656,14 @@ void queue_set_site(struct queue *q, struct queue_site *site)
 	queue_pump(q);
 }
 
+void queue_rest(struct queue *q)
+{
+	q->is_resting = true;
+}
+
 void queue_stop(struct queue *q, uint64_t limit_ms, void (*stopped)(void *arg), void *arg)
 {
+	queue_rest(q);
 	q->is_stopping = true;
 	q->stopped = stopped;
 	q->stopped_arg = arg;

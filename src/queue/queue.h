@@ -69,6 +69,8 @@ MUST_USE bool queue_start(struct queue *q, struct error *e);
 void queue_set_site(struct queue *q, struct queue_site *site); /* taken */
 /* No more attempts at once than that, whatever hopseal_delivery_limit is: files may be short. */
 void queue_set_most(struct queue *q, unsigned attempts);
+/* Begins no more attempts, but takes what is brought: before a stop. */
+void queue_rest(struct queue *q);
 /* Begins no more; `stopped` is called once all that is under way is recorded. What is left after
  * `limit_ms` is cut off, and stays due. */
 void queue_stop(struct queue *q, uint64_t limit_ms, void (*stopped)(void *arg), void *arg);

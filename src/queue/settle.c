@@ -134,6 +134,16 @@ void queue_verdict_hand_on(struct queue_verdict *v)
 	v->record.verdict = STORE_GONE;
 }
 
+void queue_verdict_keep(struct queue_verdict *v, const struct queue_settings *s,
+			const struct store_message *m, const struct store_rcpt *r, int64_t now_ms)
+{
+	if (v->record.outcome.kind != OUTCOME_DEFERRED)
+		return;
+	v->is_expired = false;
+	verdict_defer(v, s, m, r, now_ms);
+	v->record.due_ms = now_ms + s->backoff_least_ms;
+}
+
 /* ---- the destination ---- */
 
 /* A host that took part in the conversation until our mail was up, or that refused for good. */
@@ -154,6 +164,11 @@ enum sched_feedback queue_feedback(const struct deliver_result *result)
 		if (result->tries[i].is_shortage)
 			return SCHED_NEUTRAL;
 	return SCHED_TROUBLE;
+}
+
+bool queue_is_short(const struct deliver_result *result)
+{
+	return queue_feedback(result) == SCHED_NEUTRAL;
 }
 
 /* "421" or "450/4.7.1". */

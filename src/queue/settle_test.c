@@ -94,6 +94,34 @@ TEST(who_hands_a_request_on_tells_no_success)
 static const struct {
 	const char *rule;
 	enum outcome_kind kind;
+	int64_t age_ms;
+	enum store_verdict want;
+	int64_t wait_ms;
+} untried_cases[] = {
+	{ "too old", OUTCOME_DEFERRED, 9 * DAY, STORE_RETRY_AT, 300000 },
+	{ "young", OUTCOME_DEFERRED, DAY, STORE_RETRY_AT, 300000 },
+	{ "refused all the same", OUTCOME_BOUNCED, 9 * DAY, STORE_TO_BE_TOLD, 0 },
+	{ "delivered all the same", OUTCOME_DELIVERED, 9 * DAY, STORE_GONE, 0 },
+};
+
+TEST(a_shortage_of_ours_is_no_last_word)
+{
+	FOR_EACH(c, untried_cases) {
+		struct store_message m = { .arrived_ms = 10 * DAY, .sender = STR("a@b") };
+		struct store_rcpt r = { .notify = STR(""), .is_warned = true };
+		struct outcome o = { .kind = c->kind, .reason = STR("why") };
+		int64_t now = m.arrived_ms + c->age_ms;
+		struct queue_verdict v = queue_verdict(&settings, &m, &r, &o, now);
+
+		queue_verdict_keep(&v, &settings, &m, &r, now);
+		ok(v.record.verdict == c->want && !v.is_expired, c->rule);
+		ok(c->want != STORE_RETRY_AT || v.record.due_ms == now + c->wait_ms, c->rule);
+	}
+}
+
+static const struct {
+	const char *rule;
+	enum outcome_kind kind;
 	int code;
 	struct status status;
 	bool want;
@@ -127,7 +155,7 @@ TEST(a_destination_is_in_trouble_when_no_host_took_part)
 	tries[1].trouble.reason = STR("TLS is required");
 	ok(queue_feedback(&r) == SCHED_TROUBLE, "none could be used");
 	tries[0].is_shortage = true;
-	ok(queue_feedback(&r) == SCHED_NEUTRAL, "we had no descriptor to find out");
+	ok(queue_feedback(&r) == SCHED_NEUTRAL && queue_is_short(&r), "we had no descriptor");
 	tries[1].trouble.reason = STR("");
 	ok(queue_feedback(&r) == SCHED_OK, "one deferred the recipient alone");
 	rcpt.outcome.kind = OUTCOME_BOUNCED;
@@ -191,7 +219,7 @@ TEST(a_destination_has_two_parts)
 }
 
 TEST_MAIN(RUN(an_outcome_becomes_a_verdict), RUN(who_hands_a_request_on_tells_no_success),
-	  RUN(some_replies_ask_to_be_left_alone),
+	  RUN(a_shortage_of_ours_is_no_last_word), RUN(some_replies_ask_to_be_left_alone),
 	  RUN(a_destination_is_in_trouble_when_no_host_took_part),
 	  RUN(transports_wait_for_an_operator), RUN(a_recipient_may_be_counted_by_itself),
 	  RUN(a_destination_has_two_parts))

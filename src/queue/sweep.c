@@ -9,7 +9,7 @@
 struct sweep_rcpt {
 	struct queue *queue;
 	struct queue_message *message;
-	struct arena *arena;
+	struct queue_part *part; /* so that no probe takes it meanwhile */
 	struct store_rcpt rcpt;
 	struct queue_verdict verdict;
 	struct store_rcpt_record record;
@@ -19,8 +19,9 @@ static void sweep_free(struct sweep_rcpt *s)
 {
 	struct queue *q = s->queue;
 
+	s->part->n_out--;
+	queue_part_check(s->part);
 	queue_message_unref(s->message);
-	arena_free(s->arena);
 	free(s);
 	queue_idle(q);
 }
@@ -28,9 +29,11 @@ static void sweep_free(struct sweep_rcpt *s)
 static void sweep_recorded(void *arg, const struct store_result *result)
 {
 	struct sweep_rcpt *s = arg;
+	const struct store_rcpt *r = &s->part->rcpts[0];
 
 	if (result->fault != STORE_DONE) {
 		queue_store_fault(s->queue, "what was in the queue too long", result);
+		s->part->is_taken_back = true;
 		sweep_free(s);
 		return;
 	}
@@ -43,10 +46,10 @@ static void sweep_recorded(void *arg, const struct store_result *result)
 	queue_log_removed(s->queue, s->message, result);
 	if (s->verdict.is_told) {
 		struct queue_told t = {
-			.index = s->rcpt.index,
+			.index = r->index,
 			.kind = s->verdict.kind,
-			.rcpt = { .address = s->rcpt.address,
-				  .orcpt = s->rcpt.orcpt,
+			.rcpt = { .address = r->address,
+				  .orcpt = r->orcpt,
 				  .is_expired = true,
 				  .outcome = s->verdict.record.outcome },
 		};
@@ -78,15 +81,12 @@ static void sweep_start(struct queue *q, const struct store_message *m)
 
 	s->queue = q;
 	s->message = queue_message_get(q, m);
-	s->arena = arena_new();
-	s->rcpt = m->rcpts[0];
-	s->rcpt.address = arena_str(s->arena, m->rcpts[0].address);
-	s->rcpt.orcpt = arena_str(s->arena, m->rcpts[0].orcpt);
-	s->rcpt.notify = arena_str(s->arena, m->rcpts[0].notify);
-	struct outcome o = last_outcome(s->arena, &m->rcpts[0]);
+	s->part = queue_part_out(s->message, &m->rcpts[0]);
+	struct outcome o = last_outcome(s->part->arena, &m->rcpts[0]);
 	struct store_message believed = *m;
 	believed.arrived_ms = queue_arrived(q, m->arrived_ms);
-	s->verdict = queue_verdict(q->options.site->settings, &believed, &s->rcpt, &o, now_ms);
+	s->verdict =
+		queue_verdict(q->options.site->settings, &believed, &s->part->rcpts[0], &o, now_ms);
 	s->record = s->verdict.record;
 	queue_busy(q);
 	struct store_record record = {
@@ -97,11 +97,15 @@ static void sweep_start(struct queue *q, const struct store_message *m)
 	queue_count_bounced(q, o.status);
 }
 
+/* And no probe is up for it. */
 static bool is_dead(const struct queue *q, struct str destination)
 {
 	struct sched_dest *d = sched_dest_find(q->sched, destination);
 
-	return d && sched_view(d, net_loop_now(q->options.loop)).window == 0;
+	if (!d)
+		return false;
+	struct sched_dest_view v = sched_view(d, net_loop_now(q->options.loop));
+	return v.window == 0 && v.blocked_until > 0;
 }
 
 struct sweep {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -256,12 +257,18 @@ static void forget_copied(const struct writer *w)
  * that the next one copies from its start. */
 static _Noreturn void lost(const struct writer *w, const struct error *e)
 {
+	struct error why;
+
 	forget_copied(w);
-	fprintf(stderr,
-		"hopseal: %s: the disk lost what was written to it (%s): ending, for only a new "
-		"process can write it again\n",
-		w->path, e->text);
-	abort();
+	(void)error_set(&why, ERROR_IO,
+			"%s: the disk lost what was written to it (%s): ending, for only a new "
+			"process can write it again",
+			w->path, e->text);
+	if (w->lost)
+		w->lost(w->lost_arg, why.text);
+	else
+		fprintf(stderr, "hopseal: %s\n", why.text);
+	_exit(EX_IOERR);
 }
 
 /* Copies the log into the database, when it is long and everybody has been answered. Readers that

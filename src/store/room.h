@@ -252,6 +252,8 @@ struct writer {
 	struct writer_tally tally;
 	uint64_t n_attempts; /* added so far */
 	int64_t checkpoint_at, log_pages;
+	void (*lost)(void *arg, const char *why);
+	void *lost_arg;
 };
 
 MUST_USE bool writer_open(struct writer *w, struct error *e);

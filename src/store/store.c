@@ -74,6 +74,8 @@ static bool open_database(struct store *s, const struct store_options *o, struct
 	(void)snprintf(w->path, sizeof(w->path), "%s/" STORE_DATABASE, s->directory);
 	w->directory = s->directory;
 	w->pages_max = o->pages_max;
+	w->lost = o->lost;
+	w->lost_arg = o->lost_arg;
 	if (!writer_open(w, e))
 		return false;
 	/* The log's name, too: SQLite does not say when it could not make it durable. */

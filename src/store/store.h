@@ -140,6 +140,11 @@ struct store_options {
 	uint64_t content_memory_limit; /* octets of all content in memory on its way in; 0: any */
 	unsigned lock_wait_ms;         /* how long to wait while another process has the store */
 	uint64_t reserve_octets;       /* kept back for a full disk; 0: none */
+	/* The disk lost what it had taken, and only a new process can write it again: the last
+	 * thing before this one ends with EX_IOERR, on the writer's thread. NULL: it is said on
+	 * the standard error. */
+	void (*lost)(void *arg, const char *why);
+	void *lost_arg;
 	/* For tests; 0: as it is. */
 	int64_t pages_max;     /* of the database: beyond it the disk is full */
 	uint64_t probe_age_ms; /* what was written before that says nothing to probes */

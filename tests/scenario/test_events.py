@@ -16,6 +16,7 @@ from lab.hopseal import MESSAGE, TREE
 # Not of these scenarios: where it is shown.
 ELSEWHERE = {
     "clock_jumped": ("tests/scenario/test_gateway_faults.py", '"clock" in gateway.text()'),
+    "lost": ("tests/scenario/test_gateway_faults.py", "the disk lost what was written"),
     "log_kept": ("src/cmd/serve.c", "EVENT_log_kept"),
     "lines_lost": ("src/os/log_test.c", "lost"),
 }

@@ -167,6 +167,36 @@ def test_a_notice_that_cannot_be_kept_comes_later(gateway, sink, disk, fault):
     assert len(set(notices)) == len(notices) == len(bounced) > 1
 
 
+@pytest.mark.parametrize("fault", ["content-full", "content-sync"])
+def test_a_notice_that_waits_for_the_disk_has_its_text(gateway, sink, disk, fault):
+    """It is the notice that cannot be written; what it is about can be read all the time."""
+    s = sink(rcpt={"nobody@good.example": "550 5.1.1 No such user"})
+    gateway.hopseal.configure(hopseal_content_inline_limit="600")
+    gateway.put("nobody@good.example", message=b"Subject: x\r\n\r\n" + b"The text.\r\n" * 200)
+    n = disk.order(*FAULTS[fault])
+    with gateway.running():
+        gateway.wait_for(lambda: disk.hits(n) > 4, "the fault")
+        disk.heal()
+        gateway.wait_for_fate("alice@client.example", "sent")
+    (notice,) = s.messages
+    assert notice.data.count(b"The text.") == 200
+
+
+def test_mail_that_found_no_file_is_not_too_old_for_it(gateway, sink, disk):
+    """It was not tried at all; it is when there are files again."""
+    s = sink()
+    gateway.hopseal.configure(maximal_queue_lifetime="0", bounce_queue_lifetime="0")
+    gateway.put("bob@good.example", message=b"Subject: x\r\n\r\n" + b"x" * 5000 + b"\r\n")
+    n = disk.order(*FAULTS["content-files"])
+    with gateway.running():
+        gateway.wait_for(lambda: len(gateway.deliveries("bob@good.example")) > 1, "two attempts")
+        disk.heal()
+        gateway.wait_for_fate("bob@good.example", "sent")
+        gateway.wait_for(lambda: queue_is_empty(gateway), "an empty queue")
+    assert disk.n_rules == 0 and [m.recipients for m in s.messages] == [["RCPT TO:<bob@good.example>"]], n
+    assert "returned to sender" not in gateway.text()
+
+
 def test_a_message_that_cannot_be_read_comes_back_without_its_text(gateway, sink):
     """Its file has gone: it cannot be delivered, and its sender hears of that."""
     s = sink(rcpt={"late@good.example": "450 4.2.0 later"})
@@ -284,8 +314,10 @@ def test_pages_that_are_lost_while_somebody_reads(gateway, sink, disk, monkeypat
             reader.execute("SELECT count(*) FROM message").fetchall()
             disk.order(SYNC, DATABASE, LOSE)
             gateway.child.wait(60)
-        assert gateway.child.returncode == -signal.SIGABRT
-        assert "the disk lost what was written" in gateway.child.communicate()[0]
+        assert gateway.child.returncode == IO_ERROR
+        assert "Sanitizer" not in gateway.child.communicate()[0]
+        (said,) = [line for line in gateway.lines() if "the disk lost what was written" in line[1]]
+        assert said[0] == "hopseal"
         disk.heal()
         a.ended()
         gateway.start()

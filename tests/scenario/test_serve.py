@@ -14,6 +14,7 @@ import pytest
 
 from lab.client import HOST, PORT, Client
 from lab.gateway import Gateway
+from lab.mapserver import SILENT, MapServer
 from lab.sink import DROP, STALL
 
 NO_QUEUE = 75
@@ -241,6 +242,33 @@ def test_whoever_stops_it_twice_does_not_wait(gateway, sink, again):
     with gateway.running():
         gateway.wait_for(lambda: len(good.messages) == 1, "the message")
     assert received(good) == {("bob@good.example", "1"): 1}
+
+
+SLOW = "carol@slow.example"
+
+
+@pytest.fixture
+def silent(gateway):
+    """A routing table that says nothing of SLOW."""
+    with MapServer("socketmap", {SLOW: SILENT}) as server:
+        gateway.hopseal.base.update(
+            transport_maps=server.spec, hopseal_table_timeout="100s", hopseal_stop_time="3s"
+        )
+        yield server
+
+
+def test_a_notice_that_finds_no_route_does_not_hold_up_a_stop(gateway, sink, silent):
+    """The next start makes it."""
+    s = sink(rcpt={"nobody@good.example": "550 5.1.1 No such user"})
+    gateway.hopseal.configure(relayhost=f"[{s.address}]:25")
+    gateway.put("nobody@good.example", sender=SLOW, message=subject(1))
+    with gateway.running():
+        gateway.wait_for(lambda: SLOW in str(silent.requests), "the question")
+        assert gateway.stop(seconds=60) == 0
+    silent.script.clear()
+    with gateway.running():
+        gateway.wait_for_fate(SLOW, "sent")
+    assert len(s.messages) == 1
 
 
 def test_what_is_under_way_may_end_before_a_stop(gateway, sink):
