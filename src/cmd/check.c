@@ -257,7 +257,7 @@ static void check_listeners(struct check *c)
 	struct conf_finding f =
 		check_param_finding(c->conf, CONF_hopseal_listeners, CONF_ERROR, STR("listeners"));
 
-	if (setup && listen_setup_try(setup, &e)) {
+	if (setup && listen_setup_read(setup, &e) && listen_setup_try(setup, &e)) {
 		struct check_to to = check_to_here(c);
 		check_connections(&to, c->conf, listen_setup_connections_max(setup));
 		listen_setup_unref(setup);

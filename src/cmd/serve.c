@@ -429,6 +429,8 @@ static bool serve_make_workers(struct serve *s, struct error *e)
 {
 	unsigned n = workers_wanted(s->conf);
 
+	if (!serve_generation_read(s->generation, e))
+		return false;
 	s->team = queue_team_new(n);
 	for (unsigned i = 0; i < n; i++) {
 		struct serve_worker_options o = {

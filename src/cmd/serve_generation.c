@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 
+bool serve_generation_read(struct serve_generation *g, struct error *e)
+{
+	return listen_setup_read(g->setup, e);
+}
+
 struct serve_generation *
 serve_generation_new(struct conf *conf, struct serve_generation *old, struct error *e)
 {
@@ -10,7 +15,7 @@ serve_generation_new(struct conf *conf, struct serve_generation *old, struct err
 	g->refs = 1;
 	g->conf = conf;
 	g->setup = listen_setup_new(conf, e);
-	if (g->setup && listen_setup_try(g->setup, e))
+	if (g->setup && listen_setup_try(g->setup, e) && (!old || serve_generation_read(g, e)))
 		g->sockets = listen_bind(g->setup, old ? old->sockets : NULL, e);
 	if (g->sockets)
 		return g;

@@ -51,10 +51,10 @@ static void look_for_exception(struct listen_session *s)
 	enum listen_matched is = LISTEN_NO;
 
 	if (!s->is_counted)
-		is = listen_networks_match(&s->port->exceptions, &s->address);
+		is = listen_networks_match(&s->port->setting->exceptions, &s->address);
 	if (is == LISTEN_OPEN) {
 		s->match_arena = arena_new();
-		listen_session_match(s, &s->match, &s->port->exceptions, s->match_arena);
+		listen_session_match(s, &s->match, &s->port->setting->exceptions, s->match_arena);
 		s->match.done = on_matched;
 		s->match.arg = s;
 		is = listen_match_begin(&s->match);
@@ -116,7 +116,7 @@ void listen_arrive_begin(struct listen_session *s)
 		return;
 	}
 	s->key = listen_networks_mask(s->address, o->prefix[s->address.family]);
-	if (listen_networks_match(&s->port->exceptions, &s->address) == LISTEN_NO &&
+	if (listen_networks_match(&s->port->setting->exceptions, &s->address) == LISTEN_NO &&
 	    is_over_limit(s))
 		welcome(s, true);
 	else

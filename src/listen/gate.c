@@ -271,7 +271,7 @@ static void ask_networks(struct listen_gate *g)
 		know_networks(g, LISTEN_YES);
 		return;
 	}
-	listen_session_match(s, &g->match, &s->port->mynetworks, g->arena);
+	listen_session_match(s, &g->match, &s->port->setting->mynetworks, g->arena);
 	g->match.done = on_matched;
 	g->match.arg = g;
 	enum listen_matched is = listen_match_begin(&g->match);

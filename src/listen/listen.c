@@ -139,38 +139,20 @@ static bool open_services(struct listen_port *p, const struct listen_options *o,
 	return true;
 }
 
-/* A name that is never looked up would be one that never matches. */
-static bool read_list(struct listen_port *p, struct str name, const struct listen_networks *in,
-		      struct listen_networks *out, struct error *e)
+static void open_list(struct listen *l, const struct listen_networks *list)
 {
-	struct listen *l = p->listen;
-
-	if (!listen_networks_read(l->arena, name, in, out, e))
-		return false;
-	for (size_t i = 0; i < out->n; i++)
-		if (out->v[i].kind == LISTEN_PATTERN_TABLE &&
-		    !tables_find(l->tables, out->v[i].text))
-			tables_open(l->tables, out->v[i].text, out->v[i].text, now_of(l));
-	if (p->setting->has_peer_names || !listen_networks_have(out, LISTEN_PATTERN_NAME))
-		return true;
-	return error_set(e, ERROR_CONFIG,
-			 STR_FMT " has a name, but smtpd_peername_lookup is no: nobody has one",
-			 STR_ARG(name));
-}
-
-static bool open_lists(struct listen_port *p, struct error *e)
-{
-	const struct listen_setting *s = p->setting;
-
-	return read_list(p, STR("mynetworks"), &s->mynetworks, &p->mynetworks, e) &&
-	       read_list(p, STR("smtpd_client_event_limit_exceptions"), &s->exceptions,
-			 &p->exceptions, e);
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].kind == LISTEN_PATTERN_TABLE &&
+		    !tables_find(l->tables, list->v[i].text))
+			tables_open(l->tables, list->v[i].text, list->v[i].text, now_of(l));
 }
 
 static bool
 open_port(struct listen_port *p, size_t i, const struct listen_options *o, struct error *e)
 {
-	if (open_lists(p, e) && open_services(p, o, e) && open_sockets(p, i, o->sockets, e))
+	open_list(p->listen, &p->setting->mynetworks);
+	open_list(p->listen, &p->setting->exceptions);
+	if (open_services(p, o, e) && open_sockets(p, i, o->sockets, e))
 		return true;
 	return error_prefix(e, STR_FMT, STR_ARG(p->setting->text));
 }
@@ -197,6 +179,7 @@ struct listen *listen_new(const struct listen_options *o, struct error *e)
 {
 	struct listen *l = base_alloc(sizeof(*l));
 
+	CHECK(o->setup->is_read);
 	l->loop = o->loop;
 	l->setup = listen_setup_ref(o->setup);
 	l->clients = o->clients;

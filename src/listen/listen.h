@@ -21,11 +21,15 @@
 #include "proto/smtp_server.h"
 #include "table/table.h"
 
-/* What hopseal_listeners says, with the settings of each: immutable, shared by count. */
+/* What hopseal_listeners says, with the settings of each: immutable once its files were read,
+ * shared by count. */
 struct listen_setup;
 
 /* NULL: *e names the parameter. Reads this machine's networks. */
 MUST_USE struct listen_setup *listen_setup_new(struct conf *conf, struct error *e);
+/* Reads the files that its lists of clients name, with the rights that the process has now: once,
+ * so that all workers have the same. Before the setup is shared; false: *e. */
+MUST_USE bool listen_setup_read(struct listen_setup *s, struct error *e);
 /* Whether its certificates and keys can be used, now and by this process. */
 MUST_USE bool listen_setup_try(const struct listen_setup *s, struct error *e);
 struct listen_setup *listen_setup_ref(struct listen_setup *s);
@@ -133,7 +137,7 @@ struct listen_calls {
 
 struct listen_options {
 	struct net_loop *loop;
-	struct listen_setup *setup; /* ref'ed */
+	struct listen_setup *setup; /* ref'ed; its files were read */
 	const struct listen_sockets *sockets;
 	struct listen_clients *clients;
 	struct str origin; /* what completes an address without domain; "": $myorigin. Copied */

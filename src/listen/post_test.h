@@ -235,6 +235,7 @@ static UNUSED void post_open(struct post *p, const char *text)
 	ok(p->conf != NULL, e.text);
 	p->setup = listen_setup_new(p->conf, &e);
 	ok(p->setup != NULL, e.text);
+	ok(listen_setup_read(p->setup, &e), e.text);
 	p->sockets = listen_bind(p->setup, NULL, &e);
 	ok(p->sockets != NULL, e.text);
 	p->clients = listen_clients_new();

@@ -166,6 +166,7 @@ struct listen_setup {
 	size_t connections_max; /* of all clients */
 	struct listen_setting *v;
 	size_t n;
+	bool is_read; /* no list of clients names a file any more */
 };
 
 /* ---- sockets.c ---- */
@@ -207,7 +208,6 @@ struct listen_port {
 	struct net_listener *listeners[2];
 	struct tls_server *tls; /* NULL: none */
 	struct table_set *passwords, *logins;
-	struct listen_networks mynetworks, exceptions; /* files read */
 	size_t n_sessions, n_tls;
 };
 

@@ -598,6 +598,50 @@ struct listen_setup *listen_setup_new(struct conf *conf, struct error *e)
 	return NULL;
 }
 
+/* ---- files ---- */
+
+/* A name that is never looked up would be one that never matches. */
+static bool read_list(struct listen_setup *to, const struct listen_setting *s, enum conf_id id,
+		      struct listen_networks *list, struct error *e)
+{
+	struct listen_networks out;
+
+	if (!listen_networks_read(to->arena, conf_name(id), list, &out, e))
+		return false;
+	*list = out;
+	return s->has_peer_names || !listen_networks_have(&out, LISTEN_PATTERN_NAME) ||
+	       error_set(e, ERROR_CONFIG,
+			 STR_FMT " has a name, but smtpd_peername_lookup is no: nobody has one",
+			 STR_ARG(conf_name(id)));
+}
+
+/* What is the default of the other one is read for both at once. */
+static bool read_lists(struct listen_setup *to, struct listen_setting *s, struct error *e)
+{
+	bool is_same = s->exceptions.v == s->mynetworks.v && s->exceptions.n == s->mynetworks.n;
+	struct listen_networks *exceptions = &s->exceptions;
+
+	if (!read_list(to, s, CONF_mynetworks, &s->mynetworks, e))
+		return false;
+	if (!is_same)
+		return read_list(to, s, CONF_smtpd_client_event_limit_exceptions, exceptions, e);
+	exceptions->v = s->mynetworks.v;
+	exceptions->n = s->mynetworks.n;
+	return true;
+}
+
+bool listen_setup_read(struct listen_setup *s, struct error *e)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (read_lists(s, &s->v[i], e))
+			continue;
+		e->kind = ERROR_CONFIG;
+		return error_prefix(e, STR_FMT, STR_ARG(s->v[i].text));
+	}
+	s->is_read = true;
+	return true;
+}
+
 bool listen_setup_try(const struct listen_setup *s, struct error *e)
 {
 	for (size_t i = 0; i < s->n; i++) {

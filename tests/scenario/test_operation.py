@@ -543,6 +543,24 @@ def test_a_certificate_that_cannot_be_used_is_refused(network, ca):
             assert subject_of(c) == "mx1.example"
 
 
+def test_a_list_that_is_gone_at_a_reload(network):
+    """The files of lists are read once for all workers, before anything new is in force."""
+    with gateway() as g:
+        nets = g.dir / "nets"
+        nets.write_text("127.0.0.0/8\n")
+        g.configure(mynetworks=nets)
+        g.start()
+        before = g.status()["configuration"]
+        nets.unlink()
+        g.configure(smtp_helo_timeout="77s")
+        assert f"{nets}: No such file" in g.run("reload", code=78).stderr
+        assert g.status()["configuration"] == before
+        (finding,) = json.loads(g.run("check", "--json", code=78).stdout)["findings"]
+        assert finding["code"] == "listeners" and str(nets) in finding["text"]
+        g.end()
+        assert f"{nets}: No such file" in g.run("serve", code=78).stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root to become another user")
 def test_a_key_that_only_root_may_read(network, ca):
     """Nobody could read it at a reload: the daemon does not start with it, and says why."""
