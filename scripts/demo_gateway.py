@@ -40,6 +40,7 @@ smtp_tls_policy_maps = texthash:{dir}/tls_policy
 smtp_tls_CAfile = {dir}/ca.pem
 
 maillog_file = {dir}/log
+maillog_file_prefixes = {dir}
 hopseal_stop_time = {stop}s
 {user}"""
 

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "cmd/check_inside.h"
+#include "cmd/maillog.h"
 #include "listen/listen.h"
 #include "cmd/cmd.h"
 #include "cmd/site.h"
@@ -269,6 +270,21 @@ static void check_listeners(struct check *c)
 	check_add(c, &f);
 }
 
+/* hopseal serve does not start with it. */
+static void check_log(struct check *c)
+{
+	struct os_log_options o;
+	struct error e;
+	struct conf_finding f =
+		check_param_finding(c->conf, CONF_maillog_file, CONF_ERROR, STR("log"));
+
+	if (cmd_maillog_options(c->conf, &o, &e))
+		return;
+	f.text = arena_str(c->arena, error_text(&e));
+	f.remedy = STR("hopseal serve does not start with it, and a reload refuses it");
+	check_add(c, &f);
+}
+
 static void check_resolver(struct check *c, const struct check_tables *tables)
 {
 	struct error e = { 0 };
@@ -312,6 +328,7 @@ static void check_all(struct check *c)
 	check_auth(c);
 	check_notify(c);
 	check_listeners(c);
+	check_log(c);
 	check_queue_folder(&to, c->conf);
 	check_policy(c, cfg, &tables);
 	check_tables_fini(&tables);

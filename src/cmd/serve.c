@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/maillog.h"
 #include "cmd/serve_console.h"
 #include "cmd/serve_worker.h"
 #include "os/files.h"
@@ -203,7 +204,6 @@ static void serve_tell_unchanged(const struct serve *s, const struct conf *conf)
 		CONF_hopseal_control_socket,
 		CONF_hopseal_control_group,
 		CONF_hopseal_metrics_listen,
-		CONF_maillog_file,
 		CONF_hopseal_log_format,
 		CONF_syslog_name,
 		CONF_syslog_facility,
@@ -234,17 +234,31 @@ static bool serve_keeps_queue(const struct serve *s, const struct conf *conf, st
 			 "hopseal_queue_directory cannot change while the daemon runs");
 }
 
+static void serve_keep_log(const struct serve *s, const struct error *why)
+{
+	struct log_value v = { .field = FIELD_reason, .text = error_text(why) };
+
+	serve_log(s, EVENT_log_kept, &v, 1);
+}
+
 static bool serve_take_conf(struct serve *s, struct conf *conf, struct error *e)
 {
 	struct serve_generation *g = NULL;
+	struct os_log_options log;
+	struct error why;
 
-	if (serve_keeps_queue(s, conf, e) && serve_try_out(conf, e))
+	if (serve_keeps_queue(s, conf, e) && cmd_maillog_options(conf, &log, e) &&
+	    serve_try_out(conf, e))
 		g = serve_generation_new(conf, s->generation, e);
 	else
 		conf_unref(conf);
 	if (!g) {
 		serve_refuse_reload(s, error_text(e));
 		return false;
+	}
+	if (!os_log_move(s->log, log.path, log.mode, &why)) {
+		(void)error_prefix(&why, "maillog_file takes a new start");
+		serve_keep_log(s, &why);
 	}
 	serve_take(s, g);
 	serve_tell_unchanged(s, g->conf);
@@ -255,10 +269,8 @@ static void serve_open_log_again(const struct serve *s)
 {
 	struct error e;
 
-	if (!os_log_reopen(s->log, &e)) {
-		struct log_value v = { .field = FIELD_reason, .text = error_text(&e) };
-		serve_log(s, EVENT_log_kept, &v, 1);
-	}
+	if (!os_log_reopen(s->log, &e))
+		serve_keep_log(s, &e);
 }
 
 static bool serve_reload(void *arg, struct error *e)
@@ -323,43 +335,12 @@ static void on_watchdog(void *arg)
 
 /* ---- the beginning ---- */
 
-/* Those that Postfix takes. */
-static bool log_mode(struct str text, unsigned *mode, struct error *e)
-{
-	static const struct {
-		struct str text;
-		unsigned mode;
-	} modes[] = { { STR_INIT("0600"), 0600 },
-		      { STR_INIT("0640"), 0640 },
-		      { STR_INIT("0644"), 0644 } };
-
-	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
-		if (str_eq(text, modes[i].text)) {
-			*mode = modes[i].mode;
-			return true;
-		}
-	}
-	return error_set(e, ERROR_CONFIG,
-			 "maillog_file_permissions = " STR_FMT ": 0600, 0640 or 0644",
-			 STR_ARG(text));
-}
-
 static bool serve_open_log(struct serve *s, struct error *e)
 {
-	struct str format = conf_str(s->conf, CONF_hopseal_log_format);
-	struct os_log_options o = {
-		.path = conf_str(s->conf, CONF_maillog_file),
-		.name = conf_str(s->conf, CONF_syslog_name),
-		.facility = conf_str(s->conf, CONF_syslog_facility),
-		.form = str_eq(format, STR("json")) ? OS_LOG_JSON : OS_LOG_TEXT,
-	};
+	struct os_log_options o;
 
-	if (!log_mode(conf_str(s->conf, CONF_maillog_file_permissions), &o.mode, e))
-		return false;
-	if (o.form == OS_LOG_TEXT && !str_eq(format, STR("text")))
-		return error_set(e, ERROR_CONFIG, "hopseal_log_format = " STR_FMT ": text or json",
-				 STR_ARG(format));
-	s->log = os_log_new(&o, e);
+	if (cmd_maillog_options(s->conf, &o, e))
+		s->log = os_log_new(&o, e);
 	return s->log != NULL;
 }
 

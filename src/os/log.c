@@ -38,9 +38,21 @@ static bool facility_find(struct str name, int *out)
 	return false;
 }
 
+bool os_log_has_facility(struct str name)
+{
+	int code;
+
+	return facility_find(name, &code);
+}
+
 bool os_log_reopen(struct os_log *l, struct error *e)
 {
 	return os_log_out_reopen(l->out, e);
+}
+
+bool os_log_move(struct os_log *l, struct str path, unsigned mode, struct error *e)
+{
+	return os_log_out_move(l->out, path, mode, e);
 }
 
 bool os_log_give(struct os_log *l, unsigned uid, unsigned gid, struct error *e)

@@ -20,6 +20,8 @@ struct os_log_options {
 	enum os_log_form form;
 };
 
+MUST_USE bool os_log_has_facility(struct str name); /* it is one: "mail", "local0" ... */
+
 /* NULL: a file that cannot be opened, a facility that is none. A system log that is not there yet
  * is no error: it is tried again with each line. */
 MUST_USE struct os_log *os_log_new(const struct os_log_options *o, struct error *e);
@@ -27,6 +29,11 @@ void os_log_free(struct os_log *l); /* NULL is fine */
 
 /* After a file was renamed. False: the old one is written on. */
 MUST_USE bool os_log_reopen(struct os_log *l, struct error *e);
+
+/* To another file, which is made with that mode. Nothing is done when the path is the same. False:
+ * it cannot be opened, or one of the two is no file: it goes on as it was. One thread, that of
+ * os_log_reopen. */
+MUST_USE bool os_log_move(struct os_log *l, struct str path, unsigned mode, struct error *e);
 
 /* Before root becomes that user: the file is the user's from now on, so that it can be opened
  * again. False: it is a link, or has other names. */

@@ -150,6 +150,46 @@ bool os_log_out_reopen(struct os_log_out *l, struct error *e)
 	return is_open;
 }
 
+static bool opens_file(const struct os_log_out *l, struct str path)
+{
+	return l->is_file && stream_of(l->path) < 0 && path.n > 0 && stream_of(path) < 0;
+}
+
+static bool move_to(struct os_log_out *l, struct str path, struct error *e)
+{
+	struct str before = l->path;
+	struct stat s;
+
+	l->path = arena_str(l->arena, path);
+	int fd = open_file(l, e);
+	if (fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode)) {
+		out_take(l, fd);
+		return true;
+	}
+	if (fd >= 0) {
+		(void)error_set(e, ERROR_IO, "%s: no file", l->path.p);
+		close(fd);
+	}
+	l->path = before;
+	return false;
+}
+
+bool os_log_out_move(struct os_log_out *l, struct str path, unsigned mode, struct error *e)
+{
+	bool is_moved = true;
+
+	pthread_mutex_lock(&l->opening);
+	l->mode = mode != 0 ? mode : 0600;
+	if (!str_eq(path, l->path))
+		is_moved = opens_file(l, path)
+				   ? move_to(l, path, e)
+				   : error_set(e, ERROR_CONFIG,
+					       "only a file can be changed for another one while "
+					       "the daemon runs");
+	pthread_mutex_unlock(&l->opening);
+	return is_moved;
+}
+
 /* True if systemd says that the stream is its journal's: systemd.exec(5), $JOURNAL_STREAM. */
 static bool is_journal(int fd)
 {

@@ -35,6 +35,9 @@ enum os_log_shape os_log_out_shape(const struct os_log_out *l);
 bool os_log_out_write(struct os_log_out *l, struct str line);
 /* False: the old file is written on. */
 MUST_USE bool os_log_out_reopen(struct os_log_out *l, struct error *e);
+/* To another file, as os_log_move says. */
+MUST_USE bool
+os_log_out_move(struct os_log_out *l, struct str path, unsigned mode, struct error *e);
 /* The file is the user's from now on, so that it can be opened again without root's rights. False:
  * the path is a link, or the file has other names, and would give away somebody else's. */
 MUST_USE bool os_log_out_give(struct os_log_out *l, unsigned uid, unsigned gid, struct error *e);

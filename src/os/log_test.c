@@ -124,6 +124,32 @@ TEST(after_a_rename_reopening_begins_a_new_file)
 	os_log_free(l);
 }
 
+TEST(another_file_while_it_is_written)
+{
+	struct place p = place_new();
+	struct os_log *l = log_new(&p, OS_LOG_TEXT);
+	struct buf b;
+	struct error e;
+
+	os_log_event(l, &event);
+	ok(os_log_move(l, str_of(p.path), 0600, &e), "the same is no change");
+	ok(os_log_move(l, str_of(p.moved), 0600, &e), e.text);
+	os_log_event(l, &event);
+	size_t n = read_all(&b, p.path).n;
+	buf_fini(&b);
+	ok(read_all(&b, p.moved).n == n, "one line there, one here");
+	buf_fini(&b);
+	ok(!os_log_move(l, str_of(p.dir), 0600, &e) && e.kind == ERROR_IO, "a folder");
+	ok(!os_log_move(l, STR("/nonexistent/log"), 0600, &e) && e.kind == ERROR_IO, "nowhere");
+	ok(!os_log_move(l, STR("/dev/stdout"), 0600, &e) && e.kind == ERROR_CONFIG, "a stream");
+	ok(!os_log_move(l, STR(""), 0600, &e) && e.kind == ERROR_CONFIG, "the system's log");
+	os_log_event(l, &event);
+	ok(read_all(&b, p.moved).n == 2 * n, "it goes on as it was");
+	buf_fini(&b);
+	os_log_free(l);
+	place_free(&p);
+}
+
 TEST(a_file_is_made_with_its_mode)
 {
 	struct place p = place_new();
@@ -413,8 +439,8 @@ TEST(what_cannot_be_opened_is_told)
 
 TEST_MAIN(RUN(a_line_of_a_file_has_time_machine_program_and_process),
 	  RUN(a_line_of_json_is_an_object), RUN(after_a_rename_reopening_begins_a_new_file),
-	  RUN(a_file_is_made_with_its_mode), RUN(a_link_is_not_given_away),
-	  RUN(a_slow_system_log_gets_every_line_in_order),
+	  RUN(another_file_while_it_is_written), RUN(a_file_is_made_with_its_mode),
+	  RUN(a_link_is_not_given_away), RUN(a_slow_system_log_gets_every_line_in_order),
 	  RUN(a_system_log_that_is_restarted_goes_on), RUN(a_pipe_without_a_reader_is_an_error),
 	  RUN(nobody_waits_for_who_does_not_read), RUN(every_line_that_is_lost_is_counted),
 	  RUN(behind_a_line_that_a_full_disk_cut_the_next_one_begins_anew),

@@ -38,6 +38,7 @@ class Daemon:
             "hopseal_queue_directory": self.dir / "queue",
             "hopseal_user": pwd.getpwuid(os.geteuid()).pw_name,
             "hopseal_workers": "2",
+            "maillog_file_prefixes": f"{self.dir}, /dev/stdout",
         }
         self.configure(**settings)
 

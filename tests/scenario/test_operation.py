@@ -56,6 +56,7 @@ class Gateway:
             "hopseal_workers": 2,
             "hopseal_stop_time": "5s",
             "maillog_file": self.dir / "log",
+            "maillog_file_prefixes": self.dir,
             "smtp_host_lookup": "native",
             "relayhost": "[127.0.0.1]:1",
             "hopseal_listeners": f"smtp:unix:{self.dir}/smtp",
@@ -466,6 +467,28 @@ def test_what_a_reload_does_not_change_is_told(network):
         assert "hopseal_queue_directory cannot change" in g.run("reload", code=78).stderr
         assert g.status()["configuration"] == before and not (g.dir / "other").exists()
         g.configure(hopseal_queue_directory=g.dir / "q")
+
+
+def test_another_log_by_a_reload(network):
+    with gateway() as g:
+        g.start()
+        g.configure(maillog_file=g.dir / "log2")
+        g.run("reload")
+        assert "reloaded" in (g.dir / "log2").read_text() and "reloaded" not in g.log
+        g.configure(maillog_file="/dev/stdout", maillog_file_prefixes=f"{g.dir}, /dev/stdout")
+        g.run("reload")  # all the rest of it is taken
+        assert "the old log is written on: maillog_file takes a new start: only a file" in (g.dir / "log2").read_text()
+        g.configure(maillog_file=g.dir / "nowhere/log")
+        g.run("reload")
+        assert "nowhere/log: No such file" in (g.dir / "log2").read_text()
+        g.configure(maillog_file="/tmp/elsewhere")
+        assert "begins with no prefix" in g.run("reload", code=78).stderr
+        (finding,) = json.loads(g.run("check", "--json", code=78).stdout)["findings"]
+        assert finding["code"] == "log" and finding["line"] > 0
+        g.run("stop")
+        assert g.wait() == 0
+        assert "begins with no prefix" in g.run("serve", code=78).stderr
+        assert not os.path.exists("/tmp/elsewhere")
 
 
 def secured(g, cert):

@@ -177,7 +177,7 @@ class Guide:
         ]
         self.lab = (
             f"hopseal_queue_directory = {folder}/queue\nhopseal_user = root\n"
-            f"maillog_file = {folder}/log\ninet_protocols = ipv4\n"
+            f"maillog_file = {folder}/log\nmaillog_file_prefixes = {folder}\ninet_protocols = ipv4\n"
             f"inet_interfaces = {zones.MYSELF}\nhopseal_dns_stub_servers = 192.0.2.53@53\n"
             f"hopseal_dns_trust_anchor_file = {tree.anchor}\n"
         )

@@ -29,6 +29,7 @@ class Gateway:
             {
                 "hopseal_queue_directory": str(self.dir / "queue"),
                 "maillog_file": str(self.log),
+                "maillog_file_prefixes": str(self.dir),
                 "hopseal_user": "root",
                 "hopseal_workers": "2",
                 "hopseal_listeners": "",
