@@ -43,6 +43,7 @@
 #define ROUTE_MX_HOSTS_MAX 128  /* MX records looked at, in the order of preference */
 #define ROUTE_ADDRESSES_MAX 512 /* over all hosts of one next-hop */
 #define ROUTE_CNAME_HOPS_MAX 16
+#define ROUTE_LOGIN_MAX 4096     /* of a user name and of a password */
 #define ROUTE_ASKS_MAX 256       /* questions that one step hands out at once */
 #define DNS_RECORDS_MAX 512      /* of one answer */
 #define DNS_ANCHOR_LINE_MAX 8192 /* a line of a trust anchor file */

@@ -37,13 +37,13 @@ static const struct {
 	{ "not honoured, and it would change routing", STR_INIT("virtual_alias_maps = hash:/x\n"),
 	  STR_INIT("warning not-honoured 1 virtual_alias_maps\n") },
 	{ "not honoured, with the default",
-	  STR_INIT("smtp_sasl_auth_enable = no\n"
+	  STR_INIT("smtp_send_xforward_command = no\n"
 		   "smtp_fallback_relay = $fallback_relay\n"),
-	  STR_INIT("note not-honoured 1 smtp_sasl_auth_enable\n"
+	  STR_INIT("note not-honoured 1 smtp_send_xforward_command\n"
 		   "note not-honoured 2 smtp_fallback_relay\n") },
 	{ "not honoured, with another value",
-	  STR_INIT("smtp_sasl_auth_enable = yes\nfallback_relay = [x]\n"),
-	  STR_INIT("warning not-honoured 1 smtp_sasl_auth_enable\n"
+	  STR_INIT("smtp_generic_maps = x\nfallback_relay = [x]\n"),
+	  STR_INIT("warning not-honoured 1 smtp_generic_maps\n"
 		   "warning not-honoured 2 fallback_relay\n") },
 	{ "a policy table", STR_INIT("smtp_tls_policy_maps = hash:/x\n"), STR_INIT("") },
 	{ "LMTP has a level of its own",

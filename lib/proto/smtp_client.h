@@ -151,7 +151,8 @@ void smtp_client_auth(struct smtp_client *c, struct str mechanism, struct str in
 /* After CHALLENGE. */
 void smtp_client_auth_response(struct smtp_client *c, struct str octets, uint64_t now);
 void smtp_client_auth_cancel(struct smtp_client *c, struct str why, uint64_t now);
-bool smtp_client_is_authenticated(const struct smtp_client *c);
+/* By which the server took us; "" when it did not. */
+struct str smtp_client_auth_mechanism(const struct smtp_client *c);
 
 /* Allowed after READY, AUTH or DONE. */
 void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m, uint64_t now);

@@ -12,9 +12,9 @@ struct str smtp_client_mechanisms(const struct smtp_client *c)
 	return c->mechanisms.n ? c->mechanisms : STR("");
 }
 
-bool smtp_client_is_authenticated(const struct smtp_client *c)
+struct str smtp_client_auth_mechanism(const struct smtp_client *c)
 {
-	return c->auth.is_authenticated;
+	return c->auth.is_authenticated ? c->auth.mechanism : STR("");
 }
 
 /* Servers that lost the thread quote what they were told as an unknown command. */
@@ -50,7 +50,7 @@ void smtp_client_auth(struct smtp_client *c, struct str mechanism, struct str in
 		return;
 	CHECK(c->stage == STAGE_IDLE && !c->first && !c->auth.is_authenticated);
 	CHECK(smtp_wire_is_value(mechanism) && mechanism.n);
-	c->auth = (struct auth_exchange){ 0 };
+	c->auth = (struct auth_exchange){ .mechanism = arena_str(c->own, mechanism) };
 	struct str text = initial_text(c, initial);
 	struct str command = arena_fmt(a, "AUTH " STR_FMT, STR_ARG(mechanism));
 	keep_quiet_about(c, text);

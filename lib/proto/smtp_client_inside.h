@@ -61,6 +61,7 @@ struct event_node {
 
 /* AUTH under way. Texts in base 64, as on the wire, in the session's arena. */
 struct auth_exchange {
+	struct str mechanism;
 	struct str waiting; /* the initial response, too long to go with the command; STR_NONE */
 	struct str sent[SMTP_AUTH_ROUNDS_MAX + 1]; /* not to be seen anywhere */
 	size_t n_sent;

@@ -12,7 +12,6 @@
 #include "cmd/site.h"
 #include "deliver/site_options.h"
 #include "os/os.h"
-#include "queue/queue.h"
 
 enum { CHECK_REPORT_MAX = 64 * 1024 * 1024 };
 
@@ -209,22 +208,6 @@ static void check_requiretls(struct check *c, enum conf_id id)
 	check_add(c, &f);
 }
 
-/* hopseal serve does not start with it. */
-static void check_auth(struct check *c)
-{
-	enum conf_id blamed;
-	struct error e = { 0 };
-
-	if (queue_can_send(c->conf, &blamed, &e))
-		return;
-	struct conf_finding f = check_param_finding(c->conf, blamed, CONF_ERROR, STR("smtp-auth"));
-	f.text = STR("hopseal cannot authenticate itself to servers: hopseal serve does not start, "
-		     "for they would refuse this mail");
-	f.remedy = STR("remove the line if the servers take mail without AUTH, or let another "
-		       "server relay the mail that needs it");
-	check_add(c, &f);
-}
-
 static void check_notify_class(struct check *c, struct str word)
 {
 	struct conf_finding f = check_param_finding(c->conf, CONF_notify_classes, CONF_WARNING,
@@ -321,11 +304,13 @@ static void check_all(struct check *c)
 	check_tables_lint(&to, &tables, c->conf, cfg);
 	check_routing(c);
 	check_resolver(c, &tables);
-	if (!cfg || !policy_config_new(c->arena, conf_lmtp(c->conf), &e))
+	const struct policy_config *lmtp =
+		cfg ? policy_config_new(c->arena, conf_lmtp(c->conf), &e) : NULL;
+	if (!lmtp)
 		check_add_error(c, "tls-policy", &e);
 	check_requiretls(c, CONF_smtp_requiretls_policy);
 	check_requiretls(c, CONF_lmtp_requiretls_policy);
-	check_auth(c);
+	check_login(&to, c->conf, cfg, lmtp);
 	check_notify(c);
 	check_listeners(c);
 	check_log(c);

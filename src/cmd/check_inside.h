@@ -81,6 +81,10 @@ void check_ca_folder(const struct check_to *to, const struct conf *conf);
 /* Dates of what a trust anchor file holds; `f` has place and parameter. */
 void check_anchor_dates(const struct check_to *to, struct str path, const struct conf_finding *f);
 
+/* Logging in at servers. What `smtp` and `lmtp` are may be NULL. */
+void check_login(const struct check_to *to, const struct conf *conf,
+		 const struct policy_config *smtp, const struct policy_config *lmtp);
+
 /* The folder of the queue: that it can be made, whose it is, who may write there. */
 void check_queue_folder(const struct check_to *to, const struct conf *conf);
 /* Limits of connections that were set, `inbound` and those of deliveries, beside that of files. */

@@ -131,6 +131,8 @@ explain_decide(struct explain *x, struct explain_destination *d, struct str host
 		h->decision = x->policy.u.decided;
 	else
 		h->error = arena_str(x->arena, error_text(&x->error));
+	if (x->asks_logins)
+		h->login = explain_login(x, d->nexthop, host);
 }
 
 static bool is_decided_already(const struct explain_destination *d, const struct route_host *c)
@@ -170,7 +172,9 @@ static void explain_named_host(struct explain *x, struct explain_destination *d)
 static void explain_destinations(struct explain *x, struct str nexthop)
 {
 	const struct str *each;
+	const struct conf *conf = deliver_client_of(&x->site.deliver, x->protocol)->conf;
 
+	x->asks_logins = !x->site.is_offline && conf_bool(conf, CONF_smtp_sasl_auth_enable);
 	x->n_destinations = route_nexthops(x->arena, nexthop, &each);
 	x->destinations = ARENA_ARRAY(x->arena, x->n_destinations, struct explain_destination);
 	for (size_t i = 0; i < x->n_destinations; i++) {

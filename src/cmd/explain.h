@@ -18,12 +18,21 @@ struct explain_options {
 	bool is_json, is_verbose, is_lmtp, has_tls_required_no, has_requiretls;
 };
 
+/* The login that would be used at a host: where it stands, and never what it is. */
+struct explain_login {
+	struct str key; /* "": there is none */
+	struct str source, file;
+	unsigned line;
+	struct str error; /* the lookup failed */
+};
+
 /* One host of a destination. */
 struct explain_host {
 	struct policy_subject subject;
 	struct policy_decision decision;
 	bool is_decided; /* false: `error` says what could not be asked */
 	struct str error;
+	struct explain_login login;
 };
 
 struct explain_destination {
@@ -50,6 +59,7 @@ struct explain {
 	struct policy_step policy;
 	struct policy_subject subject;
 	enum route_protocol protocol;
+	bool asks_logins; /* smtp_sasl_auth_enable, and tables can be asked */
 	struct str nexthop;
 
 	struct explain_destination *destinations;
@@ -58,5 +68,8 @@ struct explain {
 
 void explain_json(struct json *j, const struct explain *x, int status);
 MUST_USE bool explain_text(struct page *page, const struct explain *x);
+
+/* Looks for a login at a host of this next-hop. What the tables say goes into no facts. */
+struct explain_login explain_login(struct explain *x, struct str nexthop, struct str host);
 
 #endif

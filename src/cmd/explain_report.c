@@ -2,7 +2,27 @@
 
 #include "policy/compare.h"
 
-static void put_destination(struct json *j, const struct explain_destination *d)
+static void put_login(struct json *j, const struct explain_host *h)
+{
+	const struct explain_login *l = &h->login;
+
+	json_object(j);
+	json_put_str(j, "host", h->subject.host);
+	json_put_int(j, "port", h->subject.port);
+	json_key(j, "key");
+	json_str_or_null(j, l->key.n ? l->key : STR_NONE);
+	json_key(j, "source");
+	json_str_or_null(j, l->key.n ? l->source : STR_NONE);
+	json_key(j, "file");
+	json_str_or_null(j, l->file.n ? l->file : STR_NONE);
+	json_put_int(j, "line", l->line);
+	json_key(j, "error");
+	json_str_or_null(j, l->error.n ? l->error : STR_NONE);
+	json_object_end(j);
+}
+
+static void
+put_destination(struct json *j, const struct explain *x, const struct explain_destination *d)
 {
 	json_object(j);
 	json_put_str(j, "nexthop", d->nexthop);
@@ -27,6 +47,11 @@ static void put_destination(struct json *j, const struct explain_destination *d)
 		json_put_str(j, "not_decided", h->error);
 		json_object_end(j);
 	}
+	json_array_end(j);
+	json_key(j, "logins");
+	json_array(j);
+	for (size_t i = 0; i < d->n_hosts && x->asks_logins; i++)
+		put_login(j, &d->host[i]);
 	json_array_end(j);
 	json_object_end(j);
 }
@@ -100,7 +125,7 @@ void explain_json(struct json *j, const struct explain *x, int status)
 	json_key(j, "destinations");
 	json_array(j);
 	for (size_t i = 0; i < x->n_destinations; i++)
-		put_destination(j, &x->destinations[i]);
+		put_destination(j, x, &x->destinations[i]);
 	json_array_end(j);
 	put_result(j, x);
 	json_key(j, "facts");
@@ -220,13 +245,34 @@ static bool put_host(struct report *r, const struct explain_host *h)
 	       put_line(r, 0, PAGE_BAD);
 }
 
-static bool put_text_of(struct report *r, const struct explain_destination *d)
+/* "login: [relay.example]:587 (/etc/hopseal/logins:3)" */
+static bool put_login_text(struct report *r, const struct explain_login *l)
+{
+	bool fits;
+
+	buf_reset(&r->line);
+	if (l->error.n > 0)
+		fits = buf_fmt(&r->line, "login: mail is deferred: " STR_FMT, STR_ARG(l->error));
+	else if (l->key.n == 0)
+		fits = buf_fmt(&r->line, "login: none");
+	else if (l->file.n > 0 && l->line > 0)
+		fits = buf_fmt(&r->line, "login: " STR_FMT " (" STR_FMT ":%u)", STR_ARG(l->key),
+			       STR_ARG(l->file), l->line);
+	else
+		fits = buf_fmt(&r->line, "login: " STR_FMT " in " STR_FMT, STR_ARG(l->key),
+			       STR_ARG(l->source));
+	return fits && put_line(r, 2, l->error.n > 0 ? PAGE_BAD : PAGE_PLAIN);
+}
+
+static bool
+put_text_of(struct report *r, const struct explain *x, const struct explain_destination *d)
 {
 	bool fits = put_lookup(r, d);
 
 	for (size_t i = 0; i < d->n_hosts && fits; i++)
 		fits = (buf_len(r->page->out) == 0 || buf_add_char(r->page->out, '\n')) &&
-		       put_host(r, &d->host[i]);
+		       put_host(r, &d->host[i]) &&
+		       (!x->asks_logins || put_login_text(r, &d->host[i].login));
 	return fits;
 }
 
@@ -239,7 +285,7 @@ bool explain_text(struct page *page, const struct explain *x)
 	fits = !x->is_address || put_route(&r, &x->recipient.u.done);
 	fits = fits && put_summary(&r, x);
 	for (size_t i = 0; i < x->n_destinations && fits; i++)
-		fits = put_text_of(&r, &x->destinations[i]);
+		fits = put_text_of(&r, x, &x->destinations[i]);
 	buf_fini(&r.line);
 	return fits;
 }

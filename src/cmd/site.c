@@ -1,14 +1,18 @@
 #include "cmd/site.h"
 
 #include "cmd/cmd.h"
+#include "deliver/login.h"
 #include "deliver/site_options.h"
 #include "os/os.h"
 #include "policy/cache.h"
+#include "sasl/sasl.h"
 
 /* The parameters whose values are lists of tables that are looked up by name. */
-static const enum conf_id table_params[] = { CONF_transport_maps, CONF_smtp_tls_per_site,
-					     CONF_smtp_tls_policy_maps, CONF_lmtp_tls_per_site,
-					     CONF_lmtp_tls_policy_maps };
+static const enum conf_id table_params[] = {
+	CONF_transport_maps,         CONF_smtp_tls_per_site,    CONF_smtp_tls_policy_maps,
+	CONF_lmtp_tls_per_site,      CONF_lmtp_tls_policy_maps, CONF_smtp_sasl_password_maps,
+	CONF_lmtp_sasl_password_maps
+};
 
 struct str cmd_table_finding_text(struct arena *a, const struct table_finding *f)
 {
@@ -164,9 +168,21 @@ static bool site_open_client_tls(struct deliver_client *c, struct error *e)
 	return true;
 }
 
+/* Servers that want a login would refuse mail without it for good, and it would be returned. */
+static bool site_open_login(struct cmd_site *s, struct error *e)
+{
+	enum conf_id blamed;
+
+	if (!deliver_login_check(s->conf, &blamed, e))
+		return error_prefix(e, STR_FMT ":%u", STR_ARG(conf_file(s->conf, blamed)),
+				    conf_line(s->conf, blamed));
+	s->deliver.sasl = sasl_new();
+	return true;
+}
+
 bool cmd_site_open_tls(struct cmd_site *s, struct error *e)
 {
-	return site_open_client_tls(&s->deliver.smtp, e) &&
+	return site_open_login(s, e) && site_open_client_tls(&s->deliver.smtp, e) &&
 	       site_open_client_tls(&s->deliver.lmtp, e);
 }
 
@@ -180,6 +196,7 @@ void cmd_site_close(struct cmd_site *s)
 {
 	site_close_client(&s->deliver.smtp);
 	site_close_client(&s->deliver.lmtp);
+	sasl_free(s->deliver.sasl);
 	ask_free(s->deliver.ask);
 	dns_free(s->dns);
 	tables_free(s->tables);

@@ -7,7 +7,7 @@
 #include "table/table.h"
 
 struct cmd_site {
-	struct deliver_site deliver; /* .tls is NULL until cmd_site_open_tls */
+	struct deliver_site deliver; /* .tls and .sasl are NULL until cmd_site_open_tls */
 	struct arena *arena;
 	struct conf *conf;
 	struct tables *tables;
@@ -28,6 +28,7 @@ struct cmd_site_options {
 
 /* False with *e; nothing is left open then. */
 MUST_USE bool cmd_site_open(struct cmd_site *s, const struct cmd_site_options *o, struct error *e);
+/* What sessions with servers need. */
 MUST_USE bool cmd_site_open_tls(struct cmd_site *s, struct error *e);
 void cmd_site_close(struct cmd_site *s);
 

@@ -17,7 +17,7 @@ static bool deliver_needs_smtputf8(const struct deliver *d, size_t n)
 	return is_needed;
 }
 
-static void deliver_send(struct deliver *d)
+void deliver_send(struct deliver *d)
 {
 	size_t n = 0;
 
@@ -34,6 +34,8 @@ static void deliver_send(struct deliver *d)
 		.has_8bit_header = d->message.has_8bit_header,
 		.is_smtputf8 = deliver_needs_smtputf8(d, n),
 		.is_requiretls = d->try->judgement.is_requiretls_sent,
+		.has_dummy_auth = deliver_has_login(d) &&
+				  conf_bool(d->client->conf, CONF_smtp_send_dummy_mail_auth),
 		.ret = d->message.ret,
 		.envid = d->message.envid,
 		.rcpts = d->sent,
@@ -113,7 +115,8 @@ static void deliver_on_ready(void *arg)
 	}
 	session_keep_tls(d->session);
 	d->n_sessions++;
-	deliver_send(d);
+	if (!deliver_log_in(d))
+		deliver_send(d);
 }
 
 /* The peer had given up the kept session, which is no trouble with anything. A peer that lets us
@@ -151,6 +154,7 @@ static void deliver_record(struct deliver *d)
 	t->greeting = arena_str(d->arena, smtp_client_greeting(smtp));
 	t->transcript = arena_str(d->arena, smtp_client_transcript(smtp));
 	t->extensions = smtp_client_extensions(smtp);
+	t->login.mechanism = arena_str(d->arena, smtp_client_auth_mechanism(smtp));
 }
 
 /* A host that defers everything is not kept from other senders. */
@@ -207,14 +211,16 @@ static bool deliver_is_doubtful(const struct deliver *d)
 	return false;
 }
 
-/* Level may, and the message has waited long enough: once more without TLS. */
+/* Level may, and the message has waited long enough: once more without TLS. Not where we would log
+ * in: whoever breaks TLS would be told the password, or have the mail refused for the lack of it.
+ * As in Postfix. */
 static bool deliver_may_fall_back(const struct deliver *d, const struct session_end *end)
 {
 	const struct deliver_try *t = d->try;
 
 	return t->decision.level == TLS_LEVEL_MAY && !t->is_plaintext_retry && !t->is_reused &&
 	       t->decision.requiretls < REQUIRETLS_STARTTLS && deliver_n_pending(d) > 0 &&
-	       !deliver_is_doubtful(d) &&
+	       !deliver_is_doubtful(d) && !deliver_has_login(d) &&
 	       d->message.age_s >= conf_time_s(d->site->conf, CONF_minimal_backoff_time) &&
 	       deliver_is_tls_trouble(t, end);
 }
@@ -293,6 +299,8 @@ static void deliver_on_over(void *arg, const struct session_end *end)
 static const struct session_calls session_calls = {
 	.secured = deliver_on_secured,
 	.ready = deliver_on_ready,
+	.challenge = deliver_on_challenge,
+	.authenticated = deliver_on_authenticated,
 	.rcpt = deliver_on_rcpt,
 	.done = deliver_on_done,
 	.over = deliver_on_over,
@@ -354,7 +362,7 @@ void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 	d->key = (struct deliver_pool_key){ 0 };
 	if (d->site->pool && !is_plaintext_retry)
 		d->key = deliver_reuse_key(d->arena, d->client, &o, d->result.protocol,
-					   &t->candidate, &t->decision);
+					   &t->candidate, &t->decision, deliver_login_label(d));
 	if (!d->is_stale)
 		o.demand.session_key = d->key.whole;
 	d->session = deliver_take_kept(d);

@@ -60,7 +60,7 @@ static void deliver_decided(struct deliver *d, const struct policy_decision *dec
 
 	t->decision = *decision;
 	if (policy_decision_allows_host(&t->decision)) {
-		deliver_connect(d, false);
+		deliver_find_login(d);
 		return;
 	}
 	const struct policy_error *why =
@@ -259,6 +259,7 @@ void deliver_free(struct deliver *d)
 		return;
 	ask_run_free(d->run);
 	session_free(d->session);
+	deliver_forget_login(d);
 	deliver_cached_end(&d->cached);
 	arena_free(d->arena);
 	free(d);

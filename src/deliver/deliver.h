@@ -16,6 +16,7 @@
 
 struct policy_cache; /* policy/cache.h */
 struct deliver_pool; /* deliver/pool.h */
+struct sasl;         /* sasl/sasl.h */
 
 /* What SMTP or LMTP deliveries go by: the configuration as this client reads it (conf_lmtp), and
  * what is made of it. */
@@ -34,6 +35,7 @@ struct deliver_site {
 	const struct route_config *route;
 	struct deliver_client smtp, lmtp;
 	struct deliver_pool *pool; /* of the loop; NULL: a session ends with its mail */
+	struct sasl *sasl;         /* of the loop; may be NULL where nobody logs in */
 };
 
 const struct deliver_client *
@@ -51,9 +53,18 @@ struct deliver_message {
 };
 
 enum deliver_try_kind {
-	DELIVER_TRY_SKIPPED, /* the policy forbids this host; no connection was made */
+	DELIVER_TRY_SKIPPED, /* the policy forbids this host, or the login for it cannot be had; no
+	                      * connection was made */
 	DELIVER_TRY_CONNECT, /* no connection */
 	DELIVER_TRY_SESSION, /* a session, however it ended */
+};
+
+/* A login that was found for a host. Neither user nor password is here: evidence is kept. */
+struct deliver_login {
+	struct str key; /* of smtp_sasl_password_maps; "": there is no login */
+	struct str source, file;
+	unsigned line;
+	struct str mechanism; /* by which the session is logged in; "": it is not */
 };
 
 /* One host tried: the evidence. */
@@ -72,7 +83,8 @@ struct deliver_try {
 	bool is_judged;
 	struct policy_judgement judgement;
 	struct str greeting, transcript;
-	unsigned extensions;    /* smtp_extension bits of the last EHLO */
+	unsigned extensions; /* smtp_extension bits of the last EHLO */
+	struct deliver_login login;
 	struct outcome trouble; /* what went wrong with the host; reason "" when nothing */
 	struct session_times times;
 };

@@ -6,12 +6,23 @@
 #include "deliver/cached.h"
 #include "deliver/deliver.h"
 #include "deliver/pool.h"
+#include "route/login.h"
+#include "sasl/client.h"
 
 /* What is known of a recipient while hosts are tried. */
 struct pending {
 	bool is_final;     /* delivered, bounced, or a deferral that no other host can better */
 	bool is_temporary; /* its outcome so far is a deferral ... */
 	bool is_telling;   /* ... by a host that was met, or that the policy refused */
+};
+
+/* The login for the present host. */
+struct login {
+	struct route_login_key keys[ROUTE_LOGIN_KEYS_MAX];
+	size_t n_keys, key; /* the next one to ask for */
+	struct ask_query *query;
+	struct str user, password; /* "": there is none */
+	struct sasl_client *sasl;  /* while AUTH is under way */
 };
 
 struct deliver {
@@ -37,6 +48,7 @@ struct deliver {
 
 	struct ask_run *run;
 	struct policy_step policy;
+	struct login login;
 	struct session *session;
 	struct deliver_try *try; /* the present one, in result.tries */
 	size_t tries_room;
@@ -59,6 +71,21 @@ void deliver_next_host(struct deliver *d);
 /* ---- conversation.c ---- */
 
 void deliver_connect(struct deliver *d, bool is_plaintext_retry);
+
+void deliver_send(struct deliver *d);
+
+/* ---- login.c ---- */
+
+/* Looks for a login at the present host; then deliver_connect, or the next host. */
+void deliver_find_login(struct deliver *d);
+bool deliver_has_login(const struct deliver *d);
+/* What stands for it in a key: equal for equal logins that are used alike; "" without one. */
+struct str deliver_login_label(struct deliver *d);
+/* The host is found good. True: AUTH is under way, or the session is at its end. */
+bool deliver_log_in(struct deliver *d);
+void deliver_on_challenge(void *arg, struct str octets);
+void deliver_on_authenticated(void *arg, const struct smtp_client_event *ev);
+void deliver_forget_login(struct deliver *d);
 
 /* ---- settle.c ---- */
 

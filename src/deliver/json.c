@@ -114,8 +114,25 @@ static void put_candidate(struct json *j, const struct route_host *c)
 	json_put_str(j, "dnssec", dnssec_status_name(c->dnssec));
 }
 
+static void put_login(struct json *j, const struct deliver_login *l)
+{
+	json_key(j, "login");
+	if (l->key.n == 0) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_put_str(j, "key", l->key);
+	json_put_str(j, "source", l->source);
+	put_str_or_null(j, "file", l->file);
+	json_put_int(j, "line", l->line);
+	put_str_or_null(j, "mechanism", l->mechanism);
+	json_object_end(j);
+}
+
 static void put_session(struct json *j, const struct deliver_try *t)
 {
+	put_login(j, &t->login);
 	json_put_bool(j, "reused", t->is_reused);
 	json_put_int(j, "use_count", t->use_count);
 	put_transcript(j, t->transcript);

@@ -90,7 +90,7 @@ deliver_reuse_place(struct arena *a, enum route_protocol protocol, const struct 
 struct deliver_pool_key deliver_reuse_key(struct arena *a, const struct deliver_client *client,
 					  const struct session_options *o,
 					  enum route_protocol protocol, const struct route_host *h,
-					  const struct policy_decision *d)
+					  const struct policy_decision *d, struct str login)
 {
 	struct deliver_pool_key key = { .place = deliver_reuse_place(a, protocol, h) };
 	struct key_text k;
@@ -99,6 +99,7 @@ struct deliver_pool_key deliver_reuse_key(struct arena *a, const struct deliver_
 	key_str(&k, key.place);
 	key_options(&k, o);
 	key_decision(&k, d);
+	key_str(&k, login);
 	if (d->level > TLS_LEVEL_NONE)
 		key_str(&k, tls_client_terms(client->tls, a, &o->demand));
 	key.whole = key_end(&k, a);

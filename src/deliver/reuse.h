@@ -10,12 +10,13 @@
 struct str
 deliver_reuse_place(struct arena *a, enum route_protocol protocol, const struct route_host *h);
 
-/* That, how the session was begun, and all of the decision and its configuration that the session
- * was judged by: a session that has an equal key would be judged the same. In the arena. */
+/* That, how the session was begun, whom it is logged in as (`login`), and all of the decision and
+ * its configuration that it was judged by: a session with an equal key would be judged the same. In
+ * the arena. */
 struct deliver_pool_key deliver_reuse_key(struct arena *a, const struct deliver_client *client,
 					  const struct session_options *o,
 					  enum route_protocol protocol, const struct route_host *h,
-					  const struct policy_decision *d);
+					  const struct policy_decision *d, struct str login);
 
 /* A session that was used for this try may be kept when it carried so many mails for so long. */
 bool deliver_reuse_is_wanted(const struct conf *conf, const struct policy_decision *d, bool is_tls);

@@ -12,6 +12,7 @@ struct terms {
 	enum route_protocol protocol;
 	struct route_host h;
 	struct policy_decision d;
+	struct str login;
 };
 
 static struct str one[] = { STR_INIT("one.example") };
@@ -27,6 +28,7 @@ static struct net_endpoint source;
 		what;                                                                              \
 	}
 
+CHANGE(login, t->login = STR("me"))
 CHANGE(protocol, t->protocol = ROUTE_LMTP)
 CHANGE(host, t->h.host = STR("mx2.example"))
 CHANGE(address, t->h.address.octets[3]++)
@@ -112,6 +114,7 @@ static const struct {
 	{ "another digest of the handshake", change_demand_digest },
 	{ "trust files of the handshake", change_demand_files },
 	{ "OpenSSL's security level", change_authentication },
+	{ "another login", change_login },
 };
 
 static struct terms terms_of(void)
@@ -137,7 +140,7 @@ static struct deliver_pool_key key_made(struct lab *lab, const struct terms *t)
 {
 	struct deliver_client client = { .tls = lab->tls };
 
-	return deliver_reuse_key(lab->a, &client, &t->o, t->protocol, &t->h, &t->d);
+	return deliver_reuse_key(lab->a, &client, &t->o, t->protocol, &t->h, &t->d, t->login);
 }
 
 TEST(a_session_is_offered_under_equal_terms_alone)

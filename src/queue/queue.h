@@ -25,10 +25,6 @@ struct queue_settings;
 MUST_USE const struct queue_settings *
 queue_settings_new(struct arena *a, const struct conf *conf, struct error *e);
 
-/* Whether the configuration wants nothing that would have mail refused because it cannot be done
- * here. False: *blamed wants it. */
-MUST_USE bool queue_can_send(const struct conf *conf, enum conf_id *blamed, struct error *e);
-
 /* One configuration on one loop, shared by count: attempts go on under the one they began with. */
 struct queue_site {
 	struct deliver_site *deliver;

@@ -33,34 +33,12 @@ static bool read_limits(struct queue_settings *s, const struct conf *conf, struc
 	       sched_limits_read(conf, STR(""), &s->other, e);
 }
 
-/* Servers that want a password would refuse mail without one for good, and it would be returned. */
-bool queue_can_send(const struct conf *conf, enum conf_id *blamed, struct error *e)
-{
-	static const enum conf_id ids[] = { CONF_smtp_sasl_auth_enable,
-					    CONF_lmtp_sasl_auth_enable };
-
-	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-		*blamed = ids[i];
-		if (conf_bool(conf, ids[i]))
-			return error_set(e, ERROR_CONFIG,
-					 STR_FMT ":%u: " STR_FMT
-						 " = yes: hopseal cannot authenticate itself to "
-						 "servers, which would refuse this mail",
-					 STR_ARG(conf_file(conf, ids[i])), conf_line(conf, ids[i]),
-					 STR_ARG(conf_name(ids[i])));
-	}
-	return true;
-}
-
 const struct queue_settings *
 queue_settings_new(struct arena *a, const struct conf *conf, struct error *e)
 {
 	struct queue_settings *s = ARENA_NEW(a, struct queue_settings);
 	struct str origin = conf_str(conf, CONF_myorigin);
-	enum conf_id blamed;
 
-	if (!queue_can_send(conf, &blamed, e))
-		return NULL;
 	if (str_has_prefix(origin, STR("/")))
 		origin = conf_str(conf, CONF_myhostname);
 	s->backoff_least_ms = time_ms(conf, CONF_minimal_backoff_time);

@@ -131,14 +131,6 @@ struct str sasl_choose(const struct sasl_wish *w)
 	return STR("");
 }
 
-bool sasl_offers_binding(struct str offered)
-{
-	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
-		if (mechanisms[i].is_bound && is_listed(offered, mechanisms[i].name))
-			return true;
-	return false;
-}
-
 static const struct mechanism *find(struct str name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
@@ -175,7 +167,9 @@ struct sasl_client *sasl_client_new(struct sasl *g, const struct sasl_login *o)
 	set(c, GSASL_HOSTNAME, o->hostname);
 	set(c, GSASL_AUTHID, o->user);
 	set(c, GSASL_PASSWORD, o->password);
-	if (o->binding.n)
+	/* With a value for it GNU SASL 2.2 cannot say that the server seems not to offer binding
+	 * ("y" in RFC 5802 section 6), and fails. */
+	if (c->mechanism->is_bound)
 		set(c, GSASL_CB_TLS_EXPORTER, base64_encode(a, o->binding));
 	arena_free(a);
 	return c;

@@ -31,14 +31,12 @@ struct sasl_wish {
 struct str sasl_choose(const struct sasl_wish *w);
 /* False: *bad is an element of the filter that cannot be honoured. */
 MUST_USE bool sasl_filter_check(struct str filter, struct str *bad);
-/* Whether `name` with channel binding is offered. */
-bool sasl_offers_binding(struct str offered);
 
 struct sasl_login {
 	struct str mechanism; /* that sasl_choose gave */
 	struct str hostname;
 	struct str user, password; /* without NUL */
-	struct str binding;        /* octets of tls-exporter, "" for none */
+	struct str binding;        /* octets of tls-exporter; only mechanisms with binding look */
 };
 
 struct sasl_client;

@@ -155,6 +155,19 @@ static bool table_split(struct str source, struct str *name, struct str *body)
 	return str_cut(source, ':', name, body) && name->n > 0 && body->n > 0;
 }
 
+/* How a table is called in findings, answers and failures. Those of logins that stand in main.cf
+ * themselves ("static:user:password") are not quoted. */
+static struct str
+table_called(const struct table_set *s, struct str source, struct str name, struct str body)
+{
+	bool is_elsewhere = str_has_prefix(body, STR("/")) || str_eq(name, STR("tcp")) ||
+			    str_eq(name, STR("socketmap"));
+
+	if (!str_has_suffix(s->param, STR("_password_maps")) || is_elsewhere)
+		return source;
+	return arena_fmt(s->arena, STR_FMT ":...", STR_ARG(name));
+}
+
 static void table_open(struct table_set *s, struct table *t, uint64_t now_ms)
 {
 	struct str name;
@@ -164,6 +177,7 @@ static void table_open(struct table_set *s, struct table *t, uint64_t now_ms)
 		table_break_spec(s, t);
 		return;
 	}
+	t->context.source = table_called(s, t->context.source, name, t->context.body);
 	t->type = table_type_find(&s->options, name);
 	if (t->type == NULL) {
 		table_break_type(s, t, name);

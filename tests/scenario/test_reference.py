@@ -121,6 +121,8 @@ def record(hopseal, sink, ca):
     hopseal.per_site(
         {"good.example": "MUST", "[192.0.2.11]": "MUST", "two.example": "MUSTARD"},
         transport_maps="inline:{ thrown.example=discard:, wrong.example=error:no }",
+        smtp_sasl_auth_enable="yes",
+        smtp_sasl_password_maps="inline:{ good.example=me:secret }",
     )
     rcpts = ["good.example", "null.example", "dead.example", "bogus.example", "two.example"]
     rcpts += ["[192.0.2.11]", "thrown.example", "wrong.example", "alias.example"]
@@ -184,6 +186,15 @@ def test_explain(hopseal, argv):
     if document["route"]:
         holds_route(document["route"])
     assert codes(document) <= documented(ROUTE, DECISION)
+
+
+def test_explain_logins(hopseal):
+    maps = "inline:{ good.example=me:secret }"
+    hopseal.configure(smtp_sasl_auth_enable="yes", smtp_sasl_password_maps=maps)
+    for argv in (("good.example",), ("two.example",)):
+        (destination,) = hopseal.explain(*argv).json["destinations"]
+        for login in destination["logins"]:
+            holds(EXPLAIN["`destinations[].logins[]`, of each host"], login, "login")
 
 
 def test_explain_without_the_facts_it_needs(hopseal, tmp_path):

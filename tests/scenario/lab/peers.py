@@ -158,7 +158,7 @@ def postfix(folder, address, cert, domain, level="may"):
 
 
 @contextlib.contextmanager
-def aiosmtpd(address, cert, port=25):
+def aiosmtpd(address, cert, port=25, **options):
     """aiosmtpd with STARTTLS; gives a list that the messages' octets are added to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert.chain, cert.key)
@@ -171,7 +171,7 @@ def aiosmtpd(address, cert, port=25):
             return "250 OK"
 
     loop = asyncio.new_event_loop()
-    kwargs = dict(data_size_limit=1 << 28, enable_SMTPUTF8=True, hostname=cert.name)
+    kwargs = dict(data_size_limit=1 << 28, enable_SMTPUTF8=True, hostname=cert.name, **options)
     server = loop.run_until_complete(
         loop.create_server(
             lambda: SMTP(Handler(), tls_context=context, loop=loop, **kwargs), address, port

@@ -1,0 +1,57 @@
+#include "route/login.h"
+
+#include "base/limits.h"
+#include "mail/mailbox.h"
+
+static void add(struct route_login_key *keys, size_t *n, struct str text, bool is_partial)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (str_eq(keys[i].text, text))
+			return;
+	if (text.n)
+		keys[(*n)++] = (struct route_login_key){ text, is_partial };
+}
+
+/* A sender's own: the address, without its extension, its domain. */
+static void add_sender(struct arena *a, const struct conf *conf, struct str sender,
+		       struct route_login_key *keys, size_t *n)
+{
+	struct str delimiters = conf_str(conf, CONF_recipient_delimiter), base;
+	struct mailbox m;
+
+	add(keys, n, sender, false);
+	if (!mailbox_parse(sender, &m) || !m.domain.n)
+		return;
+	if (mailbox_strip_extension(m.local, delimiters, &base))
+		add(keys, n, arena_fmt(a, STR_FMT "@" STR_FMT, STR_ARG(base), STR_ARG(m.domain)),
+		    true);
+	add(keys, n, arena_fmt(a, "@" STR_FMT, STR_ARG(m.domain)), true);
+}
+
+size_t route_login_keys(struct arena *a, const struct conf *conf,
+			const struct route_login_subject *s,
+			struct route_login_key keys[ROUTE_LOGIN_KEYS_MAX])
+{
+	struct str host = s->host;
+	size_t n = 0;
+
+	if (s->sender.n && conf_bool(conf, CONF_smtp_sender_dependent_authentication))
+		add_sender(a, conf, s->sender, keys, &n);
+	if (str_has_prefix(host, STR("[")) && host.n > 2) /* an address goes by itself */
+		host = str_span(host.p + 1, host.n - 2);
+	add(keys, &n, host, false);
+	add(keys, &n, s->nexthop, false);
+	return n;
+}
+
+static bool is_text(struct str s)
+{
+	return s.n > 0 && s.n <= ROUTE_LOGIN_MAX && !str_contains(s, '\0');
+}
+
+bool route_login_split(struct str value, struct str delimiter, struct str *user,
+		       struct str *password)
+{
+	return delimiter.n == 1 && str_cut(value, delimiter.p[0], user, password) &&
+	       is_text(*user) && is_text(*password);
+}
