@@ -72,6 +72,7 @@ static bool is_sendmail(const char *path)
 int main(int argc, char **argv)
 {
 	base_set_last_words(os_process_last_words);
+	os_process_tell_aborts();
 	tls_take_memory();
 	hold_standard_files();
 	if (argc > 0 && is_sendmail(argv[0]))

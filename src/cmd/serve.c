@@ -50,7 +50,7 @@ struct serve {
 	unsigned n_workers;
 	struct net_chan *ended; /* notes of workers */
 	unsigned n_running;
-	bool is_stopping, is_hurried, is_draining;
+	bool is_ready, is_stopping, is_hurried, is_draining;
 	struct net_loop *loop;
 	struct net_signal *signals[3];
 	struct net_timer *watchdog, *trim;
@@ -317,11 +317,15 @@ static void on_trim(void *arg)
 	net_timer_set(s->trim, net_loop_now(s->loop) + TRIM_EVERY_MS);
 }
 
-/* All workers and the store's writer have answered. While one does not, the watchdog is not fed. */
+/* All workers and the store's writer have answered: the first time the daemon is ready. While one
+ * does not, the watchdog is not fed. */
 static void on_pulse(void *arg)
 {
 	struct serve *s = arg;
 
+	if (!s->is_ready)
+		os_service_tell(STR("READY=1"));
+	s->is_ready = true;
 	os_service_tell(STR("WATCHDOG=1"));
 	net_timer_set(s->watchdog, net_loop_now(s->loop) + s->watchdog_ms / 3);
 }
@@ -499,7 +503,6 @@ static void serve_run(struct serve *s)
 	s->trim = net_timer_new(s->loop, on_trim, s);
 	on_trim(s);
 	serve_log(s, EVENT_starting, v, ARRAY_LEN(v));
-	os_service_tell(STR("READY=1"));
 	net_loop_run(s->loop);
 	net_timer_free(s->watchdog);
 	net_timer_free(s->trim);

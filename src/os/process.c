@@ -1,12 +1,32 @@
 #include "os/process.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 enum { TRIM_MIN = 32 * 1024 * 1024 };
+
+static volatile sig_atomic_t has_told;
+
+static void on_abort(int signum)
+{
+	static const char text[] = "hopseal: aborted: a library cannot go on\n";
+
+	(void)signum;
+	if (!has_told)
+		(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+}
+
+/* abort() ends the process all the same when this has returned. */
+void os_process_tell_aborts(void)
+{
+	const struct sigaction a = { .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND };
+
+	CHECK(sigaction(SIGABRT, &a, NULL) == 0);
+}
 
 /* No memory is asked for, and no lock: write(2) and nothing else. */
 void os_process_last_words(const char *what, const char *file, int line)
@@ -17,6 +37,7 @@ void os_process_last_words(const char *what, const char *file, int line)
 		     : snprintf(text, sizeof(text), "hopseal: %s\n", what);
 	size_t most = sizeof(text) - 1;
 
+	has_told = 1;
 	(void)!write(STDERR_FILENO, text, (size_t)n < most ? (size_t)n : most);
 	if (!file)
 		_exit(EX_OSERR);

@@ -9,6 +9,9 @@
  * process with EX_OSERR, a bug leaves a core. */
 base_last_words os_process_last_words;
 
+/* From now on an abort() of a library has a word on standard error, too. */
+void os_process_tell_aborts(void);
+
 struct os_process {
 	uint64_t resident_octets, virtual_octets; /* 0: the system does not say */
 	uint64_t heap_octets;                     /* that are handed out */

@@ -3,20 +3,27 @@ ends, says why, and has lost nothing when it starts again; it never says that it
 not."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import signal
+import socket
 import subprocess
+import time
 
 import pytest
-from lab import system as lab_system
+from lab import system as lab_system, zones
 from lab.account import Account
 from lab.client import Client, intake
+from lab.mapserver import MapServer
 from lab.process import PATIENCE, wait_until
-from lab.system import OTHER_MEMORY, OWN_MEMORY
-from lab.work import Work, working
+from lab.system import (
+    ACCEPT, ALWAYS, EPOLL, EVENT, OTHER_MEMORY, OWN_MEMORY, PAIR, RANDOM, SOCKET, THREAD,
+)
+from lab.work import Work, end, wait_for_more, working
 
 REFUSED = 71  # EX_OSERR
+ENDS = (REFUSED, 69, 74, 78, -signal.SIGABRT)
 SWEEP = int(os.environ.get("HOPSEAL_SWEEP", "24"))
 NOBODY = "nobody@good.example"
 SMALL, LARGE = b"A line.\r\n", b"x" * 70 + b"\r\n"
@@ -32,7 +39,10 @@ def gateway(hopseal, tmp_path):
     made = intake(hopseal, tmp_path)
     hopseal.base.update({"hopseal_content_inline_limit": "2000", "hopseal_workers": "1"})
     hopseal.configure()
-    return made
+    yield made
+    if made.child and made.child.poll() is None:
+        made.child.kill()
+        made.child.communicate()
 
 
 @pytest.fixture
@@ -146,7 +156,7 @@ def has_ended(gateway):
         gateway.start()
     except AssertionError as told:
         words = str(told)
-        assert "hopseal: " in words and gateway.child.returncode > 0, words
+        assert "hopseal: " in words and gateway.child.returncode in ENDS, words
         return True
     return False
 
@@ -227,3 +237,105 @@ def test_a_table_beyond_the_memory(gateway, sink):
     assert gateway.child.returncode == REFUSED and "out of memory" in out, out
     with gateway.running():
         gateway.wait_for_fate("late@dead.example", "sent")
+
+
+# ---- threads, events, descriptors, random numbers ----
+
+ERRORS = {
+    THREAD: errno.EAGAIN, EPOLL: errno.ENOSPC, RANDOM: errno.ENOSYS, ACCEPT: errno.EMFILE,
+    SOCKET: errno.ENFILE, PAIR: errno.EMFILE, EVENT: errno.EMFILE,
+}
+NAMES = ["memory", "others", "thread", "epoll", "random", "accept", "socket", "pair", "event"]
+
+
+@pytest.fixture
+def notified(gateway):
+    """What the daemon tells systemd, so far."""
+    name = f"\0hopseal-test-{os.getpid()}-{time.monotonic_ns()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(name)
+        s.setblocking(False)
+        gateway.env["NOTIFY_SOCKET"] = "@" + name[1:]
+        said = []
+
+        def so_far():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    said.append(s.recv(4096))
+            return b"\n".join(said)
+
+        yield so_far
+
+
+@pytest.mark.parametrize("kind", [THREAD, EPOLL, RANDOM, SOCKET, PAIR, EVENT],
+                         ids=lambda kind: NAMES[kind])
+def test_a_start_that_is_refused(gateway, system, notified, kind):
+    """Each call of the kind: the daemon is there as a whole and says so, or it is not and says
+    why."""
+    before = system.calls(kind)
+    with gateway.running():
+        gateway.wait_for(lambda: b"READY=1" in notified(), "it is ready")
+        total = system.calls(kind) - before
+    ends = 0
+    for n in range(min(total, 8)):
+        ready = notified().count(b"READY=1")
+        system.refuse(kind, n * total // min(total, 8), 1, ERRORS[kind])
+        is_ended = has_ended(gateway)
+        system.heal()
+        if is_ended:
+            ends += 1
+            assert notified().count(b"READY=1") == ready
+        else:
+            with Client() as c:
+                assert c.say("NOOP").startswith("250")
+            assert gateway.stop() == 0
+    assert ends > 0, total
+
+
+def test_events_that_are_refused_under_load(gateway, sink, system):
+    """libuv ends the process. What was promised is there when it starts again."""
+    s = sink(keep_data=True)
+    with working(2) as works:
+        account = Account(gateway, s, lambda: [i for work in works for i in work.ids])
+        gateway.start()
+        wait_for_more(works, 5)
+        system.refuse(EPOLL, 0, 1, errno.ENOSPC)
+        wait_until(lambda: gateway.child.poll() is not None, "the end")
+        assert "hopseal: aborted" in gateway.child.communicate()[0]
+        account.ended()
+        with gateway.running():
+            wait_for_more(works, 5)
+            end(works)
+            gateway.wait_for(
+                lambda: set(account.promised()) <= set(account.received()), "all mail", 60
+            )
+    print(account.closed())
+
+
+@pytest.mark.parametrize("error", ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"])
+def test_connections_that_are_refused(gateway, sink, system, error):
+    """Clients wait, and mail waits, until there is a descriptor again."""
+    s = sink()
+    with gateway.running():
+        system.refuse(ACCEPT, 0, 3, getattr(errno, error))
+        system.refuse(SOCKET, 0, 1, getattr(errno, error))
+        with Client() as c:  # who is greeted when it can be
+            assert system.hits(ACCEPT) == 3
+            assert c.mail().startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
+        assert system.hits(SOCKET) == 1
+    assert len(s.messages) == 1
+
+
+def test_a_lookup_without_a_thread(gateway, sink, system):
+    """The recipient is refused for now, and taken when there can be one."""
+    sink()
+    with MapServer("socketmap", {"good.example": f"smtp:[{zones.MX1}]:25"}) as server:
+        gateway.hopseal.configure(transport_maps=server.spec, hopseal_table_timeout="1s")
+        with gateway.running(), Client() as c:
+            system.refuse(THREAD, 0, ALWAYS, errno.EAGAIN)
+            assert c.mail().startswith("451 4.3.0")
+            assert system.hits(THREAD) > 0
+            system.heal()
+            gateway.wait_for(lambda: c.say("RSET") and c.mail().startswith("250"), "an answer")
+            gateway.wait_for_fate("bob@good.example", "sent")
