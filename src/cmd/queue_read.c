@@ -68,6 +68,8 @@ static bool read_directly(struct queue_command *q, const struct control_request 
 	*e = (struct error){ 0 };
 	rd = console_reading_new(r);
 	is_read = read_all(a, store, rd, e);
+	if (!is_read && e->kind == ERROR_DATA)
+		(void)error_prefix(e, "%s", q->directory);
 	console_reading_free(rd);
 	store_reader_close(store);
 	return is_read;

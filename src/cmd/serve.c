@@ -486,6 +486,16 @@ static void take_signals(struct serve *s)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+static void serve_tell_trouble(const struct serve *s)
+{
+	struct arena *a = arena_new();
+	struct log_value v = { .field = FIELD_reason, .text = store_trouble(s->store, a) };
+
+	if (v.text.n > 0)
+		serve_log(s, EVENT_trouble, &v, 1);
+	arena_free(a);
+}
+
 /* The timer keeps the loop running, with a watchdog to feed or without. */
 static void serve_run(struct serve *s)
 {
@@ -503,6 +513,7 @@ static void serve_run(struct serve *s)
 	s->trim = net_timer_new(s->loop, on_trim, s);
 	on_trim(s);
 	serve_log(s, EVENT_starting, v, ARRAY_LEN(v));
+	serve_tell_trouble(s);
 	net_loop_run(s->loop);
 	net_timer_free(s->watchdog);
 	net_timer_free(s->trim);

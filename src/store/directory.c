@@ -112,7 +112,8 @@ int store_directory_take(const char *directory, unsigned wait_ms, struct error *
 	if (!make_folder(directory, e))
 		return -1;
 	int fd = take_lock(directory, wait_ms, e);
-	if (fd >= 0 && make_content_folders(directory, e) && make_database(directory, e))
+	if (fd >= 0 && store_sound_files(directory, e) && make_content_folders(directory, e) &&
+	    make_database(directory, e))
 		return fd;
 	if (fd >= 0)
 		(void)close(fd);

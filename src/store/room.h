@@ -330,6 +330,11 @@ struct store_message reader_message(const struct sql_statement *st, int at, stru
 
 /* ---- the store ---- */
 
+/* Rows that nothing else knows of: nobody would ever look at them. */
+struct store_losses {
+	int64_t recipients, messages;
+};
+
 /* How it went when mail, or a probe, was last written. */
 struct store_proof {
 	bool is_known;
@@ -345,6 +350,7 @@ struct store {
 	int lock_fd;
 	uint64_t reserve_octets;
 	bool has_reserve; /* the writer's */
+	struct store_losses losses;
 	struct writer writer;
 	struct log_counters counters; /* the writer's, as are the next two */
 	struct store_proof proof;
@@ -364,6 +370,11 @@ struct store {
 MUST_USE int store_directory_take(const char *directory, unsigned wait_ms, struct error *e);
 /* Removes files that no message has. */
 MUST_USE bool store_directory_sweep(const char *directory, struct sql *db, struct error *e);
+
+/* False: the database is missing where there is mail (ERROR_DATA). */
+MUST_USE bool store_sound_files(const char *directory, struct error *e);
+/* False: its pages are damaged (ERROR_DATA). Nothing is looked at in a large one. */
+MUST_USE bool store_sound_database(struct sql *db, struct store_losses *out, struct error *e);
 
 /* True when the reserve is there, or none is wanted. */
 MUST_USE bool store_reserve_keep(struct store *s);

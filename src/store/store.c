@@ -66,6 +66,11 @@ static void store_free(struct store *s)
 	free(s);
 }
 
+static bool has_losses(const struct store *s)
+{
+	return s->losses.recipients > 0 || s->losses.messages > 0;
+}
+
 static bool open_database(struct store *s, const struct store_options *o, struct error *e)
 {
 	struct writer *w = &s->writer;
@@ -79,10 +84,23 @@ static bool open_database(struct store *s, const struct store_options *o, struct
 	if (!writer_open(w, e))
 		return false;
 	/* The log's name, too: SQLite does not say when it could not make it durable. */
-	if (read_state(s, e) && store_directory_sweep(s->directory, w->db, e) &&
+	if (store_sound_database(w->db, &s->losses, e) && read_state(s, e) &&
+	    (has_losses(s) || store_directory_sweep(s->directory, w->db, e)) &&
 	    store_sync_folder(s->directory, e))
 		return true;
 	return error_prefix(e, "%s", w->path);
+}
+
+struct str store_trouble(const struct store *s, struct arena *a)
+{
+	if (!has_losses(s))
+		return STR("");
+	return arena_fmt(a,
+			 "%s is damaged: %lld recipients are without their message or their "
+			 "destination, and %lld messages without a recipient; all other mail goes "
+			 "on, and no file was removed",
+			 s->writer.path, (long long)s->losses.recipients,
+			 (long long)s->losses.messages);
 }
 
 struct store *store_open(const struct store_options *o, struct error *e)

@@ -155,6 +155,9 @@ struct store_options {
  * (ERROR_TEMP), it is of a newer release or not a store (ERROR_CONFIG), or damaged
  * (ERROR_DATA). Signals stay with the threads that are there already. */
 MUST_USE struct store *store_open(const struct store_options *o, struct error *e);
+/* What is in the queue and was found damaged when it was opened, for people; "": nothing. Mail that
+ * can be read goes its way; nothing was removed. */
+struct str store_trouble(const struct store *s, struct arena *a);
 /* After all clients are freed. */
 void store_close(struct store *s);
 
