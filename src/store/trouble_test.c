@@ -453,7 +453,7 @@ TEST(a_damaged_database_says_so)
 		ok(fwrite(garbage, 1, sizeof(garbage), f) == sizeof(garbage), "write");
 	ok(fclose(f) == 0, "close");
 	ok(!store_open(&r->options, &e) && e.kind == ERROR_DATA, e.text);
-	ok(str_search(error_text(&e), STR("malformed"), &at) &&
+	ok(str_search(error_text(&e), STR("damaged"), &at) &&
 		   str_search(error_text(&e), str_of(path), &at),
 	   e.text);
 	rig_free(r);
