@@ -472,6 +472,21 @@ SEEN int unlink(const char *path)
 		       : (int)after(v, syscall(SYS_unlinkat, AT_FDCWD, path, 0));
 }
 
+/* By a folder that is open. */
+SEEN int unlinkat(int folder, const char *name, int flags)
+{
+	char path[PATH_MAX_HERE];
+	struct verdict v = { 0 };
+
+	if (!is_quiet() && path_of(folder, path) &&
+	    strlen(path) + strlen(name) < sizeof(path) - 1) {
+		strcat(strcat(path, "/"), name);
+		v = judge_name(UNLINK, path);
+	}
+	return v.error ? (int)fail_with(v.error)
+		       : (int)after(v, syscall(SYS_unlinkat, folder, name, flags));
+}
+
 SEEN int mkdir(const char *path, mode_t mode)
 {
 	struct verdict v = judge_name(FOLDER, path);

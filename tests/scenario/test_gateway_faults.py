@@ -109,6 +109,8 @@ FAULTS = {
     "content-sync": (SYNC, CONTENT, FAIL, errno.EIO),
     "content-pages-lost": (SYNC, CONTENT, LOSE, errno.EIO),
     "content-unlink": (UNLINK, CONTENT, FAIL, errno.EIO),
+    "content-quota": (WRITE, CONTENT, FAIL, errno.EDQUOT),
+    "read-only": (WRITE | OPEN | SIZE | UNLINK, "/queue/", FAIL, errno.EROFS),
     "everything": (WRITE | SYNC | OPEN | READ | SIZE | UNLINK, "/queue/", FAIL, errno.EIO),
     "everything-full": (WRITE | SIZE, "/queue/", FAIL, errno.ENOSPC),
 }
