@@ -24,6 +24,7 @@ struct serve_intake {
 	struct serve_intake_options options;
 	struct intake_listen *present; /* NULL: stopped */
 	struct intake_listen *all;     /* linked; the present one, too */
+	struct list questions;         /* of intake_question.link: of sessions, not answered yet */
 	struct net_timer *limit;
 	uint64_t space_at;
 	struct store_space space;
@@ -34,36 +35,48 @@ struct serve_intake {
 
 /* ---- clients ---- */
 
-struct intake_name {
+/* One of the two is asked for. */
+struct intake_question {
+	struct list link;
 	struct listen_request *request;
 	struct queue_peer_name *name;
+	struct queue_route *route;
 };
+
+static struct intake_question *question_new(struct intake_listen *l, struct listen_request *r)
+{
+	struct intake_question *x = base_alloc(sizeof(*x));
+
+	list_add(&l->intake->questions, &x->link);
+	x->request = r;
+	return x;
+}
+
+static void question_free(struct intake_question *x)
+{
+	list_remove(&x->link);
+	queue_peer_name_free(x->name);
+	queue_route_free(x->route);
+	free(x);
+}
 
 static void on_named(void *arg, struct str name, bool is_in_doubt)
 {
-	struct intake_name *x = arg;
+	struct intake_question *x = arg;
 
 	listen_named(x->request, name, is_in_doubt);
-	queue_peer_name_free(x->name);
-	free(x);
+	question_free(x);
 }
 
 static void on_name(void *arg, struct listen_request *r, const struct address *client)
 {
 	struct intake_listen *l = arg;
-	struct intake_name *x = base_alloc(sizeof(*x));
+	struct intake_question *x = question_new(l, r);
 
-	x->request = r;
 	x->name = queue_peer_name_new(l->intake->options.queue, client, on_named, x);
 }
 
 /* ---- recipients ---- */
-
-struct intake_route {
-	struct serve_intake *intake;
-	struct listen_request *request;
-	struct queue_route *route;
-};
 
 static void refuse(struct listen_request *r, int code, struct status status, struct str text)
 {
@@ -81,7 +94,7 @@ static void refuse_route(struct listen_request *r, const struct outcome *o)
 		refuse(r, 451, o->status, o->reason);
 }
 
-static void admit(struct intake_route *x, const struct route *route)
+static void admit(struct intake_question *x, const struct route *route)
 {
 	struct arena *a = arena_new();
 
@@ -91,7 +104,7 @@ static void admit(struct intake_route *x, const struct route *route)
 
 static void rcpt_routed(void *arg, const struct route *route, const struct error *e)
 {
-	struct intake_route *x = arg;
+	struct intake_question *x = arg;
 
 	if (e)
 		refuse(x->request, 451, STATUS(4, 3, 0), error_text(e));
@@ -99,17 +112,14 @@ static void rcpt_routed(void *arg, const struct route *route, const struct error
 		refuse_route(x->request, &route->outcome);
 	else
 		admit(x, route);
-	queue_route_free(x->route);
-	free(x);
+	question_free(x);
 }
 
 static void on_rcpt(void *arg, struct listen_request *r, const struct listen_admission *a)
 {
 	struct intake_listen *l = arg;
-	struct intake_route *x = base_alloc(sizeof(*x));
+	struct intake_question *x = question_new(l, r);
 
-	x->intake = l->intake;
-	x->request = r;
 	x->route = queue_route_new(l->intake->options.queue, a->recipient, rcpt_routed, x);
 }
 
@@ -314,6 +324,20 @@ static void listen_free_one(struct intake_listen *l)
 	free(l);
 }
 
+/* Whoever is asked may take long. Of sessions that are gone. */
+static void questions_cut(struct serve_intake *i)
+{
+	while (!list_is_empty(&i->questions)) {
+		struct intake_question *x =
+			LIST_OF(i->questions.next, struct intake_question, link);
+		if (x->route)
+			refuse(x->request, 421, STATUS(4, 3, 2), STR("shutting down"));
+		else
+			listen_named(x->request, STR(""), true);
+		question_free(x);
+	}
+}
+
 static void listen_ended(void *arg)
 {
 	struct intake_listen *l = arg;
@@ -322,6 +346,7 @@ static void listen_ended(void *arg)
 	listen_free_one(l);
 	if (i->is_stopping && !i->all) {
 		net_timer_stop(i->limit);
+		questions_cut(i);
 		i->ended(i->ended_arg);
 	}
 }
@@ -387,6 +412,7 @@ struct serve_intake *serve_intake_new(const struct serve_intake_options *o)
 	struct serve_intake *i = base_alloc(sizeof(*i));
 
 	i->options = *o;
+	list_init(&i->questions);
 	return i;
 }
 
@@ -396,6 +422,7 @@ static void intake_cut(void *arg)
 
 	while (i->all)
 		listen_free_one(i->all);
+	questions_cut(i);
 	i->ended(i->ended_arg);
 }
 

@@ -65,9 +65,10 @@ static void tell_destinations(const struct change *x)
 	}
 }
 
+/* One that failed may be done in part. */
 static void change_end(struct change *x)
 {
-	bool is_told = x->options.changed && x->result.e.kind == ERROR_NONE;
+	bool is_told = x->options.changed && x->n > 0;
 
 	for (size_t i = 0; is_told && i < x->n; i++)
 		x->options.changed(x->options.arg, &x->v[i]);

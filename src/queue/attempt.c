@@ -20,6 +20,7 @@ static void attempt_free(struct queue_attempt *a)
 	store_ground_unref(a->ground);
 	net_timer_free(a->retry);
 	list_remove(&a->link);
+	q->n_unkept -= a->is_unkept;
 	queue_site_unref(a->site);
 	part->n_out -= a->n;
 	arena_free(a->arena);

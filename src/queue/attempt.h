@@ -41,6 +41,7 @@ struct queue_attempt {
 	struct net_timer *retry; /* of the record */
 	bool is_moving;          /* a note of the store is out for those with other destinations */
 	bool is_recorded, is_waiting; /* for the next try of the record */
+	bool is_unkept;               /* counted in queue.n_unkept */
 };
 
 /* ---- attempt.c ---- */

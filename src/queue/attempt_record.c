@@ -56,6 +56,8 @@ static void attempt_recorded(void *arg, const struct store_result *result)
 			return;
 		}
 		a->is_waiting = true;
+		a->queue->n_unkept += !a->is_unkept;
+		a->is_unkept = true;
 		if (!a->retry)
 			a->retry = net_timer_new(a->queue->options.loop, attempt_record, a);
 		net_timer_set(a->retry,

@@ -16,6 +16,7 @@ enum {
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
 	QUEUE_READ_PAGES = 40,          /* times that, of rows that are passed over, at a stretch */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
+	QUEUE_UNKEPT_MAX = 50,          /* attempts of which it could not: then none begins */
 	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
 	QUEUE_READ_RETRY_MS = 5000,     /* the store could not be read */
 	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long, at most */
@@ -211,6 +212,7 @@ struct queue {
 	struct queue_message **bucket;
 	size_t n_buckets, n_messages;
 	struct list attempts;                        /* of queue_attempt.link */
+	unsigned n_unkept;                           /* of them, that the store would not take */
 	unsigned attempts_most;                      /* 0: as the configuration says */
 	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
 	struct list notices;                         /* of notice.link */

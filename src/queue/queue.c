@@ -185,13 +185,20 @@ void queue_idle(struct queue *q)
 
 /* ---- the pump ---- */
 
+/* What was delivered and cannot be recorded would be delivered again after a crash: not the whole
+ * queue of it. The attempts that wait ask the store, and go on here when it takes them. */
+static bool is_held_up(const struct queue *q)
+{
+	return q->n_unkept >= QUEUE_UNKEPT_MAX;
+}
+
 void queue_pump(struct queue *q)
 {
 	uint64_t now = net_loop_now(q->options.loop);
 	struct sched_start start;
 	struct sched_dest *d;
 	unsigned room;
-	bool is_more = !q->is_resting;
+	bool is_more = !q->is_resting && !is_held_up(q);
 
 	queue_clock_look(q);
 	while (is_more) {
@@ -201,9 +208,8 @@ void queue_pump(struct queue *q)
 		if (is_more)
 			queue_refill(q, d, room);
 	}
-	if (q->is_resting)
-		return;
-	net_timer_set(q->timer, sched_deadline(q->sched));
+	if (!q->is_resting && !is_held_up(q))
+		net_timer_set(q->timer, sched_deadline(q->sched));
 }
 
 static void queue_wake(void *arg)

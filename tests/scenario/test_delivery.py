@@ -2,10 +2,12 @@
 waits for somebody else's trouble. Counts and orders, not times."""
 
 import collections
+import contextlib
 import json
 import random
 import re
 import signal
+import sqlite3
 import threading
 import time
 
@@ -335,6 +337,24 @@ def test_a_command_holds_for_what_is_being_deferred(gateway, sink, command, stay
         assert len(s.messages) == 1
     gateway.child.kill()
     gateway.child.communicate()
+
+
+def test_what_a_change_did_before_it_failed_is_done(gateway, sink):
+    """It is done in pieces of 500 recipients."""
+    s = relayed(gateway, sink)
+    gateway.put(*[f"r{i}@good.example" for i in range(600)])
+    assert gateway.hopseal.run("queue", "hold", "--all").code == 0
+    with contextlib.closing(sqlite3.connect(gateway.dir / "queue/queue.db")) as database:
+        database.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON recipient WHEN NEW.n = 550"
+            " BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+        )
+        database.commit()
+    with gateway.running():
+        result = gateway.hopseal.run("queue", "release", "--all")
+        assert result.code != 0 and "not this one" in result.err, result
+        gateway.wait_for(lambda: len(gateway.deliveries()) == 500, "those that were released")
+    assert sum(len(m.recipients) for m in s.messages) == 500
 
 
 def test_a_peer_that_reads_too_slowly_is_given_up(gateway, sink):

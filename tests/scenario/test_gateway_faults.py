@@ -14,6 +14,7 @@ import random
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 
 import dns.flags
@@ -27,7 +28,7 @@ from lab.disk import (
 from lab.account import Account
 from lab.gateway import Gateway
 from lab.mapserver import SILENT, Error, MapServer, Raw
-from lab.sink import DROP, RESET, STALL, Last
+from lab.sink import DROP, RESET, STALL, Held, Last
 from lab.client import HOST, PORT, Client
 from lab.work import Work, accepted, refused, wait_for_more, working
 
@@ -177,7 +178,7 @@ def test_a_notice_that_waits_for_the_disk_has_its_text(gateway, sink, disk, faul
     gateway.put("nobody@good.example", message=b"Subject: x\r\n\r\n" + b"The text.\r\n" * 200)
     n = disk.order(*FAULTS[fault])
     with gateway.running():
-        gateway.wait_for(lambda: disk.hits(n) > 4, "the fault")
+        gateway.wait_for(lambda: disk.hits(n) > 3, "the fault")
         disk.heal()
         gateway.wait_for_fate("alice@client.example", "sent")
     (notice,) = s.messages
@@ -245,6 +246,25 @@ def test_a_stop_while_the_disk_fails(gateway, sink, disk, fault):
     assert 1 <= to <= 1 + delivered
     if to > 1:
         assert "will be delivered again" in gateway.text()
+
+
+def test_what_cannot_be_recorded_is_not_begun(gateway, sink, disk):
+    """All of it would come twice, should the daemon die before the disk is well."""
+    go = threading.Event()
+    s = sink(script={"dot": Held("250 2.0.0 Ok", go)})
+    gateway.hopseal.configure(smtp_destination_recipient_limit="2")
+    gateway.put(*[f"r{i}@good.example" for i in range(400)])
+    with gateway.running():
+        gateway.wait_for(lambda: s.messages, "the first dot")
+        disk.order(*FAULTS["wal-write"])
+        go.set()
+        gateway.wait_for(lambda: gateway.text().count("keep an attempt") > 250, "the disk's no")
+        assert 50 <= len(s.messages) < 150
+        disk.heal()
+        gateway.wait_for(lambda: queue_is_empty(gateway), "an empty queue", 60)
+    assert collections.Counter(r for m in s.messages for r in m.recipients) == {
+        f"RCPT TO:<r{i}@good.example>": 1 for i in range(400)
+    }
 
 
 # ---- a disk at which the process dies, or the power goes ----

@@ -257,6 +257,27 @@ def silent(gateway):
         yield server
 
 
+def test_a_stop_has_one_time_for_all(gateway, sink, silent):
+    """Who brings mail and who is sent mail are cut off together."""
+    s = sink(script={"dot": STALL})
+    gateway.put("bob@good.example", message=subject(1))
+    gateway.hopseal.configure(
+        relayhost=f"[{s.address}]:25",
+        hopseal_listeners=f"smtp:{HOST}:{PORT}",
+        mynetworks="127.0.0.1/32",
+    )
+    with gateway.running():
+        gateway.wait_for(lambda: any(x.messages for x in s.sessions), "the dot")
+        with Client() as c:
+            assert c.say("MAIL FROM:<a@client.example>").startswith("250")
+            c.send(b"RCPT TO:<%s>\r\n" % SLOW.encode())
+            gateway.wait_for(lambda: SLOW in str(silent.requests), "the question")
+            gateway.child.send_signal(signal.SIGTERM)
+            assert c.reply() == ""
+            cut = time.monotonic()
+            assert gateway.child.wait(40) == 0 and time.monotonic() - cut < 2.5
+
+
 def test_a_notice_that_finds_no_route_does_not_hold_up_a_stop(gateway, sink, silent):
     """The next start makes it."""
     s = sink(rcpt={"nobody@good.example": "550 5.1.1 No such user"})
