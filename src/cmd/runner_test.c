@@ -458,16 +458,21 @@ TEST(another_number_of_workers)
 }
 
 /* With one recipient, whose receiver has the message and says nothing. */
-static struct team *team_in_attempt(uint64_t *id)
+static struct team *team_in_attempt_of(unsigned n_members, uint64_t *id)
 {
 	struct team *t = team_new();
 
 	t->is_silent = true;
-	team_start(t, 2);
+	team_start(t, n_members);
 	*id = bring(t, 0, 1, 1);
 	while (!t->waiting)
 		turn(t, 5);
 	return t;
+}
+
+static struct team *team_in_attempt(uint64_t *id)
+{
+	return team_in_attempt_of(2, id);
 }
 
 TEST(held_while_it_is_sent)
@@ -628,6 +633,21 @@ TEST(deleted_before_the_queue_hears_of_it)
 	change_at_once(STORE_DELETE);
 }
 
+/* Routed anew while it is under way, and not delivered there. */
+TEST(requeued_while_it_is_deferred)
+{
+	uint64_t id;
+	struct team *t = team_in_attempt_of(1, &id);
+
+	change(t, STORE_REQUEUE, id);
+	turn(t, 50);
+	ok(stored(t, id)->rcpts[0].destination.n == 0, "it waits");
+	t->is_silent = false;
+	peer_say(t->waiting, STR("451 4.3.0 Later\r\n"));
+	wait_gone(t, id);
+	team_free(t);
+}
+
 /* ---- a dead destination ---- */
 
 /* A port at which nobody listens and nobody else can. */
@@ -731,4 +751,5 @@ TEST_MAIN(RUN(more_than_memory_holds), RUN(more_comes_than_memory_holds),
 	  RUN(the_least_wait_is_longer_than_the_most),
 	  RUN(the_store_cannot_be_read_when_mail_is_released),
 	  RUN(held_before_the_queue_hears_of_it), RUN(deleted_before_the_queue_hears_of_it),
-	  RUN(what_is_given_up_is_not_tried), RUN(what_may_be_tried_is_not_given_up))
+	  RUN(requeued_while_it_is_deferred), RUN(what_is_given_up_is_not_tried),
+	  RUN(what_may_be_tried_is_not_given_up))

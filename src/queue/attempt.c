@@ -358,6 +358,7 @@ void queue_attempt_start(struct queue *q, const struct sched_start *start)
 	a->n = start->n;
 	a->is_counted = true;
 	a->begun_ms = queue_now_utc();
+	a->begun_at = net_loop_now(q->options.loop);
 	a->rcpts = ARENA_ARRAY(a->arena, a->n, struct attempt_rcpt);
 	for (unsigned i = 0; i < a->n; i++) {
 		a->rcpts[i].attempt = a;

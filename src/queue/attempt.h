@@ -29,6 +29,7 @@ struct queue_attempt {
 	unsigned n, n_routing;
 	bool is_counted; /* by sched, as under way */
 	int64_t begun_ms;
+	uint64_t begun_at; /* monotonic */
 
 	struct deliver_message message;
 	struct deliver_job job;

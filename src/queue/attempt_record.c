@@ -9,6 +9,14 @@ static bool attempt_is_final(const struct queue_attempt *a)
 	return a->job.protocol == ROUTE_LMTP && a->site->settings->is_lmtp_final;
 }
 
+/* Where it was; or, should an operator have had it routed anew meanwhile, where that is done. */
+static void attempt_tell_backlog(const struct queue_attempt *a, int64_t due_ms)
+{
+	queue_tell_backlog(a->queue, a->part->destination, due_ms);
+	if (queue_changed_since(a->queue, a->begun_at))
+		queue_tell_backlog(a->queue, STR(""), due_ms);
+}
+
 static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
 {
 	const struct queue_verdict *v = &r->verdict;
@@ -32,7 +40,7 @@ static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
 		queue_message_tell(a->part->message, &t);
 	}
 	if (v->record.verdict == STORE_RETRY_AT)
-		queue_tell_backlog(q, a->part->destination, v->record.due_ms);
+		attempt_tell_backlog(a, v->record.due_ms);
 	if (v->is_expired) {
 		struct log_value values[] = {
 			{ .field = FIELD_queue_id, .text = str_of(a->part->message->id_text) },

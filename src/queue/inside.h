@@ -10,13 +10,13 @@
 
 enum {
 	QUEUE_BUCKETS_FIRST = 256,
+	QUEUE_UNKEPT_MAX = 50,          /* attempts that the store cannot keep: then none begins */
 	QUEUE_RCPTS_WAITING = 1000,     /* of one destination in memory, by sched_weight */
 	QUEUE_PART_MAX = 500,           /* of them of one message, from the store */
 	QUEUE_GROUNDS = 64,             /* of evidence, kept at hand */
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
 	QUEUE_READ_PAGES = 40,          /* times that, of rows that are passed over, at a stretch */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
-	QUEUE_UNKEPT_MAX = 50,          /* attempts of which it could not: then none begins */
 	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
 	QUEUE_READ_RETRY_MS = 5000,     /* the store could not be read */
 	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long, at most */
@@ -230,6 +230,8 @@ int64_t queue_now_utc(void); /* ms since 1970 */
 uint64_t queue_due(const struct queue *q, int64_t due_ms);
 struct sched_dest *queue_dest(struct queue *q, struct str destination);
 bool queue_is_mine(const struct queue *q, struct str destination);
+/* An operator has changed what the store holds. */
+bool queue_changed_since(const struct queue *q, uint64_t at);
 void queue_pump(struct queue *q); /* starts what may start; at the end of every call from a loop */
 /* In the store there is due mail for it: whoever owns it is told. */
 void queue_tell_backlog(struct queue *q, struct str destination, int64_t due_ms);

@@ -129,6 +129,11 @@ bool queue_is_mine(const struct queue *q, struct str destination)
 	return team_owner(q->options.team, destination) == q->options.member;
 }
 
+bool queue_changed_since(const struct queue *q, uint64_t at)
+{
+	return __atomic_load_n(&q->options.team->changed_at, __ATOMIC_ACQUIRE) >= at;
+}
+
 void queue_log(const struct queue *q, enum log_event_id id, const struct log_value *v, size_t n)
 {
 	struct log_event e = { .id = id, .values = v, .n_values = n };
@@ -258,11 +263,10 @@ static void add_fresh(struct queue *q, const struct store_message *m, struct sto
 {
 	struct sched_dest *d = queue_dest(q, destination);
 	uint64_t now = net_loop_now(q->options.loop);
-	uint64_t changed_at = __atomic_load_n(&q->options.team->changed_at, __ATOMIC_ACQUIRE);
 
 	if (!sched_has_room(q->sched, d))
 		sched_backlog(q->sched, d, now, now);
-	else if (sched_view(d, now).refilled_at >= since || changed_at >= since)
+	else if (sched_view(d, now).refilled_at >= since || queue_changed_since(q, since))
 		add_if_there(q, d, m, content, destination);
 	else
 		add_part(q, d, m, content);

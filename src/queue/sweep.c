@@ -34,6 +34,7 @@ static void sweep_recorded(void *arg, const struct store_result *result)
 	if (result->fault != STORE_DONE) {
 		queue_store_fault(s->queue, "what was in the queue too long", result);
 		s->part->is_taken_back = true;
+		queue_tell_backlog(s->queue, STR(""), queue_now_utc()); /* should it be there now */
 		sweep_free(s);
 		return;
 	}
