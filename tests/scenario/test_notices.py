@@ -363,11 +363,11 @@ def test_a_delay_is_told_once_though_the_message_is_long_under_way(gateway, sink
     configure(
         gateway,
         delay_warning_time="1s",
-        smtp_destination_recipient_limit="1",
+        smtp_destination_recipient_limit="2",
         smtp_destination_concurrency_limit="1",
         initial_destination_concurrency="1",
     )
-    gateway.put("late@good.example", *[f"r{i}@good.example" for i in range(9)])
+    gateway.put("late@good.example", *[f"r{i}@good.example" for i in range(17)])
     with gateway.running():
         gateway.wait_for(lambda: len(s.messages) == 9, "the others")
         assert len(gateway.deliveries("late@good.example")) >= 3
@@ -385,11 +385,11 @@ def test_who_failed_in_the_end_is_not_told_of_as_delayed(gateway, sink):
         gateway,
         delay_warning_time="1s",
         maximal_queue_lifetime="5s",
-        smtp_destination_recipient_limit="1",
+        smtp_destination_recipient_limit="2",
         smtp_destination_concurrency_limit="1",
         initial_destination_concurrency="1",
     )
-    gateway.put("late@good.example", *[f"r{i}@good.example" for i in range(9)])
+    gateway.put("late@good.example", *[f"r{i}@good.example" for i in range(17)])
     with gateway.running():
         gateway.wait_for(lambda: len(s.messages) == 9, "the others")
         wait_for_notices(gateway, 1)
