@@ -233,6 +233,22 @@ static void check_notify(struct check *c)
 			check_notify_class(c, word);
 }
 
+/* Each list once, however many offer AUTH by it. */
+static void check_all_passwords(struct check *c, const struct listen_setup *setup)
+{
+	struct check_to to = check_to_here(c);
+
+	for (size_t i = 0; i < listen_setup_count(setup); i++) {
+		struct str list = listen_setup_passwords(setup, i);
+		bool is_new = list.n > 0;
+
+		for (size_t k = 0; k < i && is_new; k++)
+			is_new = !str_eq(list, listen_setup_passwords(setup, k));
+		if (is_new)
+			check_passwords(&to, c->conf, list);
+	}
+}
+
 /* Who listens, with which certificates: hopseal serve would not start. */
 static void check_listeners(struct check *c)
 {
@@ -244,6 +260,7 @@ static void check_listeners(struct check *c)
 	if (setup && listen_setup_read(setup, &e) && listen_setup_try(setup, &e)) {
 		struct check_to to = check_to_here(c);
 		check_connections(&to, c->conf, listen_setup_connections_max(setup));
+		check_all_passwords(c, setup);
 		listen_setup_unref(setup);
 		return;
 	}

@@ -85,6 +85,8 @@ void check_anchor_dates(const struct check_to *to, struct str path, const struct
 void check_login(const struct check_to *to, const struct conf *conf,
 		 const struct policy_config *smtp, const struct policy_config *lmtp);
 
+/* Tables of passwords, where AUTH is offered: that they can be asked, and their entries used. */
+void check_passwords(const struct check_to *to, const struct conf *conf, struct str list);
 /* The folder of the queue: that it can be made, whose it is, who may write there. */
 void check_queue_folder(const struct check_to *to, const struct conf *conf);
 /* Limits of connections that were set, `inbound` and those of deliveries, beside that of files. */

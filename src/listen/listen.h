@@ -36,6 +36,8 @@ struct listen_setup *listen_setup_ref(struct listen_setup *s);
 size_t listen_setup_connections_max(const struct listen_setup *s);
 void listen_setup_unref(struct listen_setup *s); /* NULL is fine */
 size_t listen_setup_count(const struct listen_setup *s);
+/* Its tables of passwords; "": it offers no AUTH. */
+struct str listen_setup_passwords(const struct listen_setup *s, size_t i);
 struct str listen_setup_text(const struct listen_setup *s, size_t i); /* "smtp:127.0.0.1:25" */
 
 /* The bound sockets of a setup. A setup that was read anew takes over those of the old one that

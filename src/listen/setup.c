@@ -686,6 +686,12 @@ size_t listen_setup_connections_max(const struct listen_setup *s)
 	return s->connections_max;
 }
 
+struct str listen_setup_passwords(const struct listen_setup *s, size_t i)
+{
+	CHECK(i < s->n);
+	return s->v[i].has_auth ? s->v[i].passwords : STR("");
+}
+
 struct str listen_setup_text(const struct listen_setup *s, size_t i)
 {
 	CHECK(i < s->n);

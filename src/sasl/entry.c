@@ -69,6 +69,16 @@ bool sasl_entry_parse(struct arena *a, struct str text, struct sasl_entry *out)
 	return hash_of(scheme, &out->hash) && parse_scram(a, rest, out);
 }
 
+bool sasl_is_entry(struct str text)
+{
+	struct arena *a = arena_new();
+	struct sasl_entry entry;
+	bool is_entry = sasl_entry_parse(a, text, &entry);
+
+	arena_free(a);
+	return is_entry;
+}
+
 bool sasl_entry_matches(const struct sasl_entry *e, struct str password)
 {
 	char salted[GSASL_HASH_MAX_SIZE], client[GSASL_HASH_MAX_SIZE];

@@ -59,6 +59,9 @@ MUST_USE enum sasl_state sasl_session_step(struct sasl_session *s, struct str re
  * The latter two serve PLAIN and LOGIN, too, but no other SCRAM mechanism. */
 MUST_USE enum sasl_state sasl_session_entry(struct sasl_session *s, struct str entry);
 
+/* Whether it has one of these forms. */
+bool sasl_is_entry(struct str entry);
+
 struct str sasl_session_output(const struct sasl_session *s); /* borrowed until the next call */
 struct str sasl_session_user(const struct sasl_session *s);
 

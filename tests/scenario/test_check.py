@@ -205,6 +205,32 @@ def test_keys_are_not_judged_when_a_table_cannot_list_its_next_hops(hopseal):
     assert "never matches" not in maybe.out
 
 
+def test_the_passwords_of_clients(hopseal, tmp_path):
+    table = tmp_path / "passwords"
+    settings = {
+        "hopseal_listeners": "smtp:127.0.0.1:2525",
+        "hopseal_sasl_password_maps": f"texthash:{table}",
+    }
+    assert hopseal.configure(**settings).check().code == 0, "nobody asks it"
+    settings["smtpd_sasl_auth_enable"] = "yes"
+    missing = hopseal.configure(**settings).check()
+    assert missing.code == 78 and codes(missing, "error") == ["table-open"], missing
+    failing = hopseal.configure(**{**settings, "hopseal_sasl_password_maps": "fail:x"}).check()
+    assert failing.code == 78 and codes(failing, "error") == ["sasl-lookup"], failing
+    hopseal.configure(**settings)
+
+    table.write_text("alice secret\nbob {SCRAM-SHA-256}odd\ncarol {PLAIN}{x}\n")
+    table.chmod(0o604)
+    result = hopseal.check()
+    assert result.code == 0 and sorted(codes(result)) == ["sasl-password", "table-readable-by-all"]
+    bad = finding(result, '"bob"')
+    assert bad["file"] == str(table) and bad["line"] == 2 and bad["remedy"]
+    assert "secret" not in result.out and "odd" not in result.out
+    table.write_text("alice secret\n")
+    table.chmod(0o600)
+    assert not codes(hopseal.check())
+
+
 def test_the_folder_of_the_queue(hopseal, tmp_path):
     queue = tmp_path / "queue"
     settings = {"hopseal_queue_directory": str(queue), "hopseal_user": "root"}
