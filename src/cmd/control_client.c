@@ -1,5 +1,7 @@
 #include "cmd/control_client.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "cmd/cmd.h"
@@ -126,14 +128,19 @@ static const struct net_stream_calls calls = {
 	.failed = asking_failed,
 };
 
-static bool is_there(struct str path)
+/* DONE: there is a socket. Where one may not look, nobody says that no daemon runs. */
+static enum cmd_control look(struct str path, struct error *e)
 {
 	struct arena *a = arena_new();
 	struct stat st;
 	bool is_found = path.n > 0 && stat(arena_str(a, path).p, &st) == 0;
+	bool is_hidden = path.n > 0 && !is_found && errno == EACCES;
 
 	arena_free(a);
-	return is_found;
+	if (is_hidden)
+		(void)error_set(e, ERROR_NOT_HERE, STR_FMT ": %s", STR_ARG(str_first(path, 200)),
+				strerror(EACCES));
+	return is_found ? CMD_CONTROL_DONE : is_hidden ? CMD_CONTROL_FAILED : CMD_CONTROL_DOWN;
 }
 
 enum cmd_control cmd_control_ask(const struct conf *conf, const struct control_request *r,
@@ -142,8 +149,9 @@ enum cmd_control cmd_control_ask(const struct conf *conf, const struct control_r
 	struct str path = conf_str(conf, CONF_hopseal_control_socket);
 	struct asking a = { .request = r, .line = line, .arg = arg, .e = e };
 
-	if (!is_there(path))
-		return CMD_CONTROL_DOWN;
+	a.result = look(path, e);
+	if (a.result != CMD_CONTROL_DONE)
+		return a.result;
 	a.loop = net_loop_new();
 	buf_init(&a.in, CONTROL_REPLY_MAX);
 	a.timer = net_timer_new(a.loop, asking_late, &a);

@@ -33,7 +33,7 @@ static const struct str queue_help = STR_INIT(
 	"  --reason TEXT     list: with this in the last reason or reply\n"
 	"  --state STATE     list: queued, held or finished; may be repeated\n"
 	"  --by-destination  list: a line for each destination\n"
-	"  --json            list: JSON, an object a line; show: one object\n"
+	"  --json            list: JSON, an object a line; else one object\n"
 	"  -h, --help\n"
 	"\n"
 	"Exit status: 0 done, 64 usage, 65 no queue id, 66 no such message or no queue, 74 the\n"
@@ -147,19 +147,56 @@ static const struct action reads[] = {
 	{ "cat", cmd_queue_cat, true },
 };
 
+/* An option that says which rows list is to show; NULL: none. */
+static const char *filter_given(const struct queue_command *q)
+{
+	return q->filter.has_sender          ? "--sender"
+	       : q->filter.arrived_before_ms ? "--older"
+	       : q->filter.reason.p          ? "--reason"
+	       : q->filter.states            ? "--state"
+					     : NULL;
+}
+
+/* Left unheard, they would let an action reach more than was meant. */
+static int check_list_options(const struct queue_command *q)
+{
+	const char *option = filter_given(q);
+
+	if (!option && q->is_by_destination)
+		option = "--by-destination";
+	return option ? cmd_usage("queue", "%s is for list", option) : 0;
+}
+
+static int check_list(const struct queue_command *q)
+{
+	const char *option = filter_given(q);
+
+	if (q->is_by_destination && (option || q->n_ids > 0))
+		return cmd_usage("queue", "--by-destination and %s exclude each other",
+				 option ? option : "queue ids");
+	return 0;
+}
+
 static int check_read(const struct queue_command *q, const struct action *a)
 {
 	if (q->is_all)
 		return cmd_usage("queue", "--all is for changes");
-	if (a->is_one && q->n_ids != 1)
+	if (!a->is_one)
+		return check_list(q);
+	if (q->n_ids != 1)
 		return cmd_usage("queue", "one queue id is wanted");
-	return 0;
+	if (q->filter.has_destination)
+		return cmd_usage("queue", "--destination is for list and changes");
+	return check_list_options(q);
 }
 
 static int check_change(const struct queue_command *q)
 {
 	int ways = (q->n_ids > 0) + q->filter.has_destination + q->is_all;
+	int status = check_list_options(q);
 
+	if (status != 0)
+		return status;
 	if (ways == 0)
 		return cmd_usage("queue", "which mail? queue ids, --destination or --all");
 	if (ways > 1)

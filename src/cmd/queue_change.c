@@ -105,6 +105,24 @@ static struct control_request request_of_id(enum control_kind kind, const char *
 	return r;
 }
 
+/* All of them are looked at before anything is done: behind a blank that should have been a slash
+ * stands a recipient, and in front of it a whole message. */
+static bool ids_are_good(const struct queue_command *q, enum control_kind kind, struct error *e)
+{
+	for (size_t i = 0; i < q->n_ids; i++) {
+		struct control_request r = request_of_id(kind, q->ids[i]);
+		uint64_t id;
+
+		if (!store_id_parse(r.message, &id))
+			return error_set(e, ERROR_DATA, "\"" STR_FMT "\" is no queue id",
+					 STR_ARG(str_first(r.message, 60)));
+		if (r.reach == CONTROL_OF_RECIPIENT && r.recipient.n == 0)
+			return error_set(e, ERROR_DATA, "\"%.60s\": a recipient is missing",
+					 q->ids[i]);
+	}
+	return true;
+}
+
 static bool change_all(struct changing *c, enum control_kind kind)
 {
 	const struct queue_command *q = c->q;
@@ -116,12 +134,23 @@ static bool change_all(struct changing *c, enum control_kind kind)
 	}
 	if (q->n_ids == 0)
 		return change(c, &r);
+	if (!ids_are_good(q, kind, &c->e))
+		return false;
 	for (size_t i = 0; i < q->n_ids; i++) {
 		r = request_of_id(kind, q->ids[i]);
 		if (!change(c, &r))
 			return false;
 	}
 	return true;
+}
+
+static struct str changed_text(const struct changing *c, enum control_kind kind)
+{
+	if (c->q->is_json)
+		return arena_fmt(c->q->arena, "{\"changed\":%llu}\n",
+				 (unsigned long long)c->changed);
+	return arena_fmt(c->q->arena, STR_FMT ": %llu recipients\n",
+			 STR_ARG(control_kind_name(kind)), (unsigned long long)c->changed);
 }
 
 int cmd_queue_change(struct queue_command *q, enum control_kind kind)
@@ -136,8 +165,5 @@ int cmd_queue_change(struct queue_command *q, enum control_kind kind)
 		net_loop_free(c.loop);
 	if (!is_good && c.changed == 0)
 		return status;
-	struct str text =
-		arena_fmt(q->arena, STR_FMT ": %llu recipients\n", STR_ARG(control_kind_name(kind)),
-			  (unsigned long long)c.changed);
-	return cmd_print(text) ? status : EX_IOERR;
+	return cmd_print(changed_text(&c, kind)) ? status : EX_IOERR;
 }

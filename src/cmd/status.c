@@ -143,6 +143,7 @@ static void count(void *arg, const struct store_destination *d)
 	t->destinations++;
 }
 
+/* `t` NULL: the queue cannot be read. */
 static bool put_down(struct buf *out, const struct totals *t)
 {
 	struct json j;
@@ -151,14 +152,16 @@ static bool put_down(struct buf *out, const struct totals *t)
 	json_object(&j);
 	json_put_str(&j, "state", STR("down"));
 	json_put_str(&j, "version", STR(HOPSEAL_VERSION));
-	json_key(&j, "queue");
-	json_object(&j);
-	json_put_int(&j, "recipients", (int64_t)(t->queued + t->held + t->finished));
-	json_put_int(&j, "queued", (int64_t)t->queued);
-	json_put_int(&j, "held", (int64_t)t->held);
-	json_put_int(&j, "finished", (int64_t)t->finished);
-	json_put_int(&j, "destinations", (int64_t)t->destinations);
-	json_object_end(&j);
+	if (t) {
+		json_key(&j, "queue");
+		json_object(&j);
+		json_put_int(&j, "recipients", (int64_t)(t->queued + t->held + t->finished));
+		json_put_int(&j, "queued", (int64_t)t->queued);
+		json_put_int(&j, "held", (int64_t)t->held);
+		json_put_int(&j, "finished", (int64_t)t->finished);
+		json_put_int(&j, "destinations", (int64_t)t->destinations);
+		json_object_end(&j);
+	}
 	json_object_end(&j);
 	return json_end(&j);
 }
@@ -177,9 +180,11 @@ static int status_down(struct asked *s)
 	arena_free(a);
 	if (!is_read)
 		cmd_say("%s", e.text);
-	if (is_read && s->is_json)
-		s->fits = put_down(&s->out, &t);
-	else if (is_read)
+	if (s->is_json)
+		s->fits = put_down(&s->out, is_read ? &t : NULL);
+	else if (!is_read)
+		s->fits = buf_add(&s->out, STR("state          down\n"));
+	else
 		s->fits = buf_fmt(&s->out,
 				  "state          down\n\nin the queue\n"
 				  "  %-24s %llu\n  %-24s %llu\n  %-24s %llu\n  %-24s %llu\n",

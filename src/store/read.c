@@ -1,7 +1,9 @@
 /* Reading, by a connection that only reads: what is due, whole messages, content. */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/room.h"
 
@@ -82,6 +84,11 @@ struct store_reader *store_reader_open(const char *directory, struct error *e)
 	}
 	memcpy(r->directory, directory, strlen(directory) + 1);
 	(void)snprintf(path, sizeof(path), "%s/" STORE_DATABASE, directory);
+	if (access(path, F_OK) != 0 && errno == ENOENT) {
+		free(r);
+		error_set(e, ERROR_NO_INPUT, "there is no queue in %s", directory);
+		return NULL;
+	}
 	r->db = sql_open(path, &o, e);
 	if (r->db && reader_set_up(r, e))
 		return r;

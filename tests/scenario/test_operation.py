@@ -313,6 +313,40 @@ def test_flush_wakes_a_dead_destination(own_sink):
             until(lambda: not g.rows())
 
 
+def test_what_a_change_is_not_of(held):
+    """Nothing is done by halves: a slip in an argument, or an option that means nothing here, must
+    not reach more mail than was meant."""
+    message = held.id_of("w@three.example")
+    for option in (
+        ("--sender", "x@y.example"),
+        ("--older", "1d"),
+        ("--reason", "x"),
+        ("--state", "held"),
+        ("--by-destination",),
+    ):
+        assert option[0] in held.run("queue", "delete", "--all", *option, code=64).stderr
+        assert option[0] in held.run("queue", "show", message, *option, code=64).stderr
+    assert held.run("queue", "delete", message, "w@three.example", code=65).stdout == ""
+    assert held.run("queue", "delete", message, f"{message}/", code=65).stdout == ""
+    assert len(held.rows()) == 3
+    assert json.loads(held.queue("delete", "--json", message)) == {"changed": 1}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to become another user")
+def test_who_may_not_ask_is_told(network):
+    with gateway() as g:
+        assert f"no queue in {g.dir}/q" in g.run("queue", code=66).stderr
+        said = g.run("status", "--json", code=69)
+        version = subprocess.check_output([program(), "--version"], text=True).split()[-1]
+        assert json.loads(said.stdout) == {"state": "down", "version": version}
+        opened(g)
+        g.start()
+        for command in ("status", "queue", "reload", "stop"):
+            said = g.run(command, user=NOBODY, code=69).stderr
+            assert "control: Permission denied" in said and "no daemon" not in said
+        assert g.status()["state"] == "running"
+
+
 def test_many_dead_destinations():
     """Status tells of a hundred, and how many more there are."""
     with gateway(
