@@ -409,6 +409,11 @@ void smtp_server_set_mechanisms(struct smtp_server *s, struct str mechanisms)
 	s->o.mechanisms = mechanisms;
 }
 
+void smtp_server_normalise(struct smtp_server *s)
+{
+	s->o.bare_newline = SMTP_BARE_NORMALISE;
+}
+
 void smtp_server_stop(struct smtp_server *s, uint64_t now)
 {
 	s->now = now;

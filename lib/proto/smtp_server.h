@@ -162,6 +162,9 @@ void smtp_server_tls_up(struct smtp_server *s, uint64_t now);
  * EHLO; `mechanisms` must live as long as the session. */
 void smtp_server_set_mechanisms(struct smtp_server *s, struct str mechanisms);
 
+/* This peer's line ends are made whole, whatever the options say. */
+void smtp_server_normalise(struct smtp_server *s);
+
 /* The session ends with 421 as soon as no question is open: for a shutdown. */
 void smtp_server_stop(struct smtp_server *s, uint64_t now);
 

@@ -30,14 +30,69 @@ static void welcome(struct listen_session *s, bool is_over)
 		listen_session_greet(s);
 }
 
-static void know_exception(struct listen_session *s, enum listen_matched is)
+/* OPEN: `done` is called. What is not known in time is no. */
+static enum listen_matched look_for(struct listen_session *s, const struct listen_networks *n,
+				    void (*done)(void *arg, enum listen_matched is))
+{
+	enum listen_matched is = listen_networks_match(n, &s->address);
+
+	if (is != LISTEN_OPEN)
+		return is;
+	s->match_arena = arena_new();
+	listen_session_match(s, &s->match, n, s->match_arena);
+	s->match.done = done;
+	s->match.arg = s;
+	is = listen_match_begin(&s->match);
+	if (is != LISTEN_OPEN || !s->is_given_up)
+		return is;
+	listen_match_drop(&s->match);
+	return LISTEN_NO;
+}
+
+static void look_end(struct listen_session *s)
 {
 	arena_free(s->match_arena);
 	s->match_arena = NULL;
-	welcome(s, is != LISTEN_YES && !s->is_counted && is_over_limit(s));
 }
 
-static void on_matched(void *arg, enum listen_matched is)
+static void know_exclusion(struct listen_session *s, enum listen_matched is)
+{
+	look_end(s);
+	if (is == LISTEN_YES)
+		smtp_server_normalise(s->engine);
+	welcome(s, false);
+}
+
+static void on_exclusion(void *arg, enum listen_matched is)
+{
+	struct listen_session *s = arg;
+
+	know_exclusion(s, is);
+	listen_session_turn(s);
+}
+
+/* Who may send line ends of any kind where others may not. */
+static void look_for_exclusion(struct listen_session *s)
+{
+	enum listen_matched is = LISTEN_NO;
+
+	if (s->port->setting->engine.bare_newline == SMTP_BARE_REFUSE)
+		is = s->has_address ? look_for(s, &s->port->setting->excluded, on_exclusion)
+				    : LISTEN_YES;
+	if (is != LISTEN_OPEN)
+		know_exclusion(s, is);
+}
+
+static void know_exception(struct listen_session *s, enum listen_matched is)
+{
+	look_end(s);
+	if (is != LISTEN_YES && !s->is_counted && is_over_limit(s))
+		welcome(s, true);
+	else
+		look_for_exclusion(s);
+}
+
+static void on_exception(void *arg, enum listen_matched is)
 {
 	struct listen_session *s = arg;
 
@@ -51,14 +106,7 @@ static void look_for_exception(struct listen_session *s)
 	enum listen_matched is = LISTEN_NO;
 
 	if (!s->is_counted)
-		is = listen_networks_match(&s->port->setting->exceptions, &s->address);
-	if (is == LISTEN_OPEN) {
-		s->match_arena = arena_new();
-		listen_session_match(s, &s->match, &s->port->setting->exceptions, s->match_arena);
-		s->match.done = on_matched;
-		s->match.arg = s;
-		is = listen_match_begin(&s->match);
-	}
+		is = look_for(s, &s->port->setting->exceptions, on_exception);
 	if (is != LISTEN_OPEN)
 		know_exception(s, is);
 }
@@ -75,6 +123,7 @@ void listen_arrive_name(struct listen_session *s, struct str name, bool is_in_do
 
 void listen_arrive_give_up(struct listen_session *s)
 {
+	s->is_given_up = true;
 	if (s->request) { /* its answer comes too late */
 		s->request->session = NULL;
 		s->request = NULL;
@@ -82,7 +131,10 @@ void listen_arrive_give_up(struct listen_session *s)
 	}
 	if (!s->is_known) {
 		listen_match_drop(&s->match);
-		know_exception(s, LISTEN_NO);
+		if (s->match.done == on_exclusion)
+			know_exclusion(s, LISTEN_NO);
+		else
+			know_exception(s, LISTEN_NO);
 	}
 	s->known_by = UINT64_MAX;
 }
@@ -112,7 +164,7 @@ void listen_arrive_begin(struct listen_session *s)
 
 	s->known_by = UINT64_MAX;
 	if (!s->has_address) {
-		welcome(s, false);
+		look_for_exclusion(s);
 		return;
 	}
 	s->key = listen_networks_mask(s->address, o->prefix[s->address.family]);

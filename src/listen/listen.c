@@ -152,6 +152,7 @@ open_port(struct listen_port *p, size_t i, const struct listen_options *o, struc
 {
 	open_list(p->listen, &p->setting->mynetworks);
 	open_list(p->listen, &p->setting->exceptions);
+	open_list(p->listen, &p->setting->excluded);
 	if (open_services(p, o, e) && open_sockets(p, i, o->sockets, e))
 		return true;
 	return error_prefix(e, STR_FMT, STR_ARG(p->setting->text));

@@ -186,7 +186,23 @@ static const struct {
 	  STR_INIT(RECEIVED("ESMTP", "ID1") FROM_DATE_ID "\r\na\r\n MAIL FROM:<smuggled@x> b\r\n"),
 	  STR_INIT("<a@x.example> user= <b@y.example>") },
 	{ "a bare CR is refused where it shall be",
+	  ANY "smtpd_forbid_bare_newline = reject\nsmtpd_forbid_bare_newline_exclusions =\n",
+	  HELLO TO_DATA "C a\rb\nC .\nS 550 5.6.0\n",
+	  { NULL, 0 } },
+	{ "not from clients of mynetworks, when nothing else is said",
 	  ANY "smtpd_forbid_bare_newline = reject\n",
+	  HELLO TO_DATA "C From: x\nC Date: y\nC Message-ID: z\nC \nC a\rb\nC .\nS 250\n",
+	  STR_INIT(RECEIVED("ESMTP", "ID1") FROM_DATE_ID "\r\na b\r\n"),
+	  STR_INIT("<a@x.example> user= <b@y.example>") },
+	{ "nor from those that are excluded, by a table, too",
+	  ANY "smtpd_forbid_bare_newline = reject\n"
+	      "smtpd_forbid_bare_newline_exclusions = !192.0.2.1, inline:{127.0.0.1=x}\n",
+	  HELLO TO_DATA "C From: x\nC Date: y\nC Message-ID: z\nC \nC a\rb\nC .\nS 250\n",
+	  STR_INIT(RECEIVED("ESMTP", "ID1") FROM_DATE_ID "\r\na b\r\n"),
+	  STR_INIT("<a@x.example> user= <b@y.example>") },
+	{ "but from the others",
+	  ANY "smtpd_forbid_bare_newline = reject\n"
+	      "smtpd_forbid_bare_newline_exclusions = inline:{192.0.2.1=x}\n",
 	  HELLO TO_DATA "C a\rb\nC .\nS 550 5.6.0\n",
 	  { NULL, 0 } },
 	{ "the store says no",
@@ -304,6 +320,14 @@ static const struct {
 	  ANY PASSWORDS "smtpd_sender_restrictions = reject_sender_login_mismatch\n"
 			"smtpd_sender_login_maps = texthash:/nowhere/x\n",
 	  HELLO "C MAIL FROM:<none@x.example>\nS 250\nC RCPT TO:<b@y.example>\nS 451 4.3.0\n",
+	  { NULL, 0 } },
+	{ "mechanisms that keep nothing up",
+	  STRANGER PASSWORDS "smtpd_tls_auth_only = no\n"
+			     "smtpd_sasl_security_options = noanonymous, mutual_auth\n"
+			     "smtpd_sasl_tls_security_options = noplaintext\n",
+	  HELLO "+ AUTH SCRAM-SHA-256 SCRAM-SHA-1\nC STARTTLS\nS 220\nT\nC EHLO c\nS 250\n"
+		"+ AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1\n- PLAIN\n"
+		"C AUTH PLAIN AG1lAHNlY3JldA==\nS 504\n",
 	  { NULL, 0 } },
 	{ "few mechanisms",
 	  STRANGER PASSWORDS "hopseal_sasl_mechanisms = plain\n",

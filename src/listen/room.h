@@ -141,7 +141,7 @@ struct listen_setting {
 	struct str mechanisms, mechanisms_bound; /* inside TLS; with channel binding */
 	struct str passwords;                    /* hopseal_sasl_password_maps */
 
-	struct listen_networks mynetworks, exceptions, own;
+	struct listen_networks mynetworks, exceptions, excluded, own;
 	bool has_peer_names;
 	uint64_t peer_name_ms;
 	struct listen_rules rules[LISTEN_RULES];
@@ -283,7 +283,8 @@ struct listen_session {
 	bool is_stressed;                      /* it came when there were nearly too many */
 	bool is_counted;                       /* has_address, and no exception */
 	bool has_address;
-	bool is_known; /* and welcome */
+	bool is_known;    /* and welcome */
+	bool is_given_up; /* it took too long to find out more */
 	bool owes_greeting, is_name_in_doubt;
 	char *peer_name; /* NULL: unknown */
 	uint64_t known_by;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "policy/receiver.h"
+#include "sasl/client.h"
 
 /* What an entry may set for itself. */
 static const enum conf_id of_listener[] = {
@@ -21,6 +22,7 @@ static const enum conf_id of_listener[] = {
 	CONF_disable_vrfy_command,
 	CONF_smtpd_discard_ehlo_keywords,
 	CONF_smtpd_forbid_bare_newline,
+	CONF_smtpd_forbid_bare_newline_exclusions,
 	CONF_smtpd_forbid_unauth_pipelining,
 	CONF_smtpd_forbidden_commands,
 	CONF_hopcount_limit,
@@ -60,6 +62,8 @@ static const enum conf_id of_listener[] = {
 	CONF_smtpd_tls_received_header,
 	CONF_smtpd_sasl_auth_enable,
 	CONF_smtpd_sasl_authenticated_header,
+	CONF_smtpd_sasl_security_options,
+	CONF_smtpd_sasl_tls_security_options,
 	CONF_smtpd_tls_auth_only,
 	CONF_hopseal_sasl_mechanisms,
 	CONF_hopseal_sasl_password_maps,
@@ -252,9 +256,21 @@ static void add_word(struct arena *a, struct str *list, struct str word)
 			  STR_ARG(word));
 }
 
+static bool
+read_traits(struct reader *r, const struct listen_setting *s, enum conf_id id, unsigned *out)
+{
+	struct str bad;
+
+	if (sasl_traits_parse(conf_str(s->conf, id), out, &bad))
+		return true;
+	return error_set(r->e, ERROR_CONFIG, STR_FMT ": \"" STR_FMT "\" is no security option",
+			 STR_ARG(conf_name(id)), STR_ARG(str_first(bad, 60)));
+}
+
 static bool settle_auth(struct reader *r, struct listen_setting *s)
 {
 	struct str rest = conf_str(s->conf, CONF_hopseal_sasl_mechanisms), word;
+	unsigned in_clear, in_tls;
 	bool is_tls_only = conf_bool(s->conf, CONF_smtpd_tls_auth_only);
 
 	s->tells_user = conf_bool(s->conf, CONF_smtpd_sasl_authenticated_header);
@@ -265,6 +281,9 @@ static bool settle_auth(struct reader *r, struct listen_setting *s)
 	if (s->passwords.n == 0)
 		return error_set(r->e, ERROR_CONFIG,
 				 "smtpd_sasl_auth_enable needs hopseal_sasl_password_maps");
+	if (!read_traits(r, s, CONF_smtpd_sasl_security_options, &in_clear) ||
+	    !read_traits(r, s, CONF_smtpd_sasl_tls_security_options, &in_tls))
+		return false;
 	while (str_token(&rest, STR(", \t\r\n"), &word)) {
 		if (!sasl_is_mechanism(word))
 			return error_set(r->e, ERROR_CONFIG,
@@ -272,12 +291,20 @@ static bool settle_auth(struct reader *r, struct listen_setting *s)
 					 "\" is no mechanism here",
 					 STR_ARG(str_first(word, 60)));
 		bool is_bound = str_has_suffix(word, STR("-PLUS"));
-		add_word(arena_of(r), &s->mechanisms_bound, word);
-		if (!is_bound)
+		unsigned traits = sasl_traits_of(word);
+		bool is_good = (traits & in_tls) == in_tls;
+		if (is_good)
+			add_word(arena_of(r), &s->mechanisms_bound, word);
+		if (is_good && !is_bound)
 			add_word(arena_of(r), &s->mechanisms, word);
-		if (!is_bound && !is_tls_only && !sasl_shows_password(word))
+		if (!is_bound && !is_tls_only && !sasl_shows_password(word) &&
+		    (traits & in_clear) == in_clear)
 			add_word(arena_of(r), &s->engine.mechanisms_in_clear, word);
 	}
+	if (s->mechanisms_bound.n == 0)
+		return error_set(r->e, ERROR_CONFIG,
+				 "smtpd_sasl_tls_security_options leaves no mechanism of "
+				 "hopseal_sasl_mechanisms");
 	s->engine.mechanisms = s->mechanisms;
 	return true;
 }
@@ -434,6 +461,13 @@ static bool settle_networks(struct reader *r, struct listen_setting *s)
 					  &s->mynetworks, r->e))
 		return false;
 	s->mynetworks.has_parents = is_parent_list(s, CONF_mynetworks);
+	s->excluded = s->mynetworks;
+	if (conf_is_set(s->conf, CONF_smtpd_forbid_bare_newline_exclusions) &&
+	    !listen_networks_parse(a, STR("smtpd_forbid_bare_newline_exclusions"),
+				   conf_str(s->conf, CONF_smtpd_forbid_bare_newline_exclusions),
+				   &s->excluded, r->e))
+		return false;
+	s->excluded.has_parents = s->mynetworks.has_parents;
 	s->exceptions = s->mynetworks;
 	if ((conf_is_set(s->conf, CONF_smtpd_client_event_limit_exceptions) || exceptions.n > 0) &&
 	    !listen_networks_parse(a, STR("smtpd_client_event_limit_exceptions"), exceptions,
@@ -615,19 +649,27 @@ static bool read_list(struct listen_setup *to, const struct listen_setting *s, e
 			 STR_ARG(conf_name(id)));
 }
 
-/* What is the default of the other one is read for both at once. */
+/* A list that is mynetworks, when nothing else is said, is read with it. */
+static bool read_other(struct listen_setup *to, const struct listen_setting *s, enum conf_id id,
+		       const struct listen_networks *unread, struct listen_networks *list,
+		       struct error *e)
+{
+	if (list->v != unread->v || list->n != unread->n)
+		return read_list(to, s, id, list, e);
+	list->v = s->mynetworks.v;
+	list->n = s->mynetworks.n;
+	return true;
+}
+
 static bool read_lists(struct listen_setup *to, struct listen_setting *s, struct error *e)
 {
-	bool is_same = s->exceptions.v == s->mynetworks.v && s->exceptions.n == s->mynetworks.n;
-	struct listen_networks *exceptions = &s->exceptions;
+	struct listen_networks unread = s->mynetworks;
 
-	if (!read_list(to, s, CONF_mynetworks, &s->mynetworks, e))
-		return false;
-	if (!is_same)
-		return read_list(to, s, CONF_smtpd_client_event_limit_exceptions, exceptions, e);
-	exceptions->v = s->mynetworks.v;
-	exceptions->n = s->mynetworks.n;
-	return true;
+	return read_list(to, s, CONF_mynetworks, &s->mynetworks, e) &&
+	       read_other(to, s, CONF_smtpd_client_event_limit_exceptions, &unread, &s->exceptions,
+			  e) &&
+	       read_other(to, s, CONF_smtpd_forbid_bare_newline_exclusions, &unread, &s->excluded,
+			  e);
 }
 
 bool listen_setup_read(struct listen_setup *s, struct error *e)

@@ -58,6 +58,16 @@ static const struct {
 	  "smtpd_sasl_auth_enable = yes\nhopseal_sasl_password_maps = static:x\n"
 	  "hopseal_sasl_mechanisms = NTLM\n",
 	  "NTLM" },
+	{ "no mechanism is left",
+	  "smtpd_sasl_auth_enable = yes\nhopseal_sasl_password_maps = static:x\n"
+	  "smtpd_sasl_tls_security_options = forward_secrecy\n",
+	  "smtpd_sasl_tls_security_options" },
+	{ "no security option",
+	  "smtpd_sasl_auth_enable = yes\nhopseal_sasl_password_maps = static:x\n"
+	  "smtpd_sasl_security_options = noplain\n",
+	  "noplain" },
+	{ "exclusions that are none", "smtpd_forbid_bare_newline_exclusions = 10.0.0.1/8\n",
+	  "smtpd_forbid_bare_newline_exclusions" },
 	{ "networks that are none", "mynetworks = 10.0.0.1/8\n", "mynetworks" },
 	{ "exceptions that are none", "smtpd_client_event_limit_exceptions = x/24\n",
 	  "smtpd_client_event_limit_exceptions" },

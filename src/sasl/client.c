@@ -65,6 +65,14 @@ bool sasl_traits_parse(struct str list, unsigned *out, struct str *bad)
 	return true;
 }
 
+unsigned sasl_traits_of(struct str mechanism)
+{
+	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
+		if (str_ieq_ascii(mechanism, mechanisms[i].name))
+			return mechanisms[i].traits;
+	return 0;
+}
+
 /* ---- the choice ---- */
 
 static bool is_listed(struct str list, struct str name)

@@ -20,6 +20,9 @@ enum sasl_trait {
 /* "noplaintext, noanonymous" to bits. False: *bad is no word of it. */
 MUST_USE bool sasl_traits_parse(struct str list, unsigned *traits, struct str *bad);
 
+/* Those of a mechanism of sasl/sasl.h, in any case. */
+unsigned sasl_traits_of(struct str mechanism);
+
 struct sasl_wish {
 	struct str offered; /* names between blanks */
 	struct str filter;  /* smtp_sasl_mechanism_filter */

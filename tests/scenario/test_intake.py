@@ -321,11 +321,15 @@ FALSE_ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n"
               b"\n.\r", b"\r\r\n.\n"]
 
 
-@pytest.mark.parametrize("how", ["normalize", "reject"])
+@pytest.mark.parametrize("how", ["normalize", "reject", "reject of others"])
 def test_nothing_is_smuggled(gateway, sink, how):
     """CVE-2023-51764 and its like: only CR LF "." CR LF ends a message, here and beyond."""
     s = sink()
-    gateway.hopseal.configure(smtpd_forbid_bare_newline=how)
+    gateway.hopseal.configure(
+        smtpd_forbid_bare_newline=how.partition(" ")[0],
+        smtpd_forbid_bare_newline_exclusions="" if how == "reject" else "$mynetworks",
+        mynetworks="127.0.0.0/8",
+    )
     with gateway.running():
         for n, end in enumerate(FALSE_ENDS):
             with Client() as c:
@@ -353,6 +357,25 @@ def test_bare_line_ends_become_whole_ones(gateway, sink):
     assert s.messages[0].data.endswith(b"Subject: x\r\n\r\none\r\ntwo\r\n") or (
         b"Subject: x\r\n" in s.messages[0].data and b"\r\none\r\ntwo\r\n" in s.messages[0].data
     )
+
+
+def test_some_clients_may_send_bare_line_ends(gateway, sink):
+    """smtpd_forbid_bare_newline_exclusions: by address; a message of theirs ends as any other."""
+    s = sink()
+    gateway.hopseal.configure(
+        smtpd_forbid_bare_newline="reject",
+        smtpd_forbid_bare_newline_exclusions="127.0.0.3",
+        mynetworks="127.0.0.0/8",
+    )
+    with gateway.running():
+        with Client() as c:
+            assert c.mail(b"Subject: x\n\none\r\n").startswith("550 5.6.0")
+        with Client(source="127.0.0.3") as c:
+            c.send(b"NOOP\n")
+            assert c.reply().startswith("250")
+            assert c.mail(b"Subject: x\n\none\n.\ntwo\r\n").startswith("250")
+        gateway.wait_for_fate("bob@good.example", "sent")
+    assert s.messages[0].data.endswith(b"\r\n\r\none\r\n.\r\ntwo\r\n"), s.messages[0].data
 
 
 def test_limits(gateway, sink):
