@@ -208,8 +208,23 @@ static const struct dsn_words words_of_lost_notice = {
 	"delivered to the recipients below. It will not be tried again, and nobody else is told."
 };
 
+/* The same, of what the sender is told. */
+static const struct dsn_words words_of_copy[] = {
+	[DSN_FAILURE] = { "A message could not be delivered",
+			  "The message whose header section is below could not be delivered to the "
+			  "recipients below. Its sender is told." },
+	[DSN_DELAY] = { "A message is delayed",
+			"The message whose header section is below has not reached the recipients "
+			"below yet. It will be tried again; its sender is told." },
+	[DSN_SUCCESS] = { "A message was delivered",
+			  "The message whose header section is below has reached the recipients "
+			  "below. Its sender is told." },
+};
+
 static const struct dsn_words *words_of(const struct dsn *d)
 {
+	if (d->is_copy)
+		return &words_of_copy[d->kind];
 	bool is_lost_notice = d->kind == DSN_FAILURE && d->sender.n == 0;
 
 	return is_lost_notice ? &words_of_lost_notice : &words[d->kind];
@@ -326,6 +341,8 @@ static void put_person_part(struct dsn_out *o, const struct dsn *d)
 	for (size_t i = 0; i < d->n_rcpts; i++)
 		put_person_rcpt(o, d, &d->rcpts[i]);
 	put_z(o, "\r\n");
+	if (d->is_copy)
+		return;
 	put_line(o, STR("If you need help, forward this notice, with the parts attached to it, to "
 			"your postmaster."));
 }

@@ -40,6 +40,7 @@ struct dsn {
 	int64_t retry_until_utc; /* DELAY: when the message is given up */
 	bool is_smtputf8;        /* the original's envelope or header section needs it */
 	bool is_header_only;     /* the header section alone is returned */
+	bool is_copy;            /* for a postmaster, of what the sender is told */
 	bool has_tls_required_no;
 	const struct dsn_rcpt *rcpts; /* at least one */
 	size_t n_rcpts;

@@ -215,21 +215,20 @@ static void check_notify_class(struct check *c, struct str word)
 
 	f.text = arena_fmt(c->arena,
 			   "notify_classes: no postmaster is told of \"" STR_FMT "\" here; of "
-			   "2bounce alone",
+			   "bounce, 2bounce and delay alone",
 			   STR_ARG(str_first(word, 60)));
 	f.remedy = STR("look at the log, hopseal status or the metrics for it");
 	check_add(c, &f);
 }
 
-/* Those of the default are about troubles of programs that are not here. */
 static void check_notify(struct check *c)
 {
 	struct str words = conf_str(c->conf, CONF_notify_classes), word;
 
 	while (conf_is_set(c->conf, CONF_notify_classes) &&
 	       str_token(&words, STR(", \t\r\n"), &word))
-		if (!str_ieq_ascii(word, STR("2bounce")) && !str_ieq_ascii(word, STR("resource")) &&
-		    !str_ieq_ascii(word, STR("software")))
+		if (!str_ieq_ascii(word, STR("bounce")) && !str_ieq_ascii(word, STR("2bounce")) &&
+		    !str_ieq_ascii(word, STR("delay")))
 			check_notify_class(c, word);
 }
 

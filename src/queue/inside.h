@@ -17,6 +17,8 @@ enum {
 	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
 	QUEUE_READ_PAGES = 40,          /* times that, of rows that are passed over, at a stretch */
 	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
+	QUEUE_COPIES_MAX = 100,         /* for a postmaster, of one kind, */
+	QUEUE_COPIES_MS = 3600 * 1000,  /* in this time */
 	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
 	QUEUE_READ_RETRY_MS = 5000,     /* the store could not be read */
 	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long, at most */
@@ -37,6 +39,7 @@ struct queue_settings {
 	struct str daemon;        /* MAILER-DAEMON@origin */
 	struct str double_bounce; /* who postmasters are told by */
 	struct str postmaster;    /* 2bounce_notice_recipient */
+	struct str copies_to[2];  /* by dsn_kind: who is told, too; "": nobody */
 	struct sched_options sched;
 	struct sched_limits smtp, lmtp, relay, other;
 	struct str deferred;            /* defer_transports */
@@ -216,6 +219,10 @@ struct queue {
 	unsigned attempts_most;                      /* 0: as the configuration says */
 	struct store_ground *grounds[QUEUE_GROUNDS]; /* used lately, each where its hash says */
 	struct list notices;                         /* of notice.link */
+	struct {
+		uint64_t since;
+		unsigned n;
+	} copies[2];                      /* for postmasters, by dsn_kind, since then */
 	size_t n_busy;                    /* attempts, notices, sweeps, notes of the store */
 	uint64_t evidence_next;           /* monotonic */
 	bool is_load_due, is_recover_due; /* of the store, which could not be read */

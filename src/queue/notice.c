@@ -9,6 +9,8 @@
 
 enum { NOTICE_ORIGINAL_TRIES = 3 }; /* then it goes without what it is about */
 
+/* A postmaster who is told, too, is told first: after the sender's notice what it is about may be
+ * gone. His is mail of its own, and the sender's does not depend on it. */
 struct notice {
 	struct list link; /* in queue.notices */
 	struct queue *queue;
@@ -20,6 +22,9 @@ struct notice {
 	struct dsn_rcpt *rcpts;
 	uint32_t *indexes;
 	size_t n;
+	struct notice *copy; /* the postmaster's, which this waits for */
+	struct notice *then; /* of a copy: the sender's */
+	bool is_copy;
 	struct str to, from_envelope; /* to "": nobody is told */
 	enum log_event_id event;
 	struct str message_id; /* of the notification */
@@ -37,6 +42,10 @@ static void notice_free(struct notice *x)
 {
 	struct queue *q = x->queue;
 
+	if (x->copy)
+		x->copy->then = NULL;
+	if (x->then)
+		x->then->copy = NULL;
 	list_remove(&x->link);
 	queue_route_free(x->route);
 	net_timer_free(x->retry);
@@ -156,8 +165,40 @@ static void notice_stored(void *arg, const struct store_result *result)
 	queue_pump(q);
 }
 
+/* The sender's has its turn. */
+static void copy_end(struct notice *x)
+{
+	struct notice *then = x->then;
+
+	notice_free(x);
+	if (then)
+		notice_go(then);
+}
+
+static void copy_stored(void *arg, const struct store_result *result)
+{
+	struct notice *x = arg;
+	struct queue *q = x->queue;
+
+	if (result->fault == STORE_DONE) {
+		notice_log(x);
+		queue_fresh(q, &x->message, x->content, x->since);
+	} else {
+		queue_store_fault(q, "a notification to the postmaster", result);
+	}
+	copy_end(x);
+	queue_pump(q);
+}
+
 static void notice_store(struct notice *x)
 {
+	if (x->is_copy) {
+		x->since = net_loop_now(x->queue->options.loop);
+		x->is_storing = true;
+		store_accept(x->queue->store, &x->message, x->content, STORE_ACCEPT_QUEUED,
+			     copy_stored, x);
+		return;
+	}
 	struct store_notice n = {
 		.kind = x->kind == DSN_DELAY ? STORE_NOTICE_DELAY : STORE_NOTICE_FINAL,
 		.about = x->about->envelope.id,
@@ -244,7 +285,7 @@ static bool is_header_only(const struct notice *x)
 {
 	const struct store_message *m = &x->about->envelope;
 
-	return x->kind != DSN_FAILURE || x->n_unreadable >= NOTICE_ORIGINAL_TRIES ||
+	return x->is_copy || x->kind != DSN_FAILURE || x->n_unreadable >= NOTICE_ORIGINAL_TRIES ||
 	       str_ieq_ascii(m->ret, STR("HDRS")) || (m->flags & STORE_REQUIRETLS) ||
 	       m->size > x->site->settings->bounce_size_limit;
 }
@@ -272,6 +313,7 @@ static struct dsn notice_dsn(const struct notice *x, const char *id)
 		.retry_until_utc = (m->arrived_ms + s->lifetime_ms) / 1000,
 		.is_smtputf8 = m->flags & STORE_SMTPUTF8,
 		.is_header_only = is_header_only(x),
+		.is_copy = x->is_copy,
 		.has_tls_required_no = m->flags & STORE_TLS_REQUIRED_NO,
 		.rcpts = x->rcpts,
 		.n_rcpts = x->n,
@@ -344,7 +386,9 @@ static void notice_routed(void *arg, const struct route *r, const struct error *
 	x->rcpt.orcpt = STR("");
 	if (!notice_write(x, &why)) {
 		queue_log_trouble(x->queue, &why);
-		if (x->is_gone)
+		if (x->is_copy)
+			copy_end(x);
+		else if (x->is_gone)
 			notice_free(x);
 		else
 			notice_retry(x);
@@ -376,6 +420,46 @@ static size_t n_told(const struct queue_message *m, enum dsn_kind kind, size_t f
 	return n;
 }
 
+/* Of what a sender is told; not of notices, and not too often. */
+static bool copy_is_wanted(const struct notice *x)
+{
+	struct queue *q = x->queue;
+	uint64_t now = net_loop_now(q->options.loop);
+
+	if ((x->kind != DSN_FAILURE && x->kind != DSN_DELAY) || x->to.n == 0 ||
+	    x->from_envelope.n > 0 || x->site->settings->copies_to[x->kind].n == 0)
+		return false;
+	if (q->copies[x->kind].n == 0 || now - q->copies[x->kind].since >= QUEUE_COPIES_MS) {
+		q->copies[x->kind].since = now;
+		q->copies[x->kind].n = 0;
+	}
+	return q->copies[x->kind].n++ < QUEUE_COPIES_MAX;
+}
+
+static struct notice *copy_new(struct notice *of)
+{
+	struct notice *x = base_alloc(sizeof(*x));
+
+	x->queue = of->queue;
+	x->site = of->site;
+	queue_site_ref(x->site);
+	x->about = of->about;
+	queue_message_ref(x->about);
+	x->arena = arena_new();
+	x->kind = of->kind;
+	x->rcpts = of->rcpts;
+	x->n = of->n;
+	x->is_copy = true;
+	x->to = x->site->settings->copies_to[x->kind];
+	x->from_envelope = x->site->settings->double_bounce;
+	x->event = x->kind == DSN_DELAY ? EVENT_postmaster_delayed : EVENT_postmaster_bounced;
+	x->then = of;
+	of->copy = x;
+	list_add(&x->queue->notices, &x->link);
+	queue_busy(x->queue);
+	return x;
+}
+
 /* Names `n` of that kind from *at on. */
 static void notice_begin(struct queue_message *m, enum dsn_kind kind, size_t *at, size_t n)
 {
@@ -400,7 +484,10 @@ static void notice_begin(struct queue_message *m, enum dsn_kind kind, size_t *at
 	list_add(&q->notices, &x->link);
 	queue_busy(q);
 	notice_address(x);
-	notice_go(x);
+	if (copy_is_wanted(x))
+		notice_go(copy_new(x));
+	else
+		notice_go(x);
 }
 
 static void notices_begin(struct queue_message *m, enum dsn_kind kind)

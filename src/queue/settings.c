@@ -25,6 +25,23 @@ static struct str full_address(struct arena *a, struct str text, struct str orig
 	return arena_fmt(a, STR_FMT "@" STR_FMT, STR_ARG(text), STR_ARG(origin));
 }
 
+static void tell_postmasters(struct arena *a, struct queue_settings *s, const struct conf *conf,
+			     struct str origin)
+{
+	struct str classes = conf_str(conf, CONF_notify_classes);
+	bool tells_bounces = has_word(classes, STR("bounce"));
+
+	s->tells_double_bounces = tells_bounces || has_word(classes, STR("2bounce"));
+	s->postmaster = full_address(a, conf_str(conf, CONF_2bounce_notice_recipient), origin);
+	s->copies_to[DSN_FAILURE] = s->copies_to[DSN_DELAY] = STR("");
+	if (tells_bounces)
+		s->copies_to[DSN_FAILURE] =
+			full_address(a, conf_str(conf, CONF_bounce_notice_recipient), origin);
+	if (has_word(classes, STR("delay")))
+		s->copies_to[DSN_DELAY] =
+			full_address(a, conf_str(conf, CONF_delay_notice_recipient), origin);
+}
+
 static bool read_limits(struct queue_settings *s, const struct conf *conf, struct error *e)
 {
 	return sched_limits_read(conf, STR("smtp"), &s->smtp, e) &&
@@ -53,14 +70,13 @@ queue_settings_new(struct arena *a, const struct conf *conf, struct error *e)
 	s->suspend_replies = conf_str(conf, CONF_hopseal_suspend_replies);
 	s->bounce_size_limit = (uint64_t)conf_int(conf, CONF_bounce_size_limit);
 	s->is_soft_bounce = conf_bool(conf, CONF_soft_bounce);
-	s->tells_double_bounces = has_word(conf_str(conf, CONF_notify_classes), STR("2bounce"));
+	tell_postmasters(a, s, conf, origin);
 	s->is_lmtp_final = conf_bool(conf, CONF_lmtp_assume_final);
 	s->redacts_requiretls = conf_bool(conf, CONF_requiretls_redact_dsn);
 	s->hostname = conf_str(conf, CONF_myhostname);
 	s->origin = origin;
 	s->daemon = full_address(a, STR("MAILER-DAEMON"), origin);
 	s->double_bounce = full_address(a, conf_str(conf, CONF_double_bounce_sender), origin);
-	s->postmaster = full_address(a, conf_str(conf, CONF_2bounce_notice_recipient), origin);
 	s->deferred = conf_str(conf, CONF_defer_transports);
 	s->recipient_delimiter = conf_str(conf, CONF_recipient_delimiter);
 	s->sched = (struct sched_options){

@@ -17,6 +17,12 @@ from lab.hopseal import MESSAGE, TREE
 ELSEWHERE = {
     "clock_jumped": ("tests/scenario/test_gateway_faults.py", '"clock" in gateway.text()'),
     "lost": ("tests/scenario/test_gateway_faults.py", "the disk lost what was written"),
+    "postmaster_bounced": (
+        "tests/scenario/test_notices.py", "postmaster non-delivery notification: "
+    ),
+    "postmaster_delayed": (
+        "tests/scenario/test_notices.py", "postmaster delay notification: "
+    ),
     "log_kept": ("src/cmd/serve.c", "EVENT_log_kept"),
     "lines_lost": ("src/os/log_test.c", "lost"),
 }

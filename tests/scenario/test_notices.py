@@ -399,9 +399,10 @@ def test_who_failed_in_the_end_is_not_told_of_as_delayed(gateway, sink):
 
 
 def test_classes_that_nobody_is_told_of_are_named(gateway):
-    configure(gateway, notify_classes="bounce, 2bounce, resource")
-    (finding,) = [f for f in gateway.hopseal.check().json["findings"] if f["code"] == "notify-class"]
-    assert '"bounce"' in finding["text"] and finding["severity"] == "warning"
+    configure(gateway, notify_classes="bounce, 2bounce, delay, policy, resource")
+    found = [f for f in gateway.hopseal.check().json["findings"] if f["code"] == "notify-class"]
+    assert [f["severity"] for f in found] == ["warning"] * 2
+    assert '"policy"' in found[0]["text"] and '"resource"' in found[1]["text"]
 
 
 def test_a_server_of_seven_bits_gets_the_notice_too(gateway, sink):
@@ -453,3 +454,64 @@ def test_a_postmaster_is_told_of_a_lost_notice(gateway, sink):
     assert message.sender.startswith("MAIL FROM:<double-bounce@")
     assert b"Subject: A notice could not be delivered\r\n" in message.data
     assert b"Your message" not in message.data.split(b"Content-Description: Your")[0]
+
+
+def test_a_postmaster_is_told_what_senders_are(gateway, sink):
+    """notify_classes = bounce, delay: header sections to the postmasters, from an address of which
+    nothing comes back; 2bounce is part of bounce. Nobody is told of what is for a postmaster."""
+    sink(rcpt={
+        "gone@good.example": "550 5.1.1 No",
+        "boss@good.example": "550 5.1.1 No",
+        "slow@good.example": "450 4.2.0 Later",
+    })
+    configure(
+        gateway,
+        {"transport": "post.example smtp:[127.0.5.8]:2525\n"},
+        notify_classes="bounce, delay",
+        delay_warning_time="1s",
+        **{
+            "bounce_notice_recipient": "bounces@post.example",
+            "delay_notice_recipient": "boss@good.example",
+            "2bounce_notice_recipient": "lost@post.example",
+        },
+    )
+    gateway.put("gone@good.example", sender=SENDER)
+    gateway.put("gone@good.example", sender="")
+    gateway.put("slow@good.example", sender=SENDER)
+    with gateway.running():
+        gateway.wait_for_fate("bounces@post.example", "sent")
+        gateway.wait_for_fate("lost@post.example", "sent")
+        gateway.wait_for_fate("boss@good.example", "bounced")  # and nobody hears of it
+        gateway.wait_for(lambda: "undeliverable notification discarded" in gateway.text(), "its end")
+        gateway.wait_for(lambda: len(gateway.back.messages) == 4, "what senders are told")
+    told = {m.recipients[0]: m for m in gateway.back.messages}
+    copy = next(m for to, m in told.items() if "bounces@" in to)
+    assert copy.sender.startswith("MAIL FROM:<double-bounce@")
+    assert b"Subject: A message could not be delivered\r\n" in copy.data
+    assert b"A line." not in copy.data and b"Subject: hello" in copy.data  # headers alone
+    text = gateway.text()
+    assert text.count("postmaster non-delivery notification: ") == 1
+    assert text.count("postmaster delay notification: ") == 1
+    assert text.count("told the postmaster: ") == 1
+    assert text.count(" sender non-delivery notification: ") == 1
+
+
+def test_a_postmaster_is_not_told_without_end(gateway, sink):
+    """Of a flood of bounces as many as say that there is one; each sender hears of his own."""
+    sink(rcpt={"gone@good.example": "550 5.1.1 No"})
+    configure(
+        gateway,
+        {"transport": "post.example smtp:[127.0.5.8]:2525\n"},
+        notify_classes="bounce",
+        bounce_notice_recipient="bounces@post.example",
+        hopseal_listeners=f"smtp:127.0.0.1:{PORT}",
+        hopseal_workers="1",
+    )
+    with gateway.running():
+        with smtplib.SMTP("127.0.0.1", PORT) as client:
+            for _ in range(105):
+                client.sendmail(SENDER, ["gone@good.example"], MESSAGE)
+        gateway.wait_for(
+            lambda: gateway.text().count(" sender non-delivery notification: ") == 105, "notices"
+        )
+    assert gateway.text().count("postmaster non-delivery notification: ") == 100
