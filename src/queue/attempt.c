@@ -100,7 +100,7 @@ static void attempt_take(struct queue_attempt *a, const struct deliver_result *r
 	if (t && t->is_judged && !t->judgement.is_acceptable) {
 		r->advice = dsn_tls_advice(a->arena, &t->decision, &t->judgement);
 		queue_count(a->queue, COUNTER_tls_refused, 1);
-	} else if (t && t->kind == DELIVER_TRY_SKIPPED) {
+	} else if (t && !policy_decision_allows_host(&t->decision)) {
 		r->advice = dsn_tls_advice(a->arena, &t->decision, &t->judgement);
 	}
 }

@@ -367,7 +367,8 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_cannot_be_done_is_refused_at_the_start(hopseal, tmp_path, name):
-    with_login(hopseal, hopseal_user="root", **WRONG[name])
+    Gateway(hopseal, tmp_path)  # with a queue of its own
+    with_login(hopseal, **WRONG[name])
     for command in ("serve", "send"):
         argv = ["-f", "a@b.example", "bob@good.example"] if command == "send" else []
         result = hopseal.run(command, *argv)
