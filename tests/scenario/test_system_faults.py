@@ -281,6 +281,8 @@ def test_a_start_that_is_refused(gateway, system, notified, kind):
     with gateway.running():
         gateway.wait_for(lambda: b"READY=1" in notified(), "it is ready")
         total = system.calls(kind) - before
+    if kind == SOCKET:
+        total -= 2  # the last are those by which systemd is told
     ends = 0
     for n in range(min(total, 8)):
         ready = notified().count(b"READY=1")
