@@ -33,9 +33,9 @@ static const struct str serve_help = STR_INIT(
 	"  -v                print configuration warnings too\n"
 	"  -h, --help\n"
 	"\n"
-	"Exit status: 0 stopped as told, 64 usage, 71 the system refused, 74 the queue could not "
-	"be\n"
-	"read, 75 another daemon has the queue, 78 bad configuration.\n");
+	"Exit status: 0 stopped as told, 64 usage, 65 the queue is damaged, 71 the system "
+	"refused,\n"
+	"74 the queue could not be read, 75 another daemon has the queue, 78 bad configuration.\n");
 
 struct serve {
 	struct cmd_sources *sources;
