@@ -109,7 +109,10 @@ def deliveries(folder):
 def test_without_a_terminal():
     with socket.socket() as taken:
         with contextlib.suppress(OSError):
-            taken.bind(("127.0.0.1", 2525))  # does not answer, and cannot be bound
+            # does not answer, and cannot be bound; what demonstrations before this one left does no harm
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", 2525))
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         said = run()
     assert "All 16 destinations came out as the policy demands." in said
     commands = [command for _, command in COMMAND.findall(said)]

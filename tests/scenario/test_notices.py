@@ -78,7 +78,7 @@ def notices(gateway):
     return [Notice(m) for m in gateway.back.messages]
 
 
-def wait_for_notices(gateway, n, seconds=20):
+def wait_for_notices(gateway, n, seconds=60):
     gateway.wait_for(lambda: len(gateway.back.messages) >= n, f"{n} notices", seconds)
     return notices(gateway)
 

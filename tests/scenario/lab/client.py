@@ -6,15 +6,23 @@ import email
 import hashlib
 import hmac
 import os
+import pathlib
 import re
 import socket
 import ssl
+import struct
 
 from lab import zones
 from lab.gateway import Gateway
+from lab.process import wait_until
 
 HOST, PORT = "127.0.0.1", 2525
 FOREIGN = "127.0.0.9"  # not of mynetworks
+
+
+def as_numbers(name):
+    """An address of IPv4 and a port as numbers, as /proc/net/tcp has them."""
+    return struct.unpack("=I", socket.inet_aton(name[0]))[0], name[1]
 
 
 class Client:
@@ -61,6 +69,21 @@ class Client:
     def send(self, octets):
         """Octets as they are."""
         self.socket.sendall(octets)
+
+    def wait_until_read(self):
+        """Waits until the gateway's program, not only its kernel, has what was sent."""
+        mine = "%08X:%04X" % as_numbers(self.socket.getsockname())
+        its = "%08X:%04X" % as_numbers(self.socket.getpeername())
+
+        def is_read():
+            queues = {}
+            for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+                _, local, remote, _, waiting, *_ = line.split()
+                queues[local, remote] = waiting.split(":")
+            unacknowledged, _ = queues[mine, its]
+            return int(unacknowledged, 16) == 0 == int(queues[its, mine][1], 16)
+
+        wait_until(is_read, "octets that are read")
 
     def reply(self):
         """One reply, its lines joined; "" at the end of the connection."""

@@ -99,11 +99,11 @@ class Gateway:
         found = [DELIVERY.match(text) for _, text in self.lines()]
         return [m.groupdict() for m in found if m and to in (None, m["to"])]
 
-    def wait_for(self, probe, what, seconds=20):
+    def wait_for(self, probe, what, seconds=60):
         """Waits until probe() is true of the running daemon."""
         wait_until(probe, what, seconds, daemon=self.child, log=self.log)
 
-    def wait_for_fate(self, to, status, seconds=20):
+    def wait_for_fate(self, to, status, seconds=60):
         """Waits until a recipient is "sent", "bounced" or "deferred"; gives that attempt."""
 
         def found():

@@ -39,7 +39,7 @@ class Unavailable(Exception):
     """This receiver cannot be had here; the text says why."""
 
 
-def mails_in(maildir, count=1, seconds=10.0):
+def mails_in(maildir, count=1, seconds=60.0):
     """The octets of the messages in a maildir, once `count` of them have come. A maildir that no
     message has reached yet is not there."""
     new = pathlib.Path(maildir) / "new"
@@ -47,7 +47,7 @@ def mails_in(maildir, count=1, seconds=10.0):
     return [path.read_bytes() for path in sorted(new.glob("*"))]
 
 
-def wait_for_mail(maildir, part, seconds=10.0):
+def wait_for_mail(maildir, part, seconds=60.0):
     """Waits until a message with these octets has come: the peer serves other scenarios, too."""
     process.wait_until(
         lambda: any(part in mail for mail in mails_in(maildir, 0)), f"{part} in {maildir}", seconds

@@ -11,7 +11,7 @@ import time
 PATIENCE = 4 if os.environ.get("HOPSEAL_BUILD") in ("asan", "tsan") else 1
 
 
-def wait_until(probe, what, seconds=20.0, daemon=None, log=None):
+def wait_until(probe, what, seconds=60.0, daemon=None, log=None):
     """Calls probe() until it is true. A daemon that ends meanwhile, or the limit, is an error: for
     what never comes, not for what is slow."""
     end = time.monotonic() + seconds * PATIENCE

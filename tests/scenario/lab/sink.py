@@ -164,7 +164,7 @@ class Sink:
         assert len(self.sessions) == 1, f"{len(self.sessions)} sessions"
         return self.sessions[0]
 
-    def wait_ended(self, seconds=5.0):
+    def wait_ended(self, seconds=20.0):
         """Waits until every session has come to its end."""
         end = time.monotonic() + seconds
         while any(s.ended is None for s in self.sessions) and time.monotonic() < end:
