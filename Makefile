@@ -4,10 +4,10 @@ PREFIX ?= /usr/local
 
 .PHONY: build run check bench install lint format clean
 
-# The program for daily work: optimised, with debug information.
+# The program for daily work: optimised as what is installed and tested, with debug information.
 build:
 	scripts/bootstrap build
-	[ -f build/build.ninja ] || meson setup build
+	[ -f build/build.ninja ] || meson setup build -Doptimization=3
 	ninja -C build src/hopseal
 
 # The main job on real sockets: builds, shows it, and starts the gateway on loopback.
