@@ -60,9 +60,14 @@ def path(command):
 
 def test_opensmtpd_gets_what_may_allows(out, opensmtpd):
     """Its handshakes fail: a young message waits, then goes in the clear, and the log says both."""
-    out.hopseal.per_site({"opensmtpd.example": "MAY"})
+    policy = {"opensmtpd.example": "MAY"}
+    out.hopseal.per_site(policy, minimal_backoff_time="1h", maximal_backoff_time="1h")
     out.put("bob@opensmtpd.example", message=b"Subject: may-1\r\n\r\n" + TEXT)
     with out.running():
+        out.wait_for_fate("bob@opensmtpd.example", "deferred")
+    out.hopseal.per_site(policy)
+    with out.running():
+        assert out.hopseal.run("queue", "retry", "--all").code == 0
         out.wait_for_fate("bob@opensmtpd.example", "sent")
     first, *_, last = out.deliveries("bob@opensmtpd.example")
     assert (first["status"], first["dsn"]) == ("deferred", "4.7.5"), first
