@@ -14,6 +14,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_options *o, uint64_
 	smtp_event_forget(c);
 	smtp_reply_reader_init(&c->reader);
 	buf_init(&c->output, SMTP_OUTPUT_MAX);
+	buf_init(&c->mechanisms, SMTP_MECHANISMS_MAX);
 	buf_init(&c->transcript, SMTP_TRANSCRIPT_MAX);
 	buf_init(&c->converted, MIME_DOWNGRADE_MAX(SMTP_CONTENT_PIECE_MAX));
 	smtp_session_wait(c, STAGE_GREETING, now);
@@ -26,6 +27,7 @@ void smtp_client_free(struct smtp_client *c)
 		return;
 	free(c->t.rcpts);
 	buf_fini(&c->output);
+	buf_fini(&c->mechanisms);
 	buf_fini(&c->transcript);
 	buf_fini(&c->converted);
 	mime_downgrade_free(c->downgrade);
@@ -74,8 +76,9 @@ static void take_bad(struct smtp_client *c)
 {
 	struct str what = smtp_reply_fault_text(c->reader.fault);
 
+	/* a part of a secret is looked for in vain: the text is cut afterwards */
 	smtp_wire_note(c, STR("S! "),
-		       smtp_auth_discreet(c, str_first(buf_str(&c->reader.line), 256)));
+		       str_first(smtp_auth_discreet(c, buf_str(&c->reader.line)), 256));
 	smtp_session_fail(c, smtp_verdict_protocol(c, what));
 }
 
@@ -168,7 +171,7 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_mail *m, uint64_t
 	bool is_in_step = smtp_reply_reader_is_idle(&c->reader);
 	smtp_transaction_begin(c, m, now);
 	if (!is_in_step)
-		smtp_session_fail(c, smtp_verdict_protocol(c, STR("octets before the command")));
+		smtp_session_fail(c, smtp_verdict_out_of_step(c));
 }
 
 void smtp_client_quit(struct smtp_client *c, uint64_t now)

@@ -9,7 +9,7 @@
 
 struct str smtp_client_mechanisms(const struct smtp_client *c)
 {
-	return c->mechanisms.n ? c->mechanisms : STR("");
+	return buf_len(&c->mechanisms) ? buf_str(&c->mechanisms) : STR("");
 }
 
 struct str smtp_client_auth_mechanism(const struct smtp_client *c)
@@ -50,6 +50,11 @@ void smtp_client_auth(struct smtp_client *c, struct str mechanism, struct str in
 		return;
 	CHECK(c->stage == STAGE_IDLE && !c->first && !c->auth.is_authenticated);
 	CHECK(smtp_wire_is_value(mechanism) && mechanism.n);
+	if (!smtp_reply_reader_is_idle(&c->reader)) { /* as in smtp_client_mail */
+		smtp_session_wait(c, STAGE_AUTH, now);
+		smtp_session_fail(c, smtp_verdict_out_of_step(c));
+		return;
+	}
 	c->auth = (struct auth_exchange){ .mechanism = arena_str(c->own, mechanism) };
 	struct str text = initial_text(c, initial);
 	struct str command = arena_fmt(a, "AUTH " STR_FMT, STR_ARG(mechanism));

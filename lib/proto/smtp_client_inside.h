@@ -1,4 +1,5 @@
-/* What the files of the client engine share; nobody else includes this.
+/* What the files of the client engine share; nobody else includes this,
+ * but the test that looks at their memory.
  *
  *	smtp_client.c          the door: octets, time, events
  *	smtp_client_session.c  greeting, EHLO, STARTTLS, QUIT, and the end of a session
@@ -100,12 +101,13 @@ struct smtp_client {
 	uint64_t content_since, content_written; /* of the present message */
 	struct smtp_reply_reader reader;
 	struct buf output, transcript, converted;
+	struct buf mechanisms; /* of the last EHLO, between blanks */
 	bool is_transcript_full;
 
 	bool is_tls, was_starttls_offered, needs_rset;
 	unsigned extensions;
 	uint64_t size_limit;
-	struct str greeting, hello_name, mechanisms;
+	struct str greeting, hello_name;
 	struct smtp_reply starttls_reply;
 
 	struct auth_exchange auth;
@@ -157,6 +159,7 @@ struct verdict smtp_verdict_soften(struct verdict v); /* a bounce becomes a defe
 struct verdict smtp_verdict_timeout(struct smtp_client *c);
 struct verdict smtp_verdict_lost(struct smtp_client *c, struct str why);
 struct verdict smtp_verdict_protocol(struct smtp_client *c, struct str what);
+struct verdict smtp_verdict_out_of_step(struct smtp_client *c); /* octets while none were due */
 struct verdict smtp_verdict_injection(struct smtp_client *c);
 struct verdict smtp_verdict_local(struct status s, struct str reason);
 struct verdict smtp_verdict_inconvertible(struct smtp_client *c, enum mime_downgrade_fault f);

@@ -152,7 +152,7 @@ void smtp_session_hello(struct smtp_client *c, uint64_t now)
 {
 	c->extensions = 0;
 	c->size_limit = 0;
-	c->mechanisms = STR_NONE;
+	buf_reset(&c->mechanisms);
 	if (c->o.dialect == SMTP_DIALECT_LMTP) {
 		smtp_wire_command(c, "LHLO " STR_FMT, STR_ARG(c->o.helo_name));
 	} else if (c->o.helo_only || (c->o.ehlo_only_if_esmtp && !says_esmtp(c->greeting))) {
@@ -182,14 +182,15 @@ static void take_greeting(struct smtp_client *c, struct smtp_reply r, uint64_t n
 	smtp_session_hello(c, now);
 }
 
-/* A server may have several lines of them. */
+/* A server may have several lines of them. What is past the limit is as good as not offered. */
 static void take_mechanisms(struct smtp_client *c, struct str words)
 {
+	struct buf *list = &c->mechanisms;
 	struct str word;
 
 	while (str_token(&words, STR(" \t="), &word))
-		c->mechanisms = arena_fmt(c->own, STR_FMT "%s" STR_FMT, STR_ARG(c->mechanisms),
-					  c->mechanisms.n ? " " : "", STR_ARG(word));
+		if (!buf_fmt(list, "%s" STR_FMT, buf_len(list) ? " " : "", STR_ARG(word)))
+			return;
 }
 
 /* One line of the EHLO reply: a keyword with its parameters. RFC 5321 section 4.1.1.1. Some

@@ -12,6 +12,7 @@
 #include "proto/smtp_client.h"
 
 #include "base/test.h"
+#include "proto/smtp_client_inside.h"
 
 #define TIMEOUTS                                                                                   \
 	{                                                                                          \
@@ -676,6 +677,81 @@ TEST(mechanisms_of_the_last_hello)
 	smtp_client_free(c);
 }
 
+/* As many words as a reply has room for. */
+static void add_many_mechanisms(struct buf *b)
+{
+	for (int line = 0; line < 8; line++) {
+		ok(buf_add(b, STR("250-AUTH")), "a line");
+		for (int word = 0; word < 1010; word++)
+			ok(buf_add(b, STR(" X")), "a word");
+		ok(buf_add(b, STR("\r\n")), "its end");
+	}
+	ok(buf_add(b, STR("250 STARTTLS\r\n")), "the last line");
+}
+
+TEST(mechanisms_are_bounded)
+{
+	struct smtp_client *c = smtp_client_new(&with_tls, 0);
+	struct buf many;
+
+	buf_init(&many, 32 * 1024);
+	add_many_mechanisms(&many);
+	smtp_client_read(c, STR("220 x\r\n"), 0);
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("250-x\r\n250-AUTH PLAIN\r\n"), 0);
+	smtp_client_read(c, buf_str(&many), 0);
+	ok(smtp_client_mechanisms(c).n <= SMTP_MECHANISMS_MAX, "before TLS");
+	ok(str_has_prefix(smtp_client_mechanisms(c), STR("PLAIN X X")), "the first ones count");
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("220 go\r\n"), 0);
+	ok(smtp_client_next(c).kind == SMTP_CLIENT_START_TLS, "TLS");
+	smtp_client_tls_up(c, 0);
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	smtp_client_read(c, STR("250-x\r\n"), 0);
+	smtp_client_read(c, buf_str(&many), 0);
+	ok(smtp_client_next(c).kind == SMTP_CLIENT_READY, "ready");
+	ok(smtp_client_mechanisms(c).n <= SMTP_MECHANISMS_MAX, "within TLS");
+	ok(str_has_prefix(smtp_client_mechanisms(c), STR("X X")), "of this reply alone");
+	ok(arena_used(c->own) < 4096, "they take no memory");
+	smtp_client_free(c);
+	buf_fini(&many);
+}
+
+TEST(half_a_reply_before_auth)
+{
+	struct smtp_client *c = smtp_client_new(&plain, 0);
+	struct smtp_client_event e;
+	size_t at;
+
+	meet(c, STR("250-x\r\n250 AUTH PLAIN\r\n"));
+	smtp_client_read(c, STR("23"), 0);
+	smtp_client_auth(c, STR("PLAIN"), STR("\0me\0secret"), 0);
+	ok(smtp_client_output(c).n == 0, "nothing is said");
+	e = smtp_client_next(c);
+	ok(e.kind == SMTP_CLIENT_FAILED && e.cause == SMTP_CAUSE_PROTOCOL, "the session ends");
+	ok(str_search(e.outcome.reason, STR("octets before the command"), &at), "why");
+	smtp_client_free(c);
+}
+
+/* What is no reply is quoted in part; the end of that part hides nothing. */
+TEST(bad_replies_show_no_part_of_a_secret)
+{
+	struct smtp_client *c = smtp_client_new(&plain, 0);
+	char line[300];
+	size_t at;
+
+	meet(c, STR("250-x\r\n250 AUTH PLAIN\r\n"));
+	smtp_client_auth(c, STR("PLAIN"), STR("\0me\0secret"), 0);
+	smtp_client_wrote(c, smtp_client_output(c).n, 0);
+	memset(line, 'x', sizeof(line));
+	memcpy(line + 247, "AG1lAHNlY3JldA==", 16); /* across the cut */
+	memcpy(line + 298, "\r\n", 2);
+	smtp_client_read(c, str_span(line, sizeof(line)), 0);
+	ok(smtp_client_next(c).kind == SMTP_CLIENT_FAILED, "no reply");
+	ok(!str_search(smtp_client_transcript(c), STR("AG1lAHNl"), &at), "not a part of it");
+	smtp_client_free(c);
+}
+
 TEST(transcripts_have_no_secrets)
 {
 	static const char *const secrets[] = { "secret", "c2VjcmV0", "Y2hhbGxlbmdl", "Z29lcw" };
@@ -842,6 +918,8 @@ TEST(content_that_went_fast_buys_no_long_silence)
 }
 
 TEST_MAIN(RUN(scripts), RUN(bad_octets), RUN(records), RUN(mechanisms_of_the_last_hello),
-	  RUN(transcripts_have_no_secrets), RUN(transcript_is_bounded), RUN(many_recipients),
-	  RUN(progress_extends_the_deadline), RUN(content_must_keep_a_rate_where_one_is_asked_for),
+	  RUN(mechanisms_are_bounded), RUN(half_a_reply_before_auth),
+	  RUN(bad_replies_show_no_part_of_a_secret), RUN(transcripts_have_no_secrets),
+	  RUN(transcript_is_bounded), RUN(many_recipients), RUN(progress_extends_the_deadline),
+	  RUN(content_must_keep_a_rate_where_one_is_asked_for),
 	  RUN(content_that_went_fast_buys_no_long_silence))

@@ -95,6 +95,11 @@ struct verdict smtp_verdict_protocol(struct smtp_client *c, struct str what)
 			SMTP_CAUSE_PROTOCOL);
 }
 
+struct verdict smtp_verdict_out_of_step(struct smtp_client *c)
+{
+	return smtp_verdict_protocol(c, STR("octets before the command"));
+}
+
 struct verdict smtp_verdict_injection(struct smtp_client *c)
 {
 	return deferral(c, STATUS(4, 7, 5),
