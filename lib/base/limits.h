@@ -12,7 +12,8 @@
 #define SMTP_AUTH_LINE_MAX (12 * 1024 + 2)  /* AUTH and its responses; RFC 4954 section 4 */
 #define SMTP_AUTH_ROUNDS_MAX 8              /* challenges that a client answers */
 #define SMTP_MECHANISMS_MAX 1024            /* of the AUTH lines in a reply to EHLO */
-#define SASL_ITERATIONS_MAX 1000000         /* of SCRAM, that a server asks for: about a second */
+#define SASL_ITERATIONS_MIN 4096            /* of SCRAM, of a server; RFC 7677 section 4 */
+#define SASL_ITERATIONS_MAX 100000          /* of the same: a tenth of a second */
 #define SMTP_PATH_MAX 320                   /* local-part 64, "@", domain 255 */
 #define SMTP_PIPELINE_MAX (64 * 1024)       /* commands sent ahead of their replies */
 #define SMTP_RECIPIENTS_MAX 50000           /* of one transaction */

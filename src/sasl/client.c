@@ -206,9 +206,10 @@ bool sasl_client_is_first(const struct sasl_client *c)
 	return c->mechanism->is_first;
 }
 
-/* Whether the server asks for so much work that the loop would stand still (RFC 5802 section 5.1,
- * attribute i). */
-static bool asks_too_much(const struct sasl_client *c, struct str challenge)
+/* How often the password is to be hashed (RFC 5802 section 5.1, attribute i): so often that the
+ * loop would stand still, or so seldom that whoever has our proof tries passwords at leisure. A
+ * server that was not verified might ask for either. */
+static bool has_bad_iterations(const struct sasl_client *c, struct str challenge)
 {
 	bool is_scram = (c->mechanism->traits & SASL_MUTUAL) != 0;
 	struct str part;
@@ -216,7 +217,8 @@ static bool asks_too_much(const struct sasl_client *c, struct str challenge)
 
 	while (is_scram && str_token(&challenge, STR(","), &part))
 		if (str_has_prefix(part, STR("i=")) &&
-		    (!str_to_u64(str_from(part, 2), &n) || n > SASL_ITERATIONS_MAX))
+		    (!str_to_u64(str_from(part, 2), &n) || n < SASL_ITERATIONS_MIN ||
+		     n > SASL_ITERATIONS_MAX))
 			return true;
 	return false;
 }
@@ -226,7 +228,7 @@ bool sasl_client_step(struct sasl_client *c, struct str challenge)
 	int r;
 
 	/* the last word was the server's: more than its proof was not to come */
-	if ((c->is_done && c->n_steps > 0) || asks_too_much(c, challenge))
+	if ((c->is_done && c->n_steps > 0) || has_bad_iterations(c, challenge))
 		return false;
 	forget_output(c);
 	r = gsasl_step(c->gsasl, challenge.n ? challenge.p : NULL, challenge.n, &c->output,
