@@ -43,19 +43,46 @@ static bool is_requiretls(const struct policy_work *w)
 	return w->subject->has_requiretls && conf_bool(w->cfg->conf, CONF_requiretls_enable);
 }
 
+/* RFC 8689 lets a sender give up the protection of a message. Where the client logs in, TLS
+ * protects its password, too, and that is the operator's. */
+static bool may_log_in(const struct policy_work *w)
+{
+	return conf_bool(w->cfg->conf, CONF_smtp_sasl_auth_enable);
+}
+
+/* Whether the message's TLS-Required: no counts. */
+static bool is_header_heeded(struct policy_work *w)
+{
+	const struct conf *conf = w->cfg->conf;
+
+	if (!w->subject->has_tls_required_no || !conf_bool(conf, CONF_tls_required_enable))
+		return false;
+	if (is_requiretls(w)) {
+		policy_trace_add(&w->trace, TRACE_RULE, STR("requiretls-over-header"),
+				 STR("the sender asked for REQUIRETLS, which beats the message's "
+				     "TLS-Required: no"));
+		return false;
+	}
+	if (may_log_in(w)) {
+		policy_trace_param(
+			policy_trace_add(&w->trace, TRACE_RULE, STR("login-over-header"),
+					 STR("% = yes: the message's TLS-Required: no does not "
+					     "count, for TLS protects a password, too"),
+					 conf_name_in(conf, CONF_smtp_sasl_auth_enable)),
+			conf, CONF_smtp_sasl_auth_enable);
+		return false;
+	}
+	return true;
+}
+
 static enum policy_source find_level(struct policy_work *w)
 {
 	const struct conf *conf = w->cfg->conf;
 
-	if (w->subject->has_tls_required_no && conf_bool(conf, CONF_tls_required_enable)) {
-		if (!is_requiretls(w)) {
-			policy_trace_global(w);
-			level_of_message(w);
-			return SOURCE_LEVEL;
-		}
-		policy_trace_add(&w->trace, TRACE_RULE, STR("requiretls-over-header"),
-				 STR("the sender asked for REQUIRETLS, which beats the message's "
-				     "TLS-Required: no"));
+	if (is_header_heeded(w)) {
+		policy_trace_global(w);
+		level_of_message(w);
+		return SOURCE_LEVEL;
 	}
 	if (conf_str(conf, CONF_smtp_tls_policy_maps).n)
 		return policy_maps(w);

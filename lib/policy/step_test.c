@@ -58,6 +58,8 @@ static const struct {
 	{ "dane-only becomes may", "smtp_tls_security_level = dane-only\n", TLS_LEVEL_MAY, true },
 	{ "switched off", "smtp_tls_security_level = secure\ntls_required_enable = no\n",
 	  TLS_LEVEL_SECURE, false },
+	{ "a login for LMTP is none for SMTP",
+	  "smtp_tls_security_level = secure\nlmtp_sasl_auth_enable = yes\n", TLS_LEVEL_MAY, true },
 };
 
 TEST(tls_required_no)
@@ -74,6 +76,34 @@ TEST(tls_required_no)
 		   c->rule);
 		fixture_free(&f);
 	}
+}
+
+TEST(a_login_is_not_given_up_with_the_message)
+{
+	struct policy_subject s = subject;
+
+	s.has_tls_required_no = true;
+	for (int is_lmtp = 0; is_lmtp < 2; is_lmtp++) {
+		struct fixture f = fixture_new("smtp_tls_security_level = secure\n"
+					       "lmtp_tls_security_level = secure\n"
+					       "smtp_sasl_auth_enable = yes\n"
+					       "lmtp_sasl_auth_enable = yes\n");
+		s.is_lmtp = is_lmtp == 1;
+		if (s.is_lmtp)
+			f.cfg = policy_config_new(f.a, conf_lmtp(f.conf), &f.e);
+		struct policy_decision d = fixture_decide(&f, &s, NULL, NULL);
+
+		ok(d.level == TLS_LEVEL_SECURE, "what main.cf says");
+		ok(fixture_has_step(&d, "login-over-header"), "and why");
+		ok(!fixture_has_step(&d, "tls-required-no"), "nothing was lowered");
+		fixture_free(&f);
+	}
+	struct fixture f = fixture_new("smtp_tls_per_site = static:MUST\n"
+				       "smtp_sasl_auth_enable = yes\n");
+	s.is_lmtp = false;
+	struct policy_decision d = fixture_decide(&f, &s, "MUST", "MUST");
+	ok(d.level == TLS_LEVEL_VERIFY && f.asked > 0, "tables are asked");
+	fixture_free(&f);
 }
 
 static const struct {
@@ -222,6 +252,7 @@ TEST(wildcards_as_configured)
 
 TEST_MAIN(RUN(wildcards_as_configured), RUN(equal_arguments_give_equal_steps),
 	  RUN(other_facts_play_no_part), RUN(tls_required_no),
+	  RUN(a_login_is_not_given_up_with_the_message),
 	  RUN(what_cannot_be_decided_is_invalid_and_never_weaker),
 	  RUN(a_bad_server_name_does_not_matter_without_tls), RUN(wrapper_mode_needs_encrypt),
 	  RUN(a_malformed_nexthop_asks_nothing), RUN(unusable_settings_are_named), RUN(random_walk))

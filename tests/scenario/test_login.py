@@ -257,6 +257,15 @@ def test_a_proof_that_never_came(hopseal, server):
     assert not s.messages
 
 
+def test_the_message_does_not_give_up_the_password(client, sink, ca):
+    """TLS-Required: No, and a server that cannot show who it is."""
+    s = sink(port=587, cert=ca.cert("valid", "other.example"), extensions=AUTH, script=TAKES)
+    result = client.send("bob@good.example", message=b"TLS-Required: No\r\n\r\nA line.\r\n")
+    assert result.fate[0] == "deferred", result
+    assert not s.messages and not auth_lines(s)
+    assert "login-over-header" in [t["code"] for t in result.tries[0]["decision"]["trace"]]
+
+
 # ---- refusals ----
 
 REFUSALS = {
