@@ -154,7 +154,8 @@ static void deliver_record(struct deliver *d)
 	t->greeting = arena_str(d->arena, smtp_client_greeting(smtp));
 	t->transcript = arena_str(d->arena, smtp_client_transcript(smtp));
 	t->extensions = smtp_client_extensions(smtp);
-	t->login.mechanism = arena_str(d->arena, smtp_client_auth_mechanism(smtp));
+	if (d->login.is_taken || t->is_reused) /* a session is kept when mail went through it */
+		t->login.mechanism = arena_str(d->arena, smtp_client_auth_mechanism(smtp));
 }
 
 /* A host that defers everything is not kept from other senders. */

@@ -23,6 +23,7 @@ struct login {
 	struct ask_query *query;
 	struct str user, password; /* "": there is none */
 	struct sasl_client *sasl;  /* while AUTH is under way */
+	bool is_taken;             /* the present session is logged in, and we are content */
 };
 
 struct deliver {

@@ -290,7 +290,8 @@ void deliver_on_authenticated(void *arg, const struct smtp_client_event *ev)
 
 	sasl_client_free(d->login.sasl);
 	d->login.sasl = NULL;
-	if (o.kind == OUTCOME_DELIVERED && is_complete) {
+	d->login.is_taken = o.kind == OUTCOME_DELIVERED && is_complete;
+	if (d->login.is_taken) {
 		deliver_send(d);
 		return;
 	}

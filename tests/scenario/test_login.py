@@ -254,6 +254,7 @@ def test_a_proof_that_never_came(hopseal, server):
     result = client.send("bob@good.example")
     assert result.fate == ("deferred", "4.7.0"), result
     assert "without the proof that it knows the password" in result.reason
+    assert result.tries[0]["login"]["mechanism"] is None
     assert not s.messages
 
 
