@@ -81,6 +81,18 @@ static void table_break(struct table_set *s, struct table *t, struct table_findi
 	table_report(&t->context, f);
 }
 
+/* Parameters with logins: a word of theirs that names no table may be a piece of a password. It is
+ * not shown. */
+static bool holds_logins(const struct table_set *s)
+{
+	return str_has_suffix(s->param, STR("_password_maps"));
+}
+
+static void hide(struct table *t)
+{
+	t->context.source = STR("(an entry)");
+}
+
 static const struct table_type *const builtin_types[] = {
 	&table_type_texthash, &table_type_regexp, &table_type_pcre,      &table_type_cidr,
 	&table_type_hash,     &table_type_btree,  &table_type_cdb,       &table_type_lmdb,
@@ -112,6 +124,8 @@ static void table_break_spec(struct table_set *s, struct table *t)
 
 	if (source.p[0] == '/')
 		remedy = arena_fmt(s->arena, "write texthash:" STR_FMT, STR_ARG(source));
+	else if (holds_logins(s))
+		hide(t);
 	table_break(s, t,
 		    (struct table_finding){ .code = STR("bad-spec"),
 					    .text = STR("this is not of the form type:name"),
@@ -138,10 +152,14 @@ static void table_break_type(struct table_set *s, struct table *t, struct str na
 		    "cidr, sqlite, pgsql, inline, static, fail, unionmap, pipemap, randmap, "
 		    "socketmap, tcp and memcache");
 
-	if (table_is_compiled(name))
+	if (holds_logins(s) && !str_has_prefix(t->context.body, STR("/"))) {
+		hide(t);
+		text = STR("tables of this type are not supported");
+	} else if (table_is_compiled(name)) {
 		remedy = arena_fmt(s->arena,
 				   "texthash:" STR_FMT " reads the text that this one is made from",
 				   STR_ARG(t->context.body));
+	}
 	table_break(s, t,
 		    (struct table_finding){
 			    .code = STR("unknown-type"), .text = text, .remedy = remedy });
@@ -163,7 +181,7 @@ table_called(const struct table_set *s, struct str source, struct str name, stru
 	bool is_elsewhere = str_has_prefix(body, STR("/")) || str_eq(name, STR("tcp")) ||
 			    str_eq(name, STR("socketmap"));
 
-	if (!str_has_suffix(s->param, STR("_password_maps")) || is_elsewhere)
+	if (!holds_logins(s) || is_elsewhere)
 		return source;
 	return arena_fmt(s->arena, STR_FMT ":...", STR_ARG(name));
 }
