@@ -98,8 +98,10 @@ static void check_level(const struct check_to *to, const struct conf *conf, enum
 	struct str options = conf_name_in(as, CONF_smtp_sasl_tls_security_options);
 	struct conf_finding f =
 		check_param_finding(conf, enable, CONF_WARNING, STR("login-without-tls"));
-	bool is_mandatory = level > TLS_LEVEL_MAY || conf_bool(as, CONF_smtp_tls_wrappermode);
-	bool is_verified = level > TLS_LEVEL_ENCRYPT;
+	/* dane falls to may for all hosts: nothing validates their TLSA records here */
+	enum tls_level least = level == TLS_LEVEL_DANE ? TLS_LEVEL_MAY : level;
+	bool is_mandatory = least > TLS_LEVEL_MAY || conf_bool(as, CONF_smtp_tls_wrappermode);
+	bool is_verified = least > TLS_LEVEL_ENCRYPT;
 
 	if (!is_mandatory) {
 		bool is_clear = shows_password(as, CONF_smtp_sasl_security_options);

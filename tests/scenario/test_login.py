@@ -407,6 +407,7 @@ def test_explain(client):
 CHECKED = {
     "all is well": ({}, set()),
     "no TLS needed": ({"smtp_tls_security_level": "may"}, {"login-without-tls", "login-unverified"}),
+    "dane is may here": ({"smtp_tls_security_level": "dane"}, {"login-without-tls", "login-unverified"}),
     "no server is verified": ({"smtp_tls_security_level": "encrypt"}, {"login-unverified"}),
     "but nothing is shown": ({"smtp_tls_security_level": "encrypt",
                               "smtp_sasl_tls_security_options": None}, set()),
