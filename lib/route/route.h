@@ -111,7 +111,7 @@ struct route_hosts {
 	enum dnssec_status mx_dnssec; /* of the MX answer; UNCHECKED when none was asked */
 	struct str domain;            /* the next-hop without brackets and port */
 	uint16_t port;
-	unsigned session_limit; /* smtp_mx_session_limit: sessions past EHLO and TLS; 0: none */
+	unsigned session_limit; /* smtp_mx_session_limit: those with mail; 0: none */
 	struct route_trace trace;
 };
 

@@ -42,6 +42,7 @@ void deliver_send(struct deliver *d)
 		.n_rcpts = n,
 	};
 	d->is_mail_begun = true;
+	d->n_sessions++;
 	session_mail(d->session, &d->mail, d->message.content);
 }
 
@@ -114,7 +115,6 @@ static void deliver_on_ready(void *arg)
 		return;
 	}
 	session_keep_tls(d->session);
-	d->n_sessions++;
 	if (!deliver_log_in(d))
 		deliver_send(d);
 }
@@ -374,6 +374,5 @@ void deliver_connect(struct deliver *d, bool is_plaintext_retry)
 	}
 	session_adopt(d->session, &session_calls, d);
 	t->is_reused = t->is_judged = true;
-	d->n_sessions++;
 	deliver_send(d);
 }

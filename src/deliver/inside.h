@@ -45,7 +45,7 @@ struct deliver {
 	const struct route_hosts *hosts; /* of the present next-hop */
 	size_t *order;                   /* of their use */
 	size_t candidate;                /* the next one to try, in `order` */
-	unsigned n_sessions;             /* past EHLO and TLS, of this next-hop */
+	unsigned n_sessions;             /* past EHLO, TLS and AUTH, of this next-hop */
 
 	struct ask_run *run;
 	struct policy_step policy;

@@ -11,6 +11,7 @@ from aiosmtpd.smtp import AuthResult
 from lab import hopseal as lab_hopseal, peers, zones
 from lab.gateway import Gateway
 from lab.hopseal import TABLES
+from lab.sink import DROP
 
 RELAY = "[mx1.good.example]:587"
 SECRET = "s3:cret"
@@ -304,6 +305,20 @@ def test_the_next_host_is_tried(hopseal, sink, ca):
     result = client.send("bob@good.example")
     assert result.code == 0, result
     assert len(auth_lines(first)) == 1 and len(second.messages) == 1
+
+
+@pytest.mark.parametrize("reply", ["535 5.7.8 no", None])
+def test_refused_logins_are_no_sessions(hopseal, sink, ca, reply):
+    """smtp_mx_session_limit = 2 is for servers that let us in."""
+    client = with_login(hopseal, "equal.example me:x\n", relayhost="equal.example")
+    client.configure(relayhost="equal.example", smtp_tls_security_level="encrypt",
+                     smtp_sasl_tls_security_options="noanonymous")
+    hosts = [sink(f"192.0.2.{14 + i}", cert=ca.cert("valid", f"mx{i}.equal.example"), extensions=AUTH,
+                  script={"AUTH": reply or DROP}) for i in range(4)]
+    last = sink("192.0.2.18", cert=ca.cert("valid", "last.equal.example"), extensions=AUTH, script=TAKES)
+    result = client.send("bob@good.example")
+    assert result.code == 0, result
+    assert [len(auth_lines(s)) for s in hosts] == [1] * 4 and len(last.messages) == 1
 
 
 def test_a_reply_that_quotes_the_password(client, server):
