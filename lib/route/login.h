@@ -5,8 +5,9 @@
 
 #include "base/arena.h"
 #include "conf/conf.h"
+#include "route/route.h"
 
-#define ROUTE_LOGIN_KEYS_MAX 5
+#define ROUTE_LOGIN_KEYS_MAX 7
 
 struct route_login_key {
 	struct str text;
@@ -14,10 +15,16 @@ struct route_login_key {
 };
 
 struct route_login_subject {
-	struct str sender;  /* "" asks for nobody's own login */
-	struct str host;    /* the server's name, or its address */
-	struct str nexthop; /* as a table key */
+	enum route_protocol protocol;
+	struct str sender;      /* "" asks for nobody's own login */
+	bool is_sender_our_own; /* its domain is this machine's: route_own_step */
+	struct str host;        /* the server's name, or its address */
+	struct str nexthop;     /* one of route_nexthops */
 };
+
+/* Whether the tables are asked for the sender, too. */
+MUST_USE bool
+route_login_has_sender(const struct conf *conf, enum route_protocol protocol, struct str sender);
 
 /* In the order in which they are asked; the first that is found counts. `conf` as the client of the
  * protocol reads it. Gives their number; texts borrow from the subject, or live in the arena. */

@@ -149,11 +149,37 @@ static bool route_is_own_literal(const struct route_walk *w, struct str domain)
 	return false;
 }
 
-static enum route_match route_is_local(struct route_walk *w, const struct route_recipient *rcpt)
+static enum route_match route_is_local(struct route_walk *w, struct str domain, struct str folded)
 {
-	if (route_is_own_literal(w, rcpt->domain))
+	if (route_is_own_literal(w, domain))
 		return ROUTE_MATCH_YES;
-	return route_list_match(w, &w->cfg->local_domains, rcpt->folded);
+	return route_list_match(w, &w->cfg->local_domains, folded);
+}
+
+struct route_own_step route_own_step(struct arena *a, const struct route_config *cfg,
+				     struct str domain, struct fact_set facts)
+{
+	struct route_walk w = route_walk_new(a, cfg, facts);
+	struct route_own_step step = { .kind = ROUTE_OWN_YES };
+	struct str folded = domain_fold(a, domain);
+
+	if (str_eq(folded, domain_fold(a, cfg->origin)))
+		return step;
+	switch (route_is_local(&w, domain, folded)) {
+	case ROUTE_MATCH_NO:
+		step.kind = ROUTE_OWN_NO;
+		break;
+	case ROUTE_MATCH_YES:
+		break;
+	case ROUTE_MATCH_WAIT:
+		step.kind = ROUTE_OWN_ASK;
+		step.ask = route_walk_asks(&w);
+		break;
+	case ROUTE_MATCH_FAILED:
+		step.kind = ROUTE_OWN_FAILED;
+		break;
+	}
+	return step;
 }
 
 static void route_take_local(struct route_walk *w, struct route *r)
@@ -170,7 +196,7 @@ static void route_take_local(struct route_walk *w, struct route *r)
 static enum route_progress
 route_by_class(struct route_walk *w, const struct route_recipient *rcpt, struct route *r)
 {
-	enum route_match m = route_is_local(w, rcpt);
+	enum route_match m = route_is_local(w, rcpt->domain, rcpt->folded);
 
 	if (m == ROUTE_MATCH_YES) {
 		route_take_local(w, r);

@@ -228,6 +228,40 @@ TEST(several_nexthops)
 	arena_free(a);
 }
 
+static const struct {
+	const char *rule, *main_cf, *world;
+	struct str domain;
+	int want;
+} own[] = {
+	{ "myorigin", "myorigin = O.example\nmydestination =\n", "", STR_INIT("o.Example"),
+	  ROUTE_OWN_YES },
+	{ "mydestination", "mydestination = D.example\n", "", STR_INIT("d.example"),
+	  ROUTE_OWN_YES },
+	{ "an address of its own", "", "", STR_INIT("[192.0.2.99]"), ROUTE_OWN_YES },
+	{ "a subdomain", "mydestination = d.example\n", "", STR_INIT("a.d.example"), ROUTE_OWN_NO },
+	{ "a table", "mydestination = texthash:/d\n", "table texthash:/d d.example x",
+	  STR_INIT("d.example"), ROUTE_OWN_YES },
+	{ "a table that fails", "mydestination = texthash:/d\n", "fail texthash:/d d.example",
+	  STR_INIT("d.example"), ROUTE_OWN_FAILED },
+	{ "not in a table", "mydestination = texthash:/d\n", "", STR_INIT("d.example"),
+	  ROUTE_OWN_NO },
+};
+
+TEST(own_domains)
+{
+	FOR_EACH(c, own) {
+		struct world w = world_new(c->main_cf, c->world);
+		struct route_own_step s;
+
+		ok(w.cfg, w.e.text);
+		while ((s = route_own_step(w.a, w.cfg, c->domain, fact_list_set(w.facts))).kind ==
+		       ROUTE_OWN_ASK)
+			world_ask(&w, &s.ask);
+		ok((int)s.kind == c->want, c->rule);
+		world_free(&w);
+	}
+}
+
 TEST(tables_in_lists)
 {
 	struct world w = world_new("mydestination = a, !texthash:/a\n"
@@ -287,5 +321,5 @@ TEST(json_tells_the_route)
 
 TEST_MAIN(RUN(recipients), RUN(keys_in_order), RUN(no_table_no_question),
 	  RUN(the_deciding_line_is_named), RUN(an_unsupported_transport_is_named),
-	  RUN(several_nexthops), RUN(tables_in_lists), RUN(bad_configuration_is_refused),
-	  RUN(json_tells_the_route))
+	  RUN(several_nexthops), RUN(own_domains), RUN(tables_in_lists),
+	  RUN(bad_configuration_is_refused), RUN(json_tells_the_route))

@@ -86,6 +86,15 @@ size_t route_nexthops(struct arena *a, struct str nexthop, const struct str **ou
 /* One of them as a table key: as it is, without the "inet:" that LMTP may put in front. */
 struct str route_table_key(enum route_protocol protocol, struct str nexthop);
 
+/* Whether a domain, as an address has it, is this machine's: $myorigin, in mydestination, or an
+ * address of its own. FAILED: a table of mydestination could not say. */
+struct route_own_step {
+	enum { ROUTE_OWN_ASK, ROUTE_OWN_NO, ROUTE_OWN_YES, ROUTE_OWN_FAILED } kind;
+	struct route_asks ask;
+};
+struct route_own_step route_own_step(struct arena *a, const struct route_config *cfg,
+				     struct str domain, struct fact_set facts);
+
 /* One address to connect to. */
 struct route_host {
 	struct str host; /* the server's name in policy, TLS and logs; a bare address for one */

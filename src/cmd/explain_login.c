@@ -75,8 +75,9 @@ struct explain_login explain_login(struct explain *x, struct str nexthop, struct
 {
 	struct explain_login found = { 0 };
 	struct search s = { .x = x, .found = &found };
-	struct route_login_subject subject = { .host = host,
-					       .nexthop = route_table_key(x->protocol, nexthop) };
+	struct route_login_subject subject = { .protocol = x->protocol,
+					       .host = host,
+					       .nexthop = nexthop };
 	struct ask_stepper stepper = { step, done, &s };
 	struct arena *scratch = arena_new(); /* the password goes with it */
 

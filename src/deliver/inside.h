@@ -18,6 +18,7 @@ struct pending {
 
 /* The login for the present host. */
 struct login {
+	struct route_own_step own; /* of the sender's domain */
 	struct route_login_key keys[ROUTE_LOGIN_KEYS_MAX];
 	size_t n_keys, key; /* the next one to ask for */
 	struct ask_query *query;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "deliver/inside.h"
+#include "mail/mailbox.h"
 
 bool deliver_has_login(const struct deliver *d)
 {
@@ -119,19 +120,60 @@ static void ask_next(struct deliver *d)
 	l->query = ask_question(d->site->ask, &q, on_answer, d);
 }
 
-void deliver_find_login(struct deliver *d)
+static void ask_all(struct deliver *d, bool is_sender_our_own)
 {
 	const struct deliver_try *t = d->try;
 	struct route_login_subject s = {
+		.protocol = d->result.protocol,
 		.sender = d->message.sender,
+		.is_sender_our_own = is_sender_our_own,
 		.host = t->candidate.host,
-		.nexthop = route_table_key(d->result.protocol, t->nexthop),
+		.nexthop = t->nexthop,
 	};
 
-	deliver_forget_login(d);
-	if (conf_bool(d->client->conf, CONF_smtp_sasl_auth_enable))
-		d->login.n_keys = route_login_keys(d->arena, d->client->conf, &s, d->login.keys);
+	d->login.n_keys = route_login_keys(d->arena, d->client->conf, &s, d->login.keys);
 	ask_next(d);
+}
+
+static size_t own_step(void *arg, struct fact_set facts, const struct question **asks)
+{
+	struct deliver *d = arg;
+	struct mailbox m;
+
+	d->login.own = (struct route_own_step){ .kind = ROUTE_OWN_NO };
+	if (mailbox_parse(d->message.sender, &m) && m.domain.n)
+		d->login.own = route_own_step(d->arena, d->site->route, m.domain, facts);
+	*asks = d->login.own.ask.v;
+	return d->login.own.ask.n;
+}
+
+static void own_done(void *arg, const struct error *e)
+{
+	struct deliver *d = arg;
+
+	ask_run_free(d->run);
+	d->run = NULL;
+	if (e)
+		give_up(d, STATUS(4, 3, 0), arena_str(d->arena, error_text(e)));
+	else if (d->login.own.kind == ROUTE_OWN_FAILED)
+		give_up(d, STATUS(4, 3, 0),
+			STR("mydestination: the lookup of the sender's domain failed"));
+	else
+		ask_all(d, d->login.own.kind == ROUTE_OWN_YES);
+}
+
+void deliver_find_login(struct deliver *d)
+{
+	const struct conf *conf = d->client->conf;
+	struct ask_stepper stepper = { own_step, own_done, d };
+
+	deliver_forget_login(d);
+	if (!conf_bool(conf, CONF_smtp_sasl_auth_enable))
+		ask_next(d);
+	else if (route_login_has_sender(conf, d->result.protocol, d->message.sender))
+		d->run = ask_run_new(d->site->ask, &stepper, d->facts);
+	else
+		ask_all(d, false);
 }
 
 /* ---- terms ---- */

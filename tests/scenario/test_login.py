@@ -81,6 +81,7 @@ ENTRIES = {
     "next-hop": ("{1} me:{0}\nmx1.good.example:587 x:y\n", False),
     "sender": ("{1} x:y\nalice@client.example me:{0}\n", True),
     "domain of the sender": ("{1} x:y\n@client.example me:{0}\n", True),
+    "sender of our own domain": ("{1} x:y\nalice me:{0}\n@client.example x:y\n", True),
     "no sender of its own": ("{1} me:{0}\n@other.example x:y\n", True),
     "sender unasked": ("{1} me:{0}\nalice@client.example x:y\n", False),
 }
@@ -90,7 +91,8 @@ ENTRIES = {
 def test_which_entry_counts(hopseal, server, name):
     text, by_sender = ENTRIES[name]
     client = with_login(hopseal, text.format(SECRET, RELAY),
-                        smtp_sender_dependent_authentication="yes" if by_sender else "no")
+                        smtp_sender_dependent_authentication="yes" if by_sender else "no",
+                        mydestination="inline:{ {client.example = x} }")
     s = server()
     assert client.send("bob@good.example").code == 0
     assert auth_lines(s) == [(f"AUTH PLAIN {PLAIN}", True)]
