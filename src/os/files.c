@@ -1,6 +1,7 @@
 #include "os/files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -69,12 +70,13 @@ bool os_files_is_kept_back(int fd)
 	return fd >= 0 && (uint64_t)fd >= atomic_load(&first_kept_back);
 }
 
+/* Other failures are /dev/null's own, and would be there for ever. */
 bool os_files_are_short(void)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	bool is_short = fd < 0 || os_files_is_kept_back(fd);
 
-	if (fd >= 0)
-		(void)close(fd);
-	return is_short;
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE;
+	(void)close(fd);
+	return os_files_is_kept_back(fd);
 }

@@ -1,8 +1,24 @@
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/test.h"
 #include "os/files.h"
+
+#define SEEN __attribute__((visibility("default")))
+
+static int open_error; /* what every open fails with; 0: none does */
+
+int open64(const char *path, int flags, ...);
+
+SEEN int open64(const char *path, int flags, ...)
+{
+	if (open_error == 0)
+		return (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0);
+	errno = open_error;
+	return -1;
+}
 
 static const struct {
 	const char *rule;
@@ -52,4 +68,22 @@ TEST(os_files_is_kept_back)
 	ok(!os_files_is_kept_back(1000000), "none where there is no limit");
 }
 
-TEST_MAIN(RUN(os_files_plan), RUN(os_files_open), RUN(os_files_is_kept_back))
+static const struct {
+	int error;
+	bool is_short;
+} failures[] = {
+	{ EMFILE, true }, { ENFILE, true }, { ENOENT, false }, { EACCES, false }, { EIO, false },
+};
+
+TEST(os_files_are_short)
+{
+	FOR_EACH(c, failures) {
+		open_error = c->error;
+		bool is_short = os_files_are_short();
+		open_error = 0;
+		ok(is_short == c->is_short, strerror(c->error));
+	}
+}
+
+TEST_MAIN(RUN(os_files_plan), RUN(os_files_open), RUN(os_files_is_kept_back),
+	  RUN(os_files_are_short))
