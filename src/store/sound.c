@@ -76,6 +76,23 @@ static struct str finding(struct str text)
 	return text;
 }
 
+/* A page that the disk did not give is told as a row among those about damage. */
+static bool is_unread(struct str text)
+{
+	size_t at;
+
+	return str_search(text, STR("error code="), &at) ||
+	       str_search(text, STR("failed to get page "), &at);
+}
+
+static void set_finding(struct str text, struct error *e)
+{
+	if (is_unread(text))
+		error_set(e, ERROR_IO, "cannot be read: " STR_FMT, STR_ARG(finding(text)));
+	else
+		error_set(e, ERROR_DATA, "damaged: " STR_FMT, STR_ARG(finding(text)));
+}
+
 static bool check_pages(struct sql *db, struct error *e)
 {
 	struct sql_statement *st = sql_prepare(db, STR("PRAGMA integrity_check(1)"), e);
@@ -83,7 +100,7 @@ static bool check_pages(struct sql *db, struct error *e)
 	bool is_sound = step == SQL_ROW && str_eq(sql_text(st, 0), STR("ok"));
 
 	if (step == SQL_ROW && !is_sound)
-		error_set(e, ERROR_DATA, "damaged: " STR_FMT, STR_ARG(finding(sql_text(st, 0))));
+		set_finding(sql_text(st, 0), e);
 	if (step == SQL_ROW)
 		sql_reset(st);
 	sql_free(st);

@@ -19,7 +19,7 @@ struct trap {
 static bool is_room_taken(void);
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct trap on_write, on_sync;
+static struct trap on_write, on_sync, on_read;
 static unsigned n_writes, n_syncs; /* so far */
 static bool is_dirty;              /* written to since the last sync */
 
@@ -45,6 +45,17 @@ SEEN ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
 	pthread_mutex_unlock(&mutex);
 	if (error == 0)
 		return syscall(SYS_pwrite64, fd, p, n, at);
+	errno = error;
+	return -1;
+}
+
+SEEN ssize_t pread64(int fd, void *p, size_t n, off64_t at)
+{
+	pthread_mutex_lock(&mutex);
+	int error = trap_spring(&on_read);
+	pthread_mutex_unlock(&mutex);
+	if (error == 0)
+		return syscall(SYS_pread64, fd, p, n, at);
 	errno = error;
 	return -1;
 }
@@ -459,10 +470,37 @@ TEST(a_damaged_database_says_so)
 	rig_free(r);
 }
 
+/* Each read of a start fails in its turn: the disk's trouble is not the database's. */
+TEST(a_database_that_cannot_be_read)
+{
+	static char text[3000];
+	struct rig *r = rig_new(sizeof(text));
+	struct error e = { 0 };
+	size_t at, n_pages = 0;
+	int turn = 1;
+
+	for (int i = 0; i < 40; i++)
+		(void)rig_accept_at(r, 1000, &one, 1, str_span(text, sizeof(text)),
+				    STORE_ACCEPT_QUEUED);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	rig_close_store(r);
+	for (;; turn++) {
+		trap_set(&on_read, turn, EIO);
+		if ((r->store = store_open(&r->options, &e)) != NULL)
+			break;
+		ok(e.kind == ERROR_IO, e.text);
+		n_pages += str_search(error_text(&e), STR("cannot be read"), &at);
+	}
+	trap_set(&on_read, 0, 0);
+	ok(turn > 20 && n_pages > 10, "reads did fail, and most while the pages were checked");
+	rig_free(r);
+}
+
 TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable),
 	  RUN(the_pages_of_a_commit_are_written_together), RUN(a_disk_that_fails_once),
 	  RUN(a_group_fails_whole), RUN(a_content_file_that_cannot_be_synchronised),
 	  RUN(a_file_is_synchronised_once), RUN(failures_while_the_log_is_copied),
 	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(mail_leaves_a_full_disk),
 	  RUN(a_probe_writes), RUN(a_probe_is_told_what_was_seen_of_late),
-	  RUN(mail_that_is_written_is_probe_enough), RUN(a_damaged_database_says_so))
+	  RUN(mail_that_is_written_is_probe_enough), RUN(a_damaged_database_says_so),
+	  RUN(a_database_that_cannot_be_read))
