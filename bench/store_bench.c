@@ -334,7 +334,9 @@ int main(int argc, char **argv)
 	};
 	b.size = (size_t)atol(argv[is_cycle ? 5 : 4]);
 	b.octets = calloc(1, b.size + 1);
-	b.options = (struct store_options){ .directory = argv[1], .inline_limit = b.size };
+	b.options = (struct store_options){ .directory = argv[1],
+					    .inline_limit = b.size,
+					    .is_checked = true };
 	if (is_cycle && argc > 6)
 		b.options.inline_limit = (size_t)atol(argv[6]);
 	if (is_fill)

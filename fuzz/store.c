@@ -80,7 +80,9 @@ static void try_it(struct store_client *c, size_t i, struct store_ground *g)
 
 static void fill(void)
 {
-	const struct store_options o = { .directory = directory, .inline_limit = 4000 };
+	const struct store_options o = { .directory = directory,
+					 .inline_limit = 4000,
+					 .is_checked = true };
 	struct store_ground *g = store_ground_new(STR("{\"level\":\"may\"}"));
 	struct net_loop *l = net_loop_new();
 	struct error e;
@@ -235,7 +237,9 @@ static void change_all(struct store_client *c, unsigned *n_done)
 /* A daemon on it: it does not start, or all that it is told has an answer. */
 static void write_all(void)
 {
-	const struct store_options o = { .directory = directory, .inline_limit = 4000 };
+	const struct store_options o = { .directory = directory,
+					 .inline_limit = 4000,
+					 .is_checked = true };
 	struct error e = { 0 };
 	struct store *s = store_open(&o, &e);
 	unsigned n_done = 0;

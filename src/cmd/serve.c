@@ -381,6 +381,7 @@ static bool serve_open_store(struct serve *s, struct error *e)
 			(uint64_t)conf_int(s->conf, CONF_hopseal_content_memory_limit),
 		.reserve_octets = STORE_RESERVE_OCTETS,
 		.lock_wait_ms = SERVE_LOCK_WAIT_MS,
+		.is_checked = true,
 		.lost = on_lost,
 		.lost_arg = s,
 	};

@@ -245,7 +245,8 @@ struct writer {
 	char path[STORE_PATH_MAX]; /* of the database */
 	const char *directory;
 	int64_t pages_max;
-	struct sql *db; /* NULL: it was closed after trouble, and has to be opened */
+	bool is_checked; /* the pages, when it is opened for the first time */
+	struct sql *db;  /* NULL: it was closed after trouble, and has to be opened */
 	struct sql_statement *st[W_STATEMENTS];
 	struct writer_name names[WRITER_NAMES];
 	uint64_t generation; /* grows when what was interned may be gone */
@@ -373,8 +374,10 @@ MUST_USE bool store_directory_sweep(const char *directory, struct sql *db, struc
 
 /* False: the database is missing where there is mail (ERROR_DATA). */
 MUST_USE bool store_sound_files(const char *directory, struct error *e);
-/* False: its pages are damaged (ERROR_DATA). Nothing is looked at in a large one. */
-MUST_USE bool store_sound_database(struct sql *db, struct store_losses *out, struct error *e);
+/* False: its pages are damaged (ERROR_DATA) or cannot be read (ERROR_IO). Here and below nothing
+ * is looked at in a large one. Any version. */
+MUST_USE bool store_sound_pages(struct sql *db, struct error *e);
+MUST_USE bool store_sound_rows(struct sql *db, struct store_losses *out, struct error *e);
 
 /* True when the reserve is there, or none is wanted. */
 MUST_USE bool store_reserve_keep(struct store *s);

@@ -113,6 +113,38 @@ TEST(version_1_is_read)
 	rig_free(r);
 }
 
+static void zero_index(struct rig *r)
+{
+	static const char zeros[4096];
+	struct error e = { 0 };
+	char path[STORE_PATH_MAX];
+	int64_t page = 0;
+
+	struct sql *db = database(r, SQL_READ);
+	ok(sql_get_int(db, STR("SELECT rootpage FROM sqlite_schema WHERE name = 'recipient_due'"),
+		       &page, &e),
+	   e.text);
+	sql_close(db);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", r->directory);
+	FILE *f = fopen(path, "r+");
+	ok(f && fseek(f, (long)(page - 1) * 4096, SEEK_SET) == 0, "open");
+	ok(fwrite(zeros, 1, sizeof(zeros), f) == sizeof(zeros) && fclose(f) == 0, "write");
+}
+
+TEST(a_damaged_one_is_left_as_it_is)
+{
+	struct rig *r = rig_with(version_1);
+	struct error e = { 0 };
+	int64_t version = 0;
+
+	zero_index(r);
+	ok(!store_open(&r->options, &e) && e.kind == ERROR_DATA, e.text);
+	struct sql *db = database(r, SQL_READ);
+	ok(sql_get_int(db, STR("PRAGMA user_version"), &version, &e) && version == 1, "as it was");
+	sql_close(db);
+	rig_free(r);
+}
+
 /* ---- the steps ---- */
 
 static int64_t get(struct sql *db, const char *text)
@@ -154,4 +186,5 @@ TEST(steps_are_taken_once_and_all_or_none)
 	rig_free(r);
 }
 
-TEST_MAIN(RUN(version_1_is_read), RUN(steps_are_taken_once_and_all_or_none))
+TEST_MAIN(RUN(version_1_is_read), RUN(a_damaged_one_is_left_as_it_is),
+	  RUN(steps_are_taken_once_and_all_or_none))

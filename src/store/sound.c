@@ -107,17 +107,33 @@ static bool check_pages(struct sql *db, struct error *e)
 	return is_sound;
 }
 
-bool store_sound_database(struct sql *db, struct store_losses *out, struct error *e)
+static bool is_small(struct sql *db, bool *is, struct error *e)
 {
 	int64_t pages;
 
-	*out = (struct store_losses){ 0 };
 	if (!sql_get_int(db, STR("PRAGMA page_count"), &pages, e))
 		return false;
-	if ((uint64_t)pages * 4096 > SOUND_OCTETS_MAX)
+	*is = (uint64_t)pages * 4096 <= SOUND_OCTETS_MAX;
+	return true;
+}
+
+bool store_sound_pages(struct sql *db, struct error *e)
+{
+	bool is;
+
+	return is_small(db, &is, e) && (!is || check_pages(db, e));
+}
+
+bool store_sound_rows(struct sql *db, struct store_losses *out, struct error *e)
+{
+	bool is;
+
+	*out = (struct store_losses){ 0 };
+	if (!is_small(db, &is, e))
+		return false;
+	if (!is)
 		return true;
-	return check_pages(db, e) &&
-	       sql_get_int(db,
+	return sql_get_int(db,
 			   STR("SELECT count(*) FROM recipient AS r WHERE "
 			       "NOT EXISTS (SELECT 1 FROM message WHERE id = r.message) OR "
 			       "NOT EXISTS (SELECT 1 FROM destination WHERE id = r.destination)"),

@@ -71,6 +71,14 @@ static bool has_losses(const struct store *s)
 	return s->losses.recipients > 0 || s->losses.messages > 0;
 }
 
+static bool check_rows(struct store *s, struct error *e)
+{
+	struct sql *db = s->writer.db;
+
+	return store_sound_rows(db, &s->losses, e) &&
+	       (has_losses(s) || store_directory_sweep(s->directory, db, e));
+}
+
 static bool open_database(struct store *s, const struct store_options *o, struct error *e)
 {
 	struct writer *w = &s->writer;
@@ -79,13 +87,13 @@ static bool open_database(struct store *s, const struct store_options *o, struct
 	(void)snprintf(w->path, sizeof(w->path), "%s/" STORE_DATABASE, s->directory);
 	w->directory = s->directory;
 	w->pages_max = o->pages_max;
+	w->is_checked = o->is_checked;
 	w->lost = o->lost;
 	w->lost_arg = o->lost_arg;
 	if (!writer_open(w, e))
 		return false;
 	/* The log's name, too: SQLite does not say when it could not make it durable. */
-	if (store_sound_database(w->db, &s->losses, e) && read_state(s, e) &&
-	    (has_losses(s) || store_directory_sweep(s->directory, w->db, e)) &&
+	if ((!o->is_checked || check_rows(s, e)) && read_state(s, e) &&
 	    store_sync_folder(s->directory, e))
 		return true;
 	return error_prefix(e, "%s", w->path);

@@ -140,6 +140,9 @@ struct store_options {
 	uint64_t content_memory_limit; /* octets of all content in memory on its way in; 0: any */
 	unsigned lock_wait_ms;         /* how long to wait while another process has the store */
 	uint64_t reserve_octets;       /* kept back for a full disk; 0: none */
+	/* By who stays: looks whether all is whole, before anything is changed, and removes content
+	 * files that no message has. Takes long in a large queue. */
+	bool is_checked;
 	/* The disk lost what it had taken, and only a new process can write it again: the last
 	 * thing before this one ends with EX_IOERR, on the writer's thread. NULL: it is said on
 	 * the standard error. */
@@ -150,7 +153,7 @@ struct store_options {
 	uint64_t probe_age_ms; /* what was written before that says nothing to probes */
 };
 
-/* Makes or migrates the database, removes content files that no message has, starts the threads.
+/* Makes or migrates the database, checks it when asked to, starts the threads.
  * NULL: the directory cannot be used (ERROR_NO_INPUT, ERROR_IO), another process has the store
  * (ERROR_TEMP), it is of a newer release or not a store (ERROR_CONFIG), or damaged
  * (ERROR_DATA). Signals stay with the threads that are there already. */

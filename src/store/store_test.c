@@ -119,6 +119,10 @@ TEST(orphans_are_removed)
 	rig_path(r, lost, path);
 	FILE *f = fopen(path, "w");
 	ok(f && fclose(f) == 0, "as if we had crashed");
+	r->options.is_checked = false;
+	rig_reopen(r);
+	ok(rig_has_file(r, lost), "left alone by who does not stay");
+	r->options.is_checked = true;
 	rig_reopen(r);
 	ok(!rig_has_file(r, lost), "removed when the store is opened");
 	ok_str(rig_text(r, kept), STR("kept"), "and no other");

@@ -68,8 +68,9 @@ static inline struct rig *rig_new(size_t inline_limit)
 
 	memcpy(r->directory, RIG_DIRECTORY, sizeof(r->directory));
 	ok(mkdtemp(r->directory) != NULL, "a directory");
-	r->options =
-		(struct store_options){ .directory = r->directory, .inline_limit = inline_limit };
+	r->options = (struct store_options){ .directory = r->directory,
+					     .inline_limit = inline_limit,
+					     .is_checked = true };
 	r->loop = net_loop_new();
 	r->arena = arena_new();
 	rig_open_store(r);

@@ -109,11 +109,13 @@ bool writer_open(struct writer *w, struct error *e)
 
 	w->generation++; /* 0 is that of a ground never seen */
 	w->db = sql_open(w->path, &o, e);
-	if (w->db && store_schema_migrate(w->db, &store_schema, e) && prepare_all(w, e) &&
+	if (w->db && (!w->is_checked || store_sound_pages(w->db, e)) &&
+	    store_schema_migrate(w->db, &store_schema, e) && prepare_all(w, e) &&
 	    limit_pages(w, e)) {
 		sql_own_checkpoints(w->db);
 		w->checkpoint_at = STORE_LOG_PAGES;
 		w->log_pages = 0;
+		w->is_checked = false;
 		return true;
 	}
 	writer_close(w);
