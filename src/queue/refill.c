@@ -165,13 +165,18 @@ void queue_refill(struct queue *q, struct sched_dest *d, unsigned room)
 	arena_free(a);
 }
 
-static bool waits_for(const struct store_message *there, const struct store_rcpt *r)
+/* The recipient as the store has it, where it waits for the same destination; or NULL. */
+static const struct store_rcpt *
+waits_for(const struct store_message *there, const struct store_rcpt *r)
 {
-	for (size_t i = 0; i < there->n_rcpts; i++)
-		if (there->rcpts[i].index == r->index)
-			return there->rcpts[i].state == STORE_QUEUED &&
-			       str_eq(there->rcpts[i].destination, r->destination);
-	return false;
+	for (size_t i = 0; i < there->n_rcpts; i++) {
+		const struct store_rcpt *x = &there->rcpts[i];
+		if (x->index == r->index)
+			return x->state == STORE_QUEUED && str_eq(x->destination, r->destination)
+				       ? x
+				       : NULL;
+	}
+	return NULL;
 }
 
 bool queue_still_there(struct queue *q, const struct store_message *m, struct store_rcpt *out,
@@ -183,10 +188,13 @@ bool queue_still_there(struct queue *q, const struct store_message *m, struct st
 	bool is_good = store_message(store_client_reader(q->store), a, m->id, &there, e);
 
 	*n = 0;
-	for (size_t i = 0; is_good && there && i < m->n_rcpts; i++)
-		if (!(here && queue_message_has(here, m->rcpts[i].index)) &&
-		    waits_for(there, &m->rcpts[i]))
-			out[(*n)++] = m->rcpts[i];
+	for (size_t i = 0; is_good && there && i < m->n_rcpts; i++) {
+		const struct store_rcpt *now = waits_for(there, &m->rcpts[i]);
+		if (!now || (here && queue_message_has(here, m->rcpts[i].index)))
+			continue;
+		out[*n] = m->rcpts[i];
+		out[(*n)++].is_asked_for = now->is_asked_for;
+	}
 	arena_free(a);
 	return is_good;
 }

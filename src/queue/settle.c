@@ -100,7 +100,9 @@ struct queue_verdict queue_verdict(const struct queue_settings *s, const struct 
 				   const struct store_rcpt *r, const struct outcome *o,
 				   int64_t now_ms)
 {
-	struct queue_verdict v = { .record = { .index = r->index, .outcome = *o } };
+	struct queue_verdict v = {
+		.record = { .index = r->index, .outcome = *o, .was_asked_for = r->is_asked_for }
+	};
 	bool is_old = now_ms - m->arrived_ms >= lifetime_ms(s, m);
 
 	switch (o->kind) {

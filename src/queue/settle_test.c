@@ -64,13 +64,15 @@ TEST(an_outcome_becomes_a_verdict)
 		struct store_message m = { .arrived_ms = 10 * DAY, .sender = c->sender };
 		struct store_rcpt r = { .index = 3,
 					.notify = c->notify,
-					.is_warned = c->is_warned };
+					.is_warned = c->is_warned,
+					.is_asked_for = c->is_soft };
 		struct outcome o = { .kind = c->kind, .reason = STR("why") };
 		int64_t now = m.arrived_ms + c->age_ms;
 
 		s.is_soft_bounce = c->is_soft;
 		struct queue_verdict v = queue_verdict(&s, &m, &r, &o, now);
 		ok(v.record.index == 3 && v.record.verdict == c->want, c->rule);
+		ok(v.record.was_asked_for == c->is_soft, "whether an operator asked for it");
 		ok(v.is_told == (c->told != NOTHING), c->rule);
 		ok(!v.is_told || (int)v.kind == c->told, c->rule);
 		ok(c->want != STORE_RETRY_AT || v.record.due_ms == now + c->wait_ms, c->rule);

@@ -163,6 +163,8 @@ record_one(struct writer *w, uint64_t message, const struct store_rcpt_record *r
 	case STORE_RETRY_AT:
 		sql_bind_int(w->st[W_RECIPIENT_DEFER], 3, r->due_ms);
 		bind_outcome(w->st[W_RECIPIENT_DEFER], &r->outcome);
+		sql_bind_int(w->st[W_RECIPIENT_DEFER], 11,
+			     r->was_asked_for ? STORE_MARK_ASKED_FOR : 0);
 		return run_on(w, W_RECIPIENT_DEFER, message, r->index, e);
 	case STORE_TO_BE_TOLD:
 		sql_bind_int(w->st[W_RECIPIENT_FINISH], 3, STORE_FINISHED);

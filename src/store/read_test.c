@@ -7,12 +7,14 @@ static uint64_t put(struct rig *r, struct str to, int64_t arrived_ms)
 	return rig_accept_at(r, arrived_ms, &to, 1, STR("x"), STORE_ACCEPT_QUEUED);
 }
 
-static void defer(struct rig *r, uint64_t id, uint32_t index, int64_t due_ms, struct str reason)
+static void defer_as(struct rig *r, uint64_t id, uint32_t index, int64_t due_ms, struct str reason,
+		     bool was_asked_for)
 {
 	const struct store_rcpt_record rcpt = {
 		.index = index,
 		.verdict = STORE_RETRY_AT,
 		.due_ms = due_ms,
+		.was_asked_for = was_asked_for,
 		.outcome = { .kind = OUTCOME_DEFERRED, .reason = reason },
 	};
 
@@ -20,6 +22,11 @@ static void defer(struct rig *r, uint64_t id, uint32_t index, int64_t due_ms, st
 		     &(struct store_record){ .message = id, .rcpts = &rcpt, .n_rcpts = 1 },
 		     rig_done, r);
 	ok(rig_wait(r) == STORE_DONE, r->text);
+}
+
+static void defer(struct rig *r, uint64_t id, uint32_t index, int64_t due_ms, struct str reason)
+{
+	defer_as(r, id, index, due_ms, reason, false);
 }
 
 /* ---- destinations ---- */
@@ -290,7 +297,9 @@ TEST(changes_of_a_message_and_a_recipient)
 	ok(rig_read(r, id)->rcpts[0].is_asked_for && !rig_read(r, id)->rcpts[1].is_asked_for,
 	   "by an operator");
 	ok(!rig_read(r, id)->rcpts[0].is_warned, "which is no warning");
-	defer(r, id, 0, 9000, STR("later"));
+	defer(r, id, 0, 9000, STR("it was on its way when it was asked for"));
+	ok(rig_read(r, id)->rcpts[0].is_asked_for, "asked for still");
+	defer_as(r, id, 0, 9000, STR("later"), true);
 	ok(!rig_read(r, id)->rcpts[0].is_asked_for, "for one attempt");
 	ok(change(r, STORE_RETRY, message) == 1, "and again");
 	ok(change(r, STORE_HOLD, second) == 1 && change(r, STORE_REQUEUE, message) == 2, "requeue");

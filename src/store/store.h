@@ -222,6 +222,7 @@ struct store_rcpt_record {
 	enum store_verdict verdict;
 	int64_t due_ms;         /* RETRY_AT */
 	struct outcome outcome; /* kept with the recipient while it is there */
+	bool was_asked_for;     /* of the attempt: is_asked_for, which it has used up */
 };
 
 /* One attempt. With its last recipient the message goes. Recipients that are no more (deleted

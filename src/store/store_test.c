@@ -202,7 +202,7 @@ static const struct outcome deferral = {
 static void record(struct rig *r, uint64_t id, uint32_t index, enum store_verdict verdict,
 		   int64_t due_ms, struct store_ground *g, const char *evidence)
 {
-	const struct store_rcpt_record rcpt = { index, verdict, due_ms, deferral };
+	const struct store_rcpt_record rcpt = { index, verdict, due_ms, deferral, false };
 
 	store_record(r->client,
 		     &(struct store_record){ .message = id,

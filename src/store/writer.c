@@ -38,9 +38,9 @@ static const struct str texts[W_STATEMENTS] = {
 	[W_RECIPIENT_REMOVE] = STR_INIT("DELETE FROM recipient " RECIPIENT_IS),
 	[W_RECIPIENT_REMOVE_FINISHED] =
 		STR_INIT("DELETE FROM recipient " RECIPIENT_IS " AND state = 2"),
-	[W_RECIPIENT_DEFER] = STR_INIT(
-		"UPDATE recipient SET due = ?3, is_warned = is_warned & 1, " OUTCOME_IS RECIPIENT_IS
-		" AND state < 2"),
+	[W_RECIPIENT_DEFER] =
+		STR_INIT("UPDATE recipient SET due = ?3, is_warned = is_warned & ~?11, " OUTCOME_IS
+				 RECIPIENT_IS " AND state < 2"),
 	[W_RECIPIENT_FINISH] = STR_INIT("UPDATE recipient SET state = ?3, " OUTCOME_IS RECIPIENT_IS
 					" AND state < 2"),
 	[W_RECIPIENT_WARN] = STR_INIT("UPDATE recipient SET is_warned = is_warned | 1 " RECIPIENT_IS
