@@ -36,6 +36,7 @@ struct sched_dest {
 
 	uint64_t backlog_due, refilled_at;
 	bool is_refilling;
+	struct sched_place place;
 
 	size_t name_n;
 	char name[];
@@ -392,6 +393,11 @@ void sched_refilled(struct sched *s, struct sched_dest *d, uint64_t due, uint64_
 	d->is_refilling = false;
 	d->refilled_at = now;
 	sched_backlog(s, d, due, now);
+}
+
+struct sched_place *sched_place(struct sched_dest *d)
+{
+	return &d->place;
 }
 
 /* ---- attempts ---- */

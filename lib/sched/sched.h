@@ -82,6 +82,15 @@ void sched_backlog(struct sched *s, struct sched_dest *d, uint64_t due, uint64_t
 MUST_USE bool sched_refill(struct sched *s, uint64_t now, struct sched_dest **dest, unsigned *room);
 void sched_refilled(struct sched *s, struct sched_dest *d, uint64_t due, uint64_t now);
 
+/* How far the store was read where that takes several times: the caller's, kept with the
+ * destination while mail of it is there. All zero: it is read from the start. */
+struct sched_place {
+	int64_t due_ms, until_ms; /* UTC: of the row there; what is due later is not looked for */
+	uint64_t message, after;  /* the row, too */
+	uint64_t next_at;         /* when to go on */
+};
+struct sched_place *sched_place(struct sched_dest *d);
+
 /* An attempt to start: `n` recipients of the part from `first` on. It counts until sched_done. With
  * the last of its recipients the part is the caller's again. */
 struct sched_start {

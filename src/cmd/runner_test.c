@@ -457,6 +457,57 @@ TEST(another_number_of_workers)
 	team_free(t);
 }
 
+/* Many messages for the same recipient. */
+static void crowd(struct team *t, unsigned number, unsigned n)
+{
+	const unsigned each = 500;
+
+	for (unsigned i = 0; i < n; i += each) {
+		struct store_message m = message_of(t, number, each, 0, 1);
+		for (unsigned k = 0; k < each; k++)
+			m.rcpts[k].address = m.rcpts[0].address;
+		(void)put_message(t, &m);
+	}
+}
+
+static const char alone[] = "smtp_destination_recipient_limit = 1\n";
+
+/* Nobody of the crowd is done, and those behind it have their turns all the same. */
+TEST(who_stands_behind_a_crowd_has_a_turn)
+{
+	struct team *t = team_with(alone);
+	unsigned n = 2 * QUEUE_READ_PAGES * QUEUE_READ_MAX + QUEUE_READ_MAX;
+
+	t->is_silent = true;
+	crowd(t, 0, n);
+	(void)put(t, 1, 1, 0, 1);
+	crowd(t, 2, QUEUE_READ_MAX);
+	(void)put(t, 3, 1, 0, 1);
+	team_start(t, 1);
+	while (t->taken[1] == 0 || t->taken[3] == 0)
+		turn(t, 5);
+	ok(t->taken[0] < 50, "the crowd waits");
+	ok(t->taken[2] > 0, "another may form behind it");
+	team_stop(t, 0);
+	team_free(t);
+}
+
+/* The reading begins anew behind the last one. */
+TEST(a_crowd_is_delivered_to_its_last)
+{
+	struct team *t = team_with(alone);
+	unsigned n = QUEUE_READ_PAGES * QUEUE_READ_MAX + 2 * QUEUE_READ_MAX;
+
+	crowd(t, 0, n);
+	(void)put(t, 1, 1, 0, 1);
+	team_start(t, 1);
+	wait_taken(t, n + 1);
+	turn(t, 100);
+	ok(t->taken[0] == n && t->taken[1] == 1, "each once");
+	ok(t->n_most < 200, "and memory was for a few of them");
+	team_free(t);
+}
+
 /* With one recipient, whose receiver has the message and says nothing. */
 static struct team *team_in_attempt_of(unsigned n_members, uint64_t *id)
 {
@@ -746,6 +797,7 @@ TEST(what_may_be_tried_is_not_given_up)
 
 TEST_MAIN(RUN(more_than_memory_holds), RUN(more_comes_than_memory_holds),
 	  RUN(a_destination_has_one_owner), RUN(another_number_of_workers),
+	  RUN(who_stands_behind_a_crowd_has_a_turn), RUN(a_crowd_is_delivered_to_its_last),
 	  RUN(held_while_it_is_sent), RUN(held_while_it_is_deferred),
 	  RUN(deleted_while_it_is_deferred), RUN(a_stop_cuts_off_what_takes_long),
 	  RUN(the_least_wait_is_longer_than_the_most),

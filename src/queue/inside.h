@@ -10,19 +10,20 @@
 
 enum {
 	QUEUE_BUCKETS_FIRST = 256,
-	QUEUE_UNKEPT_MAX = 50,          /* attempts that the store cannot keep: then none begins */
-	QUEUE_RCPTS_WAITING = 1000,     /* of one destination in memory, by sched_weight */
-	QUEUE_PART_MAX = 500,           /* of them of one message, from the store */
-	QUEUE_GROUNDS = 64,             /* of evidence, kept at hand */
-	QUEUE_READ_MAX = 500,           /* rows of the store in one go */
-	QUEUE_READ_PAGES = 40,          /* times that, of rows that are passed over, at a stretch */
-	QUEUE_RECORD_RETRY_MS = 1000,   /* the store could not keep an outcome */
-	QUEUE_COPIES_MAX = 100,         /* for a postmaster, of one kind, */
-	QUEUE_COPIES_MS = 3600 * 1000,  /* in this time */
-	QUEUE_NOTICE_RETRY_MS = 5000,   /* the store could not keep a notice */
-	QUEUE_READ_RETRY_MS = 5000,     /* the store could not be read */
-	QUEUE_SWEEP_MS = 60 * 1000,     /* looking for what was in the queue too long, at most */
-	QUEUE_SWEEP_MAX = 1000,         /* recipients of one sweep */
+	QUEUE_UNKEPT_MAX = 50,         /* attempts that the store cannot keep: then none begins */
+	QUEUE_RCPTS_WAITING = 1000,    /* of one destination in memory, by sched_weight */
+	QUEUE_PART_MAX = 500,          /* of them of one message, from the store */
+	QUEUE_GROUNDS = 64,            /* of evidence, kept at hand */
+	QUEUE_READ_MAX = 500,          /* rows of the store in one go */
+	QUEUE_READ_PAGES = 8,          /* times that, of rows that are passed over, at a stretch, */
+	QUEUE_READ_PAUSE_MS = 1000,    /* with this between two of them */
+	QUEUE_RECORD_RETRY_MS = 1000,  /* the store could not keep an outcome */
+	QUEUE_COPIES_MAX = 100,        /* for a postmaster, of one kind, */
+	QUEUE_COPIES_MS = 3600 * 1000, /* in this time */
+	QUEUE_NOTICE_RETRY_MS = 5000,  /* the store could not keep a notice */
+	QUEUE_READ_RETRY_MS = 5000,    /* the store could not be read */
+	QUEUE_SWEEP_MS = 60 * 1000,    /* looking for what was in the queue too long, at most */
+	QUEUE_SWEEP_MAX = 1000,        /* recipients of one sweep */
 	QUEUE_EVIDENCE_MS = 3600 * 1000 /* looking for evidence that has expired */
 };
 

@@ -11,8 +11,10 @@ struct refill {
 	struct str destination;
 	unsigned room; /* by sched_weight */
 	struct store_due_place place;
-	bool is_alone, is_long; /* recipients are counted by themselves; and so many were passed
-	                         * over that others have their turns before the end is read */
+	unsigned n_pages_max;   /* where recipients are counted by themselves */
+	bool is_alone, is_long; /* they are; and so many were passed over that others have their
+	                         * turns before the end is read */
+	struct arena *arena;    /* of one recipient at a time */
 };
 
 /* Parts of the message that wait for the destination: their recipients, and one of them. */
@@ -39,6 +41,26 @@ static size_t most_of_one(const struct refill *r, size_t waiting)
 	return waiting >= QUEUE_PART_MAX         ? 0
 	       : most > QUEUE_PART_MAX - waiting ? QUEUE_PART_MAX - waiting
 						 : most;
+}
+
+static bool is_crowded(struct refill *r, const struct store_rcpt *rcpt)
+{
+	arena_reset(r->arena);
+	return sched_is_crowded(r->queue->sched, r->dest,
+				queue_who(r->arena, r->queue->options.site->settings,
+					  r->destination, rcpt->address));
+}
+
+/* None of it may be added: where most is like that, nothing is made of it. */
+static bool is_passed_over(struct refill *r, const struct store_message *m)
+{
+	const struct queue_message *here = queue_message_find(r->queue, m->id);
+
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		if (!(here && queue_message_has(here, m->rcpts[i].index)) &&
+		    !is_crowded(r, &m->rcpts[i]))
+			return false;
+	return true;
 }
 
 /* Rows that are in memory already, or on their way to the store, are read again and passed over.
@@ -92,6 +114,8 @@ static void take_rows(struct refill *r, const struct store_due *rows)
 	for (size_t i = 0; i < rows->n && r->room > 0; i++) {
 		const struct store_message *m = &rows->messages[i];
 		bool is_last = i + 1 == rows->n;
+		if (r->is_alone && is_passed_over(r, m))
+			continue;
 		if (!take_message(r, m) && is_last) /* on with the next message */
 			r->place = (struct store_due_place){ m->rcpts[m->n_rcpts - 1].due_ms,
 							     m->id + 1, 0 };
@@ -112,38 +136,78 @@ static bool refill_until(struct refill *r, int64_t until_ms, struct error *e)
 	bool is_good;
 
 	do {
+		struct store_due_place from = r->place;
 		arena_reset(a);
 		is_good = store_due(store_client_reader(r->queue->store), a, r->destination,
 				    until_ms, &r->place, QUEUE_READ_MAX, &rows, e);
 		if (is_good)
 			take_rows(r, &rows);
-		r->is_long = r->is_alone && ++n_pages == QUEUE_READ_PAGES;
+		if (r->room == 0)
+			r->place = from; /* the rest of the page is left */
+		r->is_long = r->is_alone && rows.n_rcpts == QUEUE_READ_MAX &&
+			     ++n_pages == r->n_pages_max;
 	} while (is_good && r->room > 0 && rows.n_rcpts == QUEUE_READ_MAX && !r->is_long);
+	arena_free(a);
+	return is_good;
+}
+
+/* Behind what was read the last time, up to what was due when that began at the start. What waits
+ * for long at the start keeps nobody behind it from being seen. */
+static bool refill_on(struct refill *r, uint64_t now, bool *is_end, struct error *e)
+{
+	struct sched_place *kept = sched_place(r->dest);
+	bool is_first = kept->until_ms == 0;
+	int64_t until = is_first ? queue_now_utc() : kept->until_ms;
+
+	r->place = (struct store_due_place){ kept->due_ms, kept->message, kept->after };
+	r->n_pages_max = QUEUE_READ_PAGES;
+	if (!refill_until(r, until, e))
+		return false;
+	*is_end = !r->is_long && r->room > 0;
+	if (*is_end)
+		*kept = (struct sched_place){ 0 };
+	else if (r->is_long || !is_first)
+		*kept = (struct sched_place){ r->place.due_ms, until, r->place.message,
+					      r->place.after_index,
+					      r->room > 0 ? now + QUEUE_READ_PAUSE_MS : now };
+	return true;
+}
+
+/* While that pauses: those of whom enough was tried are likely to be found at the start again. */
+static bool refill_first(struct refill *r, struct error *e)
+{
+	r->n_pages_max = 1;
+	return refill_until(r, queue_now_utc(), e);
+}
+
+static bool refill_to_end(struct refill *r, uint64_t *due, struct error *e)
+{
+	struct queue *q = r->queue;
+	struct arena *a = arena_new();
+	struct store_due_place honest = r->place;
+	bool is_good;
+
+	*due = net_loop_now(q->options.loop);
+	r->place = (struct store_due_place){ .due_ms = due_at_most(q) + 1 };
+	is_good = refill_until(r, INT64_MAX, e);
+	if (is_good && r->room > 0)
+		is_good = next_due(q, a, r->destination, &honest, due, e);
 	arena_free(a);
 	return is_good;
 }
 
 static bool refill(struct refill *r, uint64_t *due, struct error *e)
 {
-	struct queue *q = r->queue;
-	struct arena *a = arena_new();
-	bool is_good = refill_until(r, queue_now_utc(), e);
-	struct store_due_place honest = r->place;
+	const struct sched_place *kept = sched_place(r->dest);
+	uint64_t now = net_loop_now(r->queue->options.loop);
+	bool is_on = kept->until_ms > 0, is_end = false;
 
-	*due = net_loop_now(q->options.loop);
-	if (r->is_long) {
-		*due += QUEUE_READ_RETRY_MS;
-		arena_free(a);
-		return is_good;
-	}
-	if (is_good && r->room > 0) {
-		r->place = (struct store_due_place){ .due_ms = due_at_most(q) + 1 };
-		is_good = refill_until(r, INT64_MAX, e);
-	}
-	if (is_good && r->room > 0)
-		is_good = next_due(q, a, r->destination, &honest, due, e);
-	arena_free(a);
-	return is_good;
+	if (!(is_on && now < kept->next_at ? refill_first(r, e) : refill_on(r, now, &is_end, e)))
+		return false;
+	*due = r->room == 0    ? now
+	       : kept->next_at ? kept->next_at
+			       : now + QUEUE_READ_PAUSE_MS; /* from the start again */
+	return !is_end || is_on || refill_to_end(r, due, e);
 }
 
 void queue_refill(struct queue *q, struct sched_dest *d, unsigned room)
@@ -153,7 +217,8 @@ void queue_refill(struct queue *q, struct sched_dest *d, unsigned room)
 	struct refill r = { .queue = q,
 			    .dest = d,
 			    .destination = arena_str(a, sched_view(d, now).name),
-			    .room = room };
+			    .room = room,
+			    .arena = arena_new() };
 	struct error e;
 
 	r.is_alone = queue_counts_alone(q->options.site->settings, r.destination);
@@ -162,6 +227,7 @@ void queue_refill(struct queue *q, struct sched_dest *d, unsigned room)
 		due = now + QUEUE_RECORD_RETRY_MS;
 	}
 	sched_refilled(q->sched, d, due, net_loop_now(q->options.loop));
+	arena_free(r.arena);
 	arena_free(a);
 }
 
