@@ -32,10 +32,10 @@ struct os_log_out {
 	pthread_mutex_t opening; /* of fd */
 	_Atomic int fd;          /* -1: not open */
 	_Atomic uint64_t n_lost, n_lost_ever;
+	_Atomic bool is_torn; /* the file's last line has no end */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
-	bool is_torn;       /* the file's last line has no end */
 	struct buf waiting; /* whole lines */
 	bool is_ending, has_thread, is_writing;
 	pthread_t thread;
