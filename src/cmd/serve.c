@@ -35,7 +35,8 @@ static const struct str serve_help = STR_INIT(
 	"\n"
 	"Exit status: 0 stopped as told, 64 usage, 65 the queue is damaged, 71 the system "
 	"refused,\n"
-	"74 the queue could not be read, 75 another daemon has the queue, 78 bad configuration.\n");
+	"74 the queue could not be read, or the disk lost what was written to it, 75 another\n"
+	"daemon has the queue, 78 bad configuration.\n");
 
 struct serve {
 	struct cmd_sources *sources;
