@@ -4,9 +4,11 @@
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
@@ -361,14 +363,38 @@ static bool serve_become(struct serve *s, const char *directory, struct error *e
 /* While the daemon was down, programs put their mail into the queue themselves, one at a time. */
 enum { SERVE_LOCK_WAIT_MS = 5000 };
 
-/* On the writer's thread: the process ends when this returns. */
+enum { SERVE_LAST_WORDS_S = 2 };
+
+struct last_words {
+	struct serve *s;
+	const char *why;
+};
+
+static void *say_lost(void *arg)
+{
+	const struct last_words *last = arg;
+	struct log_value v = { .field = FIELD_reason, .text = str_of(last->why) };
+
+	(void)dprintf(STDERR_FILENO, "hopseal: %s\n", last->why);
+	serve_log(last->s, EVENT_lost, &v, 1);
+	os_log_flush(last->s->log);
+	return NULL;
+}
+
+/* On the writer's thread: the process ends when this returns. The log may be on the disk that
+ * fails, and whoever writes there hangs and holds the log's lock: only a thread of its own may wait
+ * for that. */
 static void on_lost(void *arg, const char *why)
 {
-	struct serve *s = arg;
-	struct log_value v = { .field = FIELD_reason, .text = str_of(why) };
+	static struct last_words last;
+	struct timespec until;
+	pthread_t teller;
 
-	serve_log(s, EVENT_lost, &v, 1);
-	os_log_flush(s->log);
+	last = (struct last_words){ arg, why };
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += SERVE_LAST_WORDS_S;
+	if (pthread_create(&teller, NULL, say_lost, &last) == 0)
+		(void)pthread_clockjoin_np(teller, NULL, CLOCK_MONOTONIC, &until);
 }
 
 static bool serve_open_store(struct serve *s, struct error *e)

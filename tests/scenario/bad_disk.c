@@ -41,7 +41,8 @@ enum kind {
 	FOLDER = 64,
 };
 
-enum action { FAIL = 1, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW, HANG };
+/* LOSE_AND_GO: as LOSE, and rules that let calls through let none through any more. */
+enum action { FAIL = 1, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW, HANG, LOSE_AND_GO };
 
 struct rule {
 	uint32_t kinds, action;
@@ -272,6 +273,11 @@ static struct verdict judge(enum kind kind, const char *path, int fd)
 		die();
 	case KILL_AFTER:
 		return (struct verdict){ .kills_after = true };
+	case LOSE_AND_GO:
+		for (uint32_t i = 0; i < orders->n_rules && i < RULES_MAX; i++)
+			orders->rules[i].skip = 0;
+		settle(fd, true);
+		break;
 	case LOSE:
 		settle(fd, true);
 		break;

@@ -23,7 +23,8 @@ import dns.rdatatype
 import pytest
 from lab import disk as lab_disk, dnsfault, zones
 from lab.disk import (
-    ALWAYS, FAIL, KILL, KILL_AFTER, LOSE, OPEN, POWER, READ, SHORT, SIZE, SYNC, UNLINK, WRITE,
+    ALWAYS, FAIL, HANG, KILL, KILL_AFTER, LOSE, LOSE_AND_GO, OPEN, POWER, READ, SHORT, SIZE, SYNC,
+    UNLINK, WRITE,
 )
 from lab.account import Account
 from lab.gateway import Gateway
@@ -321,9 +322,11 @@ def test_a_death_at_a_call(gateway, sink, disk, monkeypatch, point, death):
     assert a.promised(), seed
 
 
-def test_pages_that_are_lost_while_somebody_reads(gateway, sink, disk, monkeypatch):
+@pytest.mark.parametrize("has_log", [True, False], ids=["log", "log-hangs"])
+def test_pages_that_are_lost_while_somebody_reads(gateway, sink, disk, monkeypatch, has_log):
     """The log is copied in part, for a reader needs the rest; what was copied does not reach the disk,
-    and the disk says so once. Nothing but a new process makes that good, from the log."""
+    and the disk says so once. Nothing but a new process makes that good, from the log. The daemon's
+    own log may be on that disk."""
     gateway.hopseal.configure(hopseal_content_inline_limit="500000")
     monkeypatch.setattr(Work, "large", 200_000)
     s = sink()
@@ -334,12 +337,16 @@ def test_pages_that_are_lost_while_somebody_reads(gateway, sink, disk, monkeypat
         with contextlib.closing(sqlite3.connect(gateway.dir / "queue/queue.db")) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM message").fetchall()
-            disk.order(SYNC, DATABASE, LOSE)
+            disk.order(SYNC, DATABASE, LOSE if has_log else LOSE_AND_GO)
+            if not has_log:
+                disk.order(WRITE, "/log$", HANG, skip=ALWAYS)
             gateway.child.wait(60)
         assert gateway.child.returncode == IO_ERROR
-        assert "Sanitizer" not in gateway.child.communicate()[0]
-        (said,) = [line for line in gateway.lines() if "the disk lost what was written" in line[1]]
-        assert said[0] == "hopseal"
+        told = gateway.child.communicate()[0]
+        assert "Sanitizer" not in told
+        assert told.count("the disk lost what was written") == 1
+        said = [line for line in gateway.lines() if "the disk lost what was written" in line[1]]
+        assert [line[0] for line in said] == ["hopseal"] * has_log
         disk.heal()
         a.ended()
         gateway.start()

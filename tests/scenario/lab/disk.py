@@ -10,7 +10,7 @@ import subprocess
 from lab.hopseal import program
 
 WRITE, SYNC, OPEN, READ, UNLINK, SIZE, FOLDER = 1, 2, 4, 8, 16, 32, 64
-FAIL, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW, HANG = range(1, 9)
+FAIL, SHORT, KILL, KILL_AFTER, LOSE, POWER, SLOW, HANG, LOSE_AND_GO = range(1, 10)
 ALWAYS = 0xFFFFFFFF
 
 HEAD, RULE = struct.Struct("=IIIIqq8I64s"), struct.Struct("=IIiIII104s")
