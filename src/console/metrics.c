@@ -12,7 +12,7 @@
 
 #include "console/room.h"
 
-enum { METRICS_TIMEOUT_S = 10 };
+enum { METRICS_TIMEOUT_S = 10, METRICS_AGE_MS = 1000 };
 
 enum page_kind { PAGE_METRICS, PAGE_HEALTH, PAGE_READY, PAGE_NONE };
 
@@ -27,13 +27,16 @@ static const struct {
 };
 
 /* Figures are gathered once for all who ask meanwhile: strangers, however many and however often,
- * make no more work than one at a time. */
+ * make no more work than one at a time; and the page of metrics, for which the queue is counted, is
+ * kept for METRICS_AGE_MS. */
 struct page {
 	struct metrics *metrics;
 	enum page_kind kind;
 	struct gather *gather; /* NULL: nobody has asked */
 	struct net_timer *late;
 	bool is_late; /* who waited was told so */
+	struct buf kept;
+	uint64_t kept_at; /* 0: nothing is kept */
 };
 
 struct metrics {
@@ -113,6 +116,23 @@ static void say_figures(struct request *r, const struct console_figures *f)
 		say(r, MHD_HTTP_INTERNAL_SERVER_ERROR, STR("the page is too long"));
 }
 
+static void page_keep(struct page *p, const struct console_figures *f)
+{
+	struct console *c = p->metrics->console;
+
+	buf_reset(&p->kept);
+	p->kept_at = 0;
+	if (p->kind == PAGE_METRICS && f->e.kind == ERROR_NONE && f->write == STORE_DONE &&
+	    metrics_page(&p->kept, c, f))
+		p->kept_at = net_loop_now(c->loop);
+}
+
+static bool page_is_fresh(const struct page *p)
+{
+	return p->kept_at > 0 &&
+	       net_loop_now(p->metrics->console->loop) - p->kept_at < METRICS_AGE_MS;
+}
+
 /* NULL: they come too late. */
 static void page_answer(struct page *p, const struct console_figures *f)
 {
@@ -137,6 +157,7 @@ static void page_gathered(void *arg, const struct console_figures *f)
 	p->gather = NULL;
 	p->is_late = false;
 	net_timer_stop(p->late);
+	page_keep(p, f);
 	page_answer(p, f);
 }
 
@@ -169,6 +190,9 @@ static void request_ask(struct request *r)
 		say(r, MHD_HTTP_NOT_FOUND, STR("/metrics, /healthz, /readyz"));
 	} else if (p->is_late) {
 		say_late(r, p);
+	} else if (page_is_fresh(p)) {
+		r->status = MHD_HTTP_OK;
+		CHECK(buf_add(&r->body, buf_str(&p->kept)));
 	} else {
 		page_ask(p);
 		r->is_suspended = true;
@@ -280,6 +304,7 @@ static void pages_init(struct metrics *m)
 		p->metrics = m;
 		p->kind = (enum page_kind)i;
 		p->late = net_timer_new(m->console->loop, page_late, p);
+		buf_init(&p->kept, METRICS_TEXT_MAX);
 	}
 }
 
@@ -288,6 +313,7 @@ static void pages_fini(struct metrics *m)
 	for (int i = 0; i < PAGE_NONE; i++) {
 		gather_forget(m->pages[i].gather);
 		net_timer_free(m->pages[i].late);
+		buf_fini(&m->pages[i].kept);
 	}
 }
 

@@ -192,6 +192,7 @@ def test_figures_are_what_happened(gateway, sink, ca):
         gateway.wait_for(
             lambda: value(figures(gateway), "queue_messages") == 1, "one message that is left"
         )
+        time.sleep(1.1)  # for so long the page is kept
         found = figures(gateway)
     logged = [d["status"] for d in gateway.deliveries()]
     assert sorted(logged) == ["bounced", "deferred", "sent", "sent"]
@@ -339,6 +340,7 @@ def test_notices_are_counted_by_what_they_say(gateway, sink, kind):
         gateway.wait_for(
             lambda: value(figures(gateway), "notices_total") == 1, f"a notice of {kind}"
         )
+        time.sleep(1.1)  # for so long the page is kept
         assert kinds(figures(gateway), "notices_sent_total") == {kind: 1}
 
 
@@ -384,6 +386,18 @@ def test_strangers_cannot_wear_the_disk_out(gateway):
             assert fetch(gateway, "/readyz") == (200, "ok\n")
         seconds = time.monotonic() - since
         assert disk.hits() <= 3 + seconds, f"{disk.hits()} times in {seconds:.1f} s"
+
+
+def test_strangers_cannot_have_the_queue_counted_all_the_time(gateway):
+    with gateway.running():
+        since, pages = time.monotonic(), set()
+        for _ in range(150):
+            pages.add(fetch(gateway, "/metrics"))
+        seconds = time.monotonic() - since
+        assert len(pages) <= 2 + seconds, f"{len(pages)} pages in {seconds:.1f} s"
+        with Client(source=FOREIGN) as c:
+            assert c.mail().startswith("554")
+        gateway.wait_for(lambda: kinds(figures(gateway), "refusals_total"), "another page")
 
 
 def test_a_disk_that_hangs(gateway):
