@@ -47,12 +47,14 @@ static void open_listed_tables(struct tables *t, const struct conf *conf)
 {
 	struct arena *a = arena_new();
 	const struct str *specs;
+	size_t n;
 
-	open_specs(t, specs, route_listed_tables(a, conf, &specs));
-	open_specs(t, specs,
-		   policy_requiretls_tables(a, conf, CONF_smtp_requiretls_policy, &specs));
-	open_specs(t, specs,
-		   policy_requiretls_tables(a, conf, CONF_lmtp_requiretls_policy, &specs));
+	n = route_listed_tables(a, conf, &specs);
+	open_specs(t, specs, n);
+	n = policy_requiretls_tables(a, conf, CONF_smtp_requiretls_policy, &specs);
+	open_specs(t, specs, n);
+	n = policy_requiretls_tables(a, conf, CONF_lmtp_requiretls_policy, &specs);
+	open_specs(t, specs, n);
 	arena_free(a);
 }
 
