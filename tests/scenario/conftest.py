@@ -4,6 +4,7 @@ a sink and a configuration belong to one test. Everything lies below pytest's te
 import contextlib
 import os
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -26,6 +27,21 @@ def pytest_sessionstart(session):
 def pytest_collection_modifyitems(items):
     """The longest by far begins first: nobody waits for it alone at the end."""
     items.sort(key=lambda item: item.path.name != "test_threads.py")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Notes on the test that something of it failed."""
+    report = (yield).get_result()
+    item.has_failed = getattr(item, "has_failed", False) or report.failed
+
+
+@pytest.fixture
+def tmp_path(tmp_path, request):
+    """A folder that stays only when its test failed: each queue keeps 40 MB of the disk for itself."""
+    yield tmp_path
+    if not request.node.has_failed:
+        shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
