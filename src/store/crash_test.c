@@ -3,6 +3,7 @@
 #include "store/store_test.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -207,7 +208,10 @@ static unsigned kill_rounds(void)
 	return text ? (unsigned)atoi(text) : 12;
 }
 
-static void one_round(struct ledger *l, unsigned ms)
+/* Killed so long after the start, or after its first word. */
+enum moment { SINCE_START, SINCE_FIRST_WORD };
+
+static void one_round(struct ledger *l, enum moment since, unsigned ms)
 {
 	int pipes[2], status;
 
@@ -219,6 +223,8 @@ static void one_round(struct ledger *l, unsigned ms)
 		work_until_killed(l->r);
 	}
 	(void)close(pipes[1]);
+	struct pollfd word = { .fd = pipes[0], .events = POLLIN };
+	ok(since == SINCE_START || poll(&word, 1, -1) == 1, "it says something");
 	os_sleep_ms(ms);
 	ok(kill(child, SIGKILL) == 0, "kill");
 	ledger_read(l, pipes[0]);
@@ -238,9 +244,10 @@ TEST(killed_at_any_moment)
 	r->loop = NULL;
 	srandom((unsigned)os_utc_ns());
 	for (unsigned i = 0; i < kill_rounds(); i++)
-		one_round(&l, i == 0 ? 2 : (unsigned)random() % 120);
+		one_round(&l, i % 2 ? SINCE_START : SINCE_FIRST_WORD,
+			  i == 1 ? 2 : (unsigned)random() % 120);
 	ok(l.n > 0, "something was acknowledged");
-	print_message("%zu words of %zu recipients in the queue\n", l.n, l.n_listed);
+	print_message("# %zu words of %zu recipients in the queue\n", l.n, l.n_listed);
 	free(l.v);
 	r->loop = net_loop_new();
 	rig_free(r);
