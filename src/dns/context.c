@@ -1,9 +1,13 @@
 /* How libunbound is set up. What stands here is policy: unbound.conf(5) explains the options. */
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "dns/room.h"
+
+#define DNS_THREAD_START_MS 10000
 
 /* libunbound counts on one thread for making and deleting contexts: with each it sets up, or tears
  * down, locks and settings that all share. Its lookups do not come near those. */
@@ -152,10 +156,40 @@ static struct ub_ctx *dns_context_make(const struct dns_options *o, struct error
 	return NULL;
 }
 
+static void dns_thread_answered(void *arg, int code, struct ub_result *r)
+{
+	bool *is_alive = arg;
+
+	*is_alive = code == UB_NOERROR;
+	ub_resolve_free(r);
+}
+
+/* libunbound starts its thread with the first question, and says nothing if the system refuses it
+ * or if it ends for want of memory: no question would ever be answered. This one needs no
+ * server. */
+static bool dns_has_thread(struct ub_ctx *u)
+{
+	struct pollfd p = { .fd = ub_fd(u), .events = POLLIN };
+	bool is_alive = false;
+	int n;
+
+	if (ub_resolve_async(u, "localhost", DNS_TYPE_A, DNS_CLASS_IN, &is_alive,
+			     dns_thread_answered, NULL) != UB_NOERROR)
+		return false;
+	do
+		n = poll(&p, 1, DNS_THREAD_START_MS);
+	while (n < 0 && errno == EINTR);
+	return n == 1 && ub_process(u) == UB_NOERROR && is_alive;
+}
+
 struct ub_ctx *dns_context_new(const struct dns_options *o, struct error *e)
 {
 	CHECK(pthread_mutex_lock(&dns_contexts) == 0);
 	struct ub_ctx *u = dns_context_make(o, e);
+	if (u && !dns_has_thread(u)) {
+		error_set(e, ERROR_SYSTEM, "libunbound: no thread");
+		u = NULL; /* to delete it would be to wait for its thread */
+	}
 	CHECK(pthread_mutex_unlock(&dns_contexts) == 0);
 	return u;
 }
