@@ -326,7 +326,7 @@ static void on_pulse(void *arg)
 {
 	struct serve *s = arg;
 
-	if (!s->is_ready)
+	if (!s->is_ready && !s->is_stopping)
 		os_service_tell(STR("READY=1"));
 	s->is_ready = true;
 	os_service_tell(STR("WATCHDOG=1"));

@@ -122,16 +122,20 @@ int store_directory_take(const char *directory, unsigned wait_ms, struct error *
 
 /* ---- orphans ---- */
 
-static bool has_message(struct sql *db, uint64_t id, bool *has, struct error *e)
+/* Recipients that lost their message are damage, and then its content is all that is left of it. */
+static bool is_known(struct sql *db, uint64_t id, bool *is, struct error *e)
 {
-	struct sql_statement *st = sql_keep(db, STR("SELECT 1 FROM message WHERE id = ?1"), e);
+	struct sql_statement *st = sql_keep(db,
+					    STR("SELECT 1 FROM message WHERE id = ?1 UNION ALL "
+						"SELECT 1 FROM recipient WHERE message = ?1"),
+					    e);
 	enum sql_step step;
 
 	if (!st)
 		return false;
 	sql_bind_int(st, 1, (int64_t)id);
 	step = sql_step(st, e);
-	*has = step == SQL_ROW;
+	*is = step == SQL_ROW;
 	if (step == SQL_ROW)
 		sql_reset(st);
 	return step != SQL_FAILED;
@@ -141,13 +145,13 @@ static bool has_message(struct sql *db, uint64_t id, bool *has, struct error *e)
 static bool sweep_one(struct sql *db, int folder, const char *name, struct error *e)
 {
 	uint64_t id;
-	bool has;
+	bool is;
 
 	if (!store_id_parse(str_of(name), &id))
 		return true;
-	if (!has_message(db, id, &has, e))
+	if (!is_known(db, id, &is, e))
 		return false;
-	if (!has)
+	if (!is)
 		(void)unlinkat(folder, name, 0);
 	return true;
 }
