@@ -130,6 +130,16 @@ def postfix(tree, ca):
 
 
 @pytest.fixture(scope="session")
+def postfix_login(postfix):
+    """The same Postfix, which lets peers.LOGIN in at port 587."""
+    try:
+        peers.let_in(postfix, "mx.postfix.example")
+    except peers.Unavailable as e:
+        pytest.skip(str(e))
+    return postfix
+
+
+@pytest.fixture(scope="session")
 def exim(tree, ca):
     """Exim, with an RSA key, as the MX host of exim.example; gives its maildir."""
     yield from _peer(peers.exim, "exim", zones.EXIM, ca, algorithm="rsa")

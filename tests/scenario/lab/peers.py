@@ -26,6 +26,10 @@ from lab import hopseal, netns, process
 
 USER = "nobody"
 
+# Whom Postfix and Exim let in at port 587, where mail without a login is refused. SCRAM escapes what
+# is in the name: RFC 5802 section 5.1.
+LOGIN, SECRET = "me=1,2", "s3:cr=t, x"
+
 
 @contextlib.contextmanager
 def public_folder(name):
@@ -96,6 +100,18 @@ smtpd_tls_chain_files = {key}, {chain}
 smtpd_tls_loglevel = 1
 smtpd_tls_received_header = yes
 smtputf8_enable = yes
+smtpd_tls_auth_only = yes
+smtpd_sasl_type = cyrus
+smtpd_sasl_path = smtpd
+smtpd_sasl_local_domain = {host}
+smtpd_sasl_tls_security_options = noanonymous
+"""
+
+# To be the file sasl/smtpd.conf beside main.cf: Debian's Postfix does not heed cyrus_sasl_config_path.
+POSTFIX_SASL = """pwcheck_method: auxprop
+auxprop_plugin: sasldb
+sasldb_path: {dir}/etc/sasl/users
+mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256
 """
 
 POSTFIX_MASTER = """smtp inet n - n - - smtpd
@@ -116,10 +132,16 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+POSTFIX_SUBMISSION = """587 inet n - n - - smtpd
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+"""
+
 
 @contextlib.contextmanager
 def postfix(folder, address, cert, domain, level="may"):
-    """Postfix on port 25 of `address`; gives the maildir that all mail for `domain` goes to."""
+    """Postfix on port 25 of `address`, and on port 587 for those who log in (nobody can before
+    let_in); gives the maildir that all mail for `domain` goes to."""
     if not netns.has_many_users():
         raise Unavailable("Postfix needs root with its users")
     if not os.path.exists("/usr/sbin/postfix"):
@@ -143,18 +165,29 @@ def postfix(folder, address, cert, domain, level="may"):
             chain=cert.chain,
         )
     )
-    (top / "etc/master.cf").write_text(POSTFIX_MASTER)
+    (top / "etc/master.cf").write_text(POSTFIX_MASTER + POSTFIX_SUBMISSION)
+    (top / "etc/sasl").mkdir()
+    (top / "etc/sasl/smtpd.conf").write_text(POSTFIX_SASL.format(dir=top))
     command, log = ["/usr/sbin/postfix", "-c", top / "etc"], top / "log/out"
     done = subprocess.run([*command, "check"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"postfix check: {done.stderr}")
     with process.daemon([*command, "start-fg"], log) as child:
-        up = lambda: process.accepts(address, 25)
+        up = lambda: process.accepts(address, 25) and process.accepts(address, 587)
         process.wait_until(up, "postfix", daemon=child, log=top / "log/maillog")
         try:
             yield top / "mail/inbox"
         finally:
             subprocess.run([*command, "stop"], capture_output=True, check=False)
+
+
+def let_in(maildir, realm):
+    """Makes LOGIN known to the Postfix that has this maildir, by way of Cyrus SASL's own database."""
+    users = maildir.parents[1] / "etc/sasl/users"
+    program = unpacked("sasl") / "usr/sbin/saslpasswd2"
+    argv = [program, "-p", "-c", "-f", users, "-u", realm, LOGIN]
+    subprocess.run(argv, input=SECRET, text=True, check=True)
+    shutil.chown(users, "postfix")
 
 
 @contextlib.contextmanager
@@ -202,6 +235,7 @@ exec "$@"
 """
 
 UNPACKED = {
+    "sasl": ["sasl2-bin"],
     "opensmtpd": ["opensmtpd"],
     "exim": ["exim4-daemon-light", "libidn12", "libgnutls-dane0"],
 }
@@ -307,24 +341,30 @@ def opensmtpd(folder, address, cert, domain):
 EXIM_CONF = """primary_hostname = {host}
 domainlist local = {domain}
 local_interfaces = {address}
-daemon_smtp_ports = 25
+daemon_smtp_ports = 25 : 587
 spool_directory = {dir}/spool/exim
 log_file_path = {dir}/varlog/%slog
 message_size_limit = 200M
 tls_advertise_hosts = *
 tls_certificate = {dir}/chain.pem
 tls_privatekey = {dir}/key.pem
+auth_advertise_hosts = ${{if def:tls_in_cipher{{*}}}}
 accept_8bitmime = true
 smtputf8_advertise_hosts =
 host_lookup =
 rfc1413_hosts =
-acl_smtp_rcpt = accept_all
+acl_smtp_rcpt = accept_known
 acl_smtp_data = accept_all
 never_users =
 exim_path = {exe}
 keep_environment = LD_LIBRARY_PATH
 deliver_drop_privilege = true
 begin acl
+accept_known:
+  accept condition = ${{if eq{{$received_port}}{{25}}}}
+  require message = Log in first
+    authenticated = *
+  accept
 accept_all:
   accept
 begin routers
@@ -339,12 +379,31 @@ inbox:
   maildir_format
   envelope_to_add = false
   return_path_add = true
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{{user}}}}}{{eq{{$auth3}}{{{secret}}}}}}}}}
+  server_set_id = $auth2
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = Username:: : Password::
+  server_condition = ${{if and{{{{eq{{$auth1}}{{{user}}}}}{{eq{{$auth2}}{{{secret}}}}}}}}}
+  server_set_id = $auth1
+cram:
+  driver = cram_md5
+  public_name = CRAM-MD5
+  server_secret = ${{if eq{{$auth1}}{{{user}}}{{{secret}}}fail}}
+  server_set_id = $auth1
 """
 
 
 @contextlib.contextmanager
 def exim(folder, address, cert, domain):
-    """Exim (with GnuTLS, the other TLS library) on port 25 of `address`; gives the maildir."""
+    """Exim (with GnuTLS, the other TLS library) on port 25 of `address`, and on port 587 for those
+    who log in; gives the maildir."""
     top, package = prepare_elsewhere(folder, ["Debian-exim"]), unpacked("exim")
     entry = next(x for x in (top / "passwd").read_text().split("\n") if "Debian-exim:" in x)
     uid = int(entry.split(":")[2])
@@ -357,8 +416,10 @@ def exim(folder, address, cert, domain):
     conf = top / "exim.conf"
     exe = package / "usr/sbin/exim4"
     names = dict(dir=top, exe=exe, address=address, host=cert.name, domain=domain)
-    conf.write_text(EXIM_CONF.format(**names))
+    conf.write_text(EXIM_CONF.format(**names, user=LOGIN, secret=SECRET))
     libraries = dict(os.environ, LD_LIBRARY_PATH=str(package / "usr/lib/x86_64-linux-gnu"))
     argv = [exe, "-C", conf, "-bdf", "-q1h"]
-    with run_elsewhere(top, argv, address, "exim", env=libraries):
+    with run_elsewhere(top, argv, address, "exim", env=libraries) as child:
+        up = lambda: process.accepts(address, 587)
+        process.wait_until(up, "exim", daemon=child, log=top / "log")
         yield top / "mail/inbox"
