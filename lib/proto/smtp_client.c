@@ -76,7 +76,6 @@ static void take_bad(struct smtp_client *c)
 {
 	struct str what = smtp_reply_fault_text(c->reader.fault);
 
-	/* a part of a secret is looked for in vain: the text is cut afterwards */
 	smtp_wire_note(c, STR("S! "),
 		       str_first(smtp_auth_discreet(c, buf_str(&c->reader.line)), 256));
 	smtp_session_fail(c, smtp_verdict_protocol(c, what));
@@ -84,12 +83,15 @@ static void take_bad(struct smtp_client *c)
 
 static void take_reply(struct smtp_client *c, uint64_t now)
 {
-	struct str text = smtp_auth_discreet(c, buf_str(&c->reader.text));
+	bool is_challenge = c->stage == STAGE_AUTH && c->reader.code == 334;
+	struct str text = buf_str(&c->reader.text);
 
-	if (c->stage == STAGE_AUTH && c->reader.code == 334)
+	if (is_challenge) { /* which may well repeat something, and is never quoted */
 		smtp_wire_note(c, STR("S: "), STR("334 (a challenge)"));
-	else
+	} else {
+		text = smtp_auth_discreet(c, text);
 		smtp_wire_note_reply(c, c->reader.code, text);
+	}
 	smtp_session_reply(c, smtp_reply_make(c->events, c->reader.code, text), now);
 }
 

@@ -140,7 +140,7 @@ void smtp_client_forget(struct smtp_client *c);
  *
  * Once in a session, after READY. What it means is the caller's business, who runs the mechanism:
  * base 64, the length of lines and the number of rounds are seen to here. No octet of it is in the
- * transcript, and a reply that repeats one of ours is quoted without it. */
+ * transcript, and a reply that repeats one of ours, or a part of it, is not quoted. */
 
 /* The mechanisms of the last EHLO, between blanks; "" when AUTH is not offered. */
 struct str smtp_client_mechanisms(const struct smtp_client *c);

@@ -6,6 +6,7 @@
 
 #define COMMAND_MAX 512 /* RFC 5321 section 4.5.3.1.4: longer ones go behind a challenge */
 #define TELLING_MIN 4   /* octets of a response that a reply must not repeat; less is no secret */
+#define TELLING_RUN 8   /* in a row, of a longer one: whoever quotes it may cut it */
 
 struct str smtp_client_mechanisms(const struct smtp_client *c)
 {
@@ -17,13 +18,23 @@ struct str smtp_client_auth_mechanism(const struct smtp_client *c)
 	return c->auth.is_authenticated ? c->auth.mechanism : STR("");
 }
 
-/* Servers that lost the thread quote what they were told as an unknown command. */
-struct str smtp_auth_discreet(const struct smtp_client *c, struct str text)
+static bool is_repeated(struct str sent, struct str text)
 {
 	size_t at;
 
+	if (sent.n < TELLING_RUN)
+		return sent.n >= TELLING_MIN && str_search(text, sent, &at);
+	for (; sent.n >= TELLING_RUN; sent = str_from(sent, 1))
+		if (str_search(text, str_first(sent, TELLING_RUN), &at))
+			return true;
+	return false;
+}
+
+/* Servers that lost the thread quote what they were told as an unknown command. */
+struct str smtp_auth_discreet(const struct smtp_client *c, struct str text)
+{
 	for (size_t i = 0; i < c->auth.n_sent; i++)
-		if (c->auth.sent[i].n >= TELLING_MIN && str_search(text, c->auth.sent[i], &at))
+		if (is_repeated(c->auth.sent[i], text))
 			return STR("(a text that repeats what was said to authenticate)");
 	return text;
 }

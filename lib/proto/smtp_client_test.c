@@ -343,6 +343,11 @@ static const struct {
 		     "C c2VjcmV0\nS 500 5.5.1 unknown command: c2VjcmV0\n"
 		     "E AUTH bounced 5.0.0 | 500 (a text that repeats what was said to "
 		     "authenticate) (in reply to AUTH)\n" },
+	{ "nor one that quotes a part of it", &plain, NULL,
+	  HELLO_AUTH
+	  "! auth\nC AUTH PLAIN AG1lAHNlY3JldA==\nS 500 5.5.1 what is \"lAHNlY3Jld...\"\n"
+	  "E AUTH bounced 5.0.0 | 500 (a text that repeats what was said to "
+	  "authenticate) (in reply to AUTH)\n" },
 	{ "a challenge that is no base 64", &plain, NULL,
 	  HELLO_AUTH "! auth LOGIN\nC AUTH LOGIN\nS 334 ???\nC *\nS 501 5.7.0 cancelled\n"
 		     "E AUTH deferred 4.7.0 LOCAL next | no base 64\n" },
