@@ -12,6 +12,7 @@ struct found {
 	uint32_t index;
 	int64_t destination, due_ms;
 	enum store_state state;
+	bool is_asked_for;
 };
 
 struct findings {
@@ -31,6 +32,7 @@ static void found_add(struct findings *f, const struct sql_statement *st)
 		.destination = sql_int(st, 2),
 		.state = (enum store_state)sql_int(st, 3),
 		.due_ms = sql_int(st, 4),
+		.is_asked_for = sql_int(st, 5) & STORE_MARK_ASKED_FOR,
 	};
 }
 
@@ -52,7 +54,7 @@ static bool is_meant(const struct note_change *in, const struct found *f, int64_
 	case STORE_RELEASE:
 		return f->state == STORE_HELD;
 	case STORE_RETRY:
-		return f->state == STORE_QUEUED && f->due_ms > in->now_ms;
+		return f->state == STORE_QUEUED && (f->due_ms > in->now_ms || !f->is_asked_for);
 	case STORE_DELETE:
 		return true;
 	case STORE_REQUEUE:
@@ -87,10 +89,13 @@ static bool change_one(struct writer *w, const struct note_change *in, const str
 		to.state = STORE_HELD;
 		return put(w, &to, 0, e);
 	case STORE_RELEASE:
-	case STORE_RETRY:
 		to.state = STORE_QUEUED;
 		to.due_ms = in->now_ms;
-		return put(w, &to, in->change == STORE_RETRY ? STORE_MARK_ASKED_FOR : 0, e);
+		return put(w, &to, 0, e);
+	case STORE_RETRY: /* what is due keeps its place */
+		if (to.due_ms > in->now_ms)
+			to.due_ms = in->now_ms;
+		return put(w, &to, STORE_MARK_ASKED_FOR, e);
 	case STORE_DELETE:
 		return writer_remove(w, W_RECIPIENT_REMOVE, f->message, f->index, e);
 	case STORE_REQUEUE:
@@ -158,10 +163,30 @@ static bool is_due_enough(const struct note_change *in, enum store_state state, 
 	       (in->change == STORE_RETRY || (in->change == STORE_REQUEUE && is_unrouted));
 }
 
-static bool find_of_destination(struct writer *w, const struct note_change *in, int64_t destination,
+/* What is due already is no less asked for: defer_transports would keep it back. It stays in its
+ * place, so the next piece goes on at the due time where this one ended. */
+static bool find_unasked(struct writer *w, struct note_change *in, int64_t destination,
+			 struct findings *f, struct error *e)
+{
+	struct sql_statement *st = w->st[W_FIND_UNASKED];
+
+	sql_bind_int(st, 1, destination);
+	sql_bind_int(st, 2, in->due_reached);
+	sql_bind_int(st, 3, in->now_ms);
+	sql_bind_int(st, 4, (int64_t)(STORE_PIECE_MAX - f->n));
+	if (!find(st, f, e))
+		return false;
+	in->due_reached = f->n == STORE_PIECE_MAX ? f->v[f->n - 1].due_ms : in->now_ms + 1;
+	return true;
+}
+
+static bool find_of_destination(struct writer *w, struct note_change *in, int64_t destination,
 				int64_t unrouted, struct findings *f, struct error *e)
 {
 	struct sql_statement *st = w->st[W_FIND_OF_DESTINATION];
+
+	if (in->change == STORE_RETRY && !find_unasked(w, in, destination, f, e))
+		return false;
 
 	for (enum store_state s = STORE_QUEUED; s <= STORE_FINISHED; s++) {
 		if (!(states_of(in->change) & 1u << s) || f->n == STORE_PIECE_MAX)
@@ -209,8 +234,10 @@ find_of_all(struct writer *w, struct note *n, int64_t unrouted, struct findings 
 			return true;
 		if (!find_of_destination(w, in, row, unrouted, f, e))
 			return false;
-		if (f->n < STORE_PIECE_MAX)
-			in->reached = row;
+		if (f->n == STORE_PIECE_MAX)
+			break;
+		in->reached = row;
+		in->due_reached = 0;
 	}
 	n->is_unfinished = true;
 	return true;
@@ -222,6 +249,7 @@ static bool find_what_is_meant(struct writer *w, struct note *n, int64_t unroute
 	const struct store_selection *which = &n->u.change.which;
 	int64_t destination;
 
+	n->u.change.due_reached = n->u.change.due_from;
 	switch (which->reach) {
 	case STORE_ALL:
 		return find_of_all(w, n, unrouted, f, e);

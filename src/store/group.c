@@ -197,8 +197,10 @@ static void done(struct store *s, struct note *n)
 		note_return(n);
 		return;
 	}
-	if (n->kind == NOTE_CHANGE)
+	if (n->kind == NOTE_CHANGE) {
 		n->u.change.destination = n->u.change.reached;
+		n->u.change.due_from = n->u.change.due_reached;
+	}
 	if (n->kind == NOTE_EXPIRE)
 		n->u.expire.looked_at = n->u.expire.reached;
 	note_queue_put(&s->to_write, n);

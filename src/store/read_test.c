@@ -292,10 +292,11 @@ TEST(changes_of_a_message_and_a_recipient)
 	states(r, id, "qq", "released");
 	ok(rig_read(r, id)->rcpts[0].due_ms == 5000, "and due");
 	defer(r, id, 0, 9000, STR("later"));
-	ok(change(r, STORE_RETRY, message) == 1, "those that are due already need nothing");
+	ok(change(r, STORE_RETRY, message) == 2, "those that are due already are asked for, too");
 	ok(rig_read(r, id)->rcpts[0].due_ms == 5000, "due");
-	ok(rig_read(r, id)->rcpts[0].is_asked_for && !rig_read(r, id)->rcpts[1].is_asked_for,
+	ok(rig_read(r, id)->rcpts[0].is_asked_for && rig_read(r, id)->rcpts[1].is_asked_for,
 	   "by an operator");
+	ok(change(r, STORE_RETRY, message) == 0, "once is enough");
 	ok(!rig_read(r, id)->rcpts[0].is_warned, "which is no warning");
 	defer(r, id, 0, 9000, STR("it was on its way when it was asked for"));
 	ok(rig_read(r, id)->rcpts[0].is_asked_for, "asked for still");
@@ -341,7 +342,9 @@ TEST(changes_of_many_are_done_in_pieces)
 	ok(change(r, STORE_HOLD, of_one) == 1200, "hold");
 	ok(rows(r, "recipient WHERE state = 1") == 1200, "held");
 	ok(change(r, STORE_RELEASE, all) == 1200, "release all that is held");
-	ok(change(r, STORE_RETRY, all) == 1500, "retry what is not due");
+	ok(change(r, STORE_RETRY, all) == 2700, "retry, what is due already, too");
+	ok(rows(r, "recipient WHERE is_warned = 2") == 2700, "all are asked for");
+	ok(change(r, STORE_RETRY, all) == 0, "once is enough");
 	ok(rows(r, "recipient WHERE state = 0 AND due = 5000") == 2700, "all are due");
 	ok(change(r, STORE_REQUEUE, of_one) == 1200, "requeue");
 	ok(change(r, STORE_REQUEUE, unrouted) == 0, "those are where they shall be");

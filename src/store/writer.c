@@ -66,10 +66,15 @@ static const struct str texts[W_STATEMENTS] = {
 	[W_ATTEMPT_REMOVE] = STR_INIT("DELETE FROM attempt WHERE message = ?1 AND n = ?2"),
 
 	[W_FIND_OF_DESTINATION] =
-		STR_INIT("SELECT message, n, destination, state, due FROM recipient "
+		STR_INIT("SELECT message, n, destination, state, due, is_warned FROM recipient "
 			 "WHERE destination = ?1 AND state = ?2 AND due > ?3 LIMIT ?4"),
-	[W_FIND_OF_MESSAGE] = STR_INIT("SELECT message, n, destination, state, due FROM recipient "
-				       "WHERE message = ?1 AND n BETWEEN ?2 AND ?3"),
+	[W_FIND_UNASKED] =
+		STR_INIT("SELECT message, n, destination, state, due, is_warned FROM recipient "
+			 "WHERE destination = ?1 AND state = 0 AND due BETWEEN ?2 AND ?3 "
+			 "AND is_warned & 2 = 0 ORDER BY due LIMIT ?4"),
+	[W_FIND_OF_MESSAGE] =
+		STR_INIT("SELECT message, n, destination, state, due, is_warned FROM recipient "
+			 "WHERE message = ?1 AND n BETWEEN ?2 AND ?3"),
 };
 
 /* FULL: a commit waits for the log to be on the disk. No autocheckpoint: the writer copies the log

@@ -980,3 +980,15 @@ def test_a_daemon_that_ends_answers_nobody(network):
         with socket.create_connection(("127.0.0.1", port)) as s:
             s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 4)
             assert g.end() == 0
+
+
+@pytest.mark.parametrize("action", ["retry", "flush"])
+def test_what_is_due_already_is_asked_for(action):
+    """Mail of defer_transports has its one attempt, though it was due when the operator asked."""
+    with gateway(defer_transports="smtp") as g:
+        g.put("u@one.example")
+        assert g.queue(action, "--all") == f"{action}: 1 recipients\n"
+        assert g.queue(action, "--all") == f"{action}: 0 recipients\n"
+        g.start()
+        row = until(lambda: (r := g.rows()["u@one.example"])["attempts"] > 0 and r)
+        assert "connection refused" in row["reason"]
