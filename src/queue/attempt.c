@@ -274,11 +274,11 @@ static void attempt_moved(void *arg, const struct store_result *result)
 	for (unsigned i = 0; i < a->n; i++)
 		if (a->rcpts[i].moved_to.n > 0)
 			queue_part_settle(a->part, a->rcpts[i].rcpt);
-	for (unsigned i = 0; i < a->n; i++)
+	if (!is_good)
+		queue_attempt_tell_backlog(a, due_ms);
+	for (unsigned i = 0; is_good && i < a->n; i++)
 		if (a->rcpts[i].moved_to.n > 0)
-			queue_tell_backlog(a->queue,
-					   is_good ? a->rcpts[i].moved_to : a->part->destination,
-					   due_ms);
+			queue_tell_backlog(a->queue, a->rcpts[i].moved_to, due_ms);
 	a->is_moving = false;
 	queue_attempt_check_end(a);
 }

@@ -56,6 +56,9 @@ void queue_attempt_check_end(struct queue_attempt *a);
 void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result);
 /* Ends it without its record, which the store did not take. */
 void queue_attempt_forget(struct queue_attempt *a);
+/* Recipients are due where they were; or, should an operator have had them routed anew meanwhile,
+ * where that is done. */
+void queue_attempt_tell_backlog(const struct queue_attempt *a, int64_t due_ms);
 
 /* ---- evidence.c ---- */
 

@@ -9,8 +9,7 @@ static bool attempt_is_final(const struct queue_attempt *a)
 	return a->job.protocol == ROUTE_LMTP && a->site->settings->is_lmtp_final;
 }
 
-/* Where it was; or, should an operator have had it routed anew meanwhile, where that is done. */
-static void attempt_tell_backlog(const struct queue_attempt *a, int64_t due_ms)
+void queue_attempt_tell_backlog(const struct queue_attempt *a, int64_t due_ms)
 {
 	queue_tell_backlog(a->queue, a->part->destination, due_ms);
 	if (queue_changed_since(a->queue, a->begun_at))
@@ -40,7 +39,7 @@ static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
 		queue_message_tell(a->part->message, &t);
 	}
 	if (v->record.verdict == STORE_RETRY_AT)
-		attempt_tell_backlog(a, v->record.due_ms);
+		queue_attempt_tell_backlog(a, v->record.due_ms);
 	if (v->is_expired) {
 		struct log_value values[] = {
 			{ .field = FIELD_queue_id, .text = str_of(a->part->message->id_text) },

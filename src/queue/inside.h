@@ -170,7 +170,8 @@ struct queue_verdict {
  * 5.2.1. */
 void queue_verdict_hand_on(struct queue_verdict *v);
 /* What of a recipient that could not be tried for want of something of our own: no server was
- * asked, so it is never too old for that, and the least wait is enough. */
+ * asked, so it is never too old for that, the least wait is enough, and an operator who asked for
+ * an attempt has not had it. */
 void queue_verdict_keep(struct queue_verdict *v, const struct queue_settings *s,
 			const struct store_message *m, const struct store_rcpt *r, int64_t now_ms);
 struct queue_verdict queue_verdict(const struct queue_settings *s, const struct store_message *m,

@@ -142,6 +142,7 @@ void queue_verdict_keep(struct queue_verdict *v, const struct queue_settings *s,
 	if (v->record.outcome.kind != OUTCOME_DEFERRED)
 		return;
 	v->is_expired = false;
+	v->record.was_asked_for = false;
 	verdict_defer(v, s, m, r, now_ms);
 	v->record.due_ms = now_ms + s->backoff_least_ms;
 }

@@ -110,12 +110,15 @@ TEST(a_shortage_of_ours_is_no_last_word)
 {
 	FOR_EACH(c, untried_cases) {
 		struct store_message m = { .arrived_ms = 10 * DAY, .sender = STR("a@b") };
-		struct store_rcpt r = { .notify = STR(""), .is_warned = true };
+		struct store_rcpt r = { .notify = STR(""),
+					.is_warned = true,
+					.is_asked_for = true };
 		struct outcome o = { .kind = c->kind, .reason = STR("why") };
 		int64_t now = m.arrived_ms + c->age_ms;
 		struct queue_verdict v = queue_verdict(&settings, &m, &r, &o, now);
 
 		queue_verdict_keep(&v, &settings, &m, &r, now);
+		ok(c->kind != OUTCOME_DEFERRED || !v.record.was_asked_for, "asked for still");
 		ok(v.record.verdict == c->want && !v.is_expired, c->rule);
 		ok(c->want != STORE_RETRY_AT || v.record.due_ms == now + c->wait_ms, c->rule);
 	}
