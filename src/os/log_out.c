@@ -38,6 +38,7 @@ struct os_log_out {
 	pthread_cond_t changed;
 	struct buf waiting; /* whole lines */
 	bool is_ending, has_thread, is_writing;
+	bool has_ended, is_left; /* the thread; who ends last frees */
 	pthread_t thread;
 };
 
@@ -275,6 +276,18 @@ bool os_log_out_give(struct os_log_out *l, unsigned uid, unsigned gid, struct er
 	return true;
 }
 
+static void out_free(struct os_log_out *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	buf_fini(&l->waiting);
+	pthread_cond_destroy(&l->changed);
+	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->opening);
+	arena_free(l->arena);
+	free(l);
+}
+
 /* ---- the thread of pipes, terminals and sockets ---- */
 
 static bool send_line(const struct os_log_out *l, struct str line)
@@ -369,8 +382,12 @@ static void *out_run(void *arg)
 		pthread_mutex_lock(&l->lock);
 		l->is_writing = false;
 	}
+	l->has_ended = true;
+	bool is_left = l->is_left;
 	pthread_mutex_unlock(&l->lock);
 	buf_fini(&taken);
+	if (is_left)
+		out_free(l);
 	return NULL;
 }
 
@@ -428,7 +445,7 @@ void os_log_out_flush(struct os_log_out *l)
 		(void)nanosleep(&pause, NULL);
 }
 
-/* False: nobody takes what it writes, and it does not come back. */
+/* False: it is stuck, for nobody takes what it writes, and frees all if it ever comes back. */
 static bool end_thread(struct os_log_out *l)
 {
 	struct timespec end;
@@ -441,20 +458,20 @@ static bool end_thread(struct os_log_out *l)
 	end.tv_sec += END_SECONDS;
 	if (!l->has_thread || pthread_timedjoin_np(l->thread, NULL, &end) == 0)
 		return true;
-	pthread_detach(l->thread);
-	return false;
+	pthread_t thread = l->thread;
+	pthread_mutex_lock(&l->lock);
+	bool has_ended = l->has_ended;
+	l->is_left = !has_ended;
+	pthread_mutex_unlock(&l->lock);
+	if (has_ended) /* just now */
+		(void)pthread_join(thread, NULL);
+	else
+		(void)pthread_detach(thread);
+	return has_ended;
 }
 
 void os_log_out_free(struct os_log_out *l)
 {
-	if (!l || !end_thread(l)) /* the thread has it still, until the process ends */
-		return;
-	if (l->fd >= 0)
-		close(l->fd);
-	buf_fini(&l->waiting);
-	pthread_cond_destroy(&l->changed);
-	pthread_mutex_destroy(&l->lock);
-	pthread_mutex_destroy(&l->opening);
-	arena_free(l->arena);
-	free(l);
+	if (l && end_thread(l))
+		out_free(l);
 }
