@@ -50,6 +50,13 @@ def test_certificate(ca, kind):
     assert VERDICTS[kind] in done.stderr
 
 
+def test_a_certificate_stays_as_it_was_made(ca):
+    first = ca.cert("valid", HOST)
+    before = first.leaf.read_text()
+    assert ca.cert("valid", HOST, "192.0.2.11").leaf.read_text() != before
+    assert first.leaf.read_text() == before
+
+
 @pytest.mark.parametrize(
     "name, kind, status",
     [

@@ -97,7 +97,7 @@ class Authority:
         if kind not in KINDS:
             raise ValueError(kind)
         key = self.key if algorithm == "ec" else self._rsa_key(algorithm)
-        stem = f"{kind}-{name}-{algorithm}"
+        stem = "-".join(filter(None, [kind, name, address, algorithm]))
         parent = name.split(".", 1)[1] if "." in name else name
         san = {
             "wrong-name": f"DNS:{OTHER_NAME}",
