@@ -21,7 +21,7 @@ def both(hopseal, postfix_client, sink):
     each session the verbs and the TLS version)."""
     table = {f"[{pc.HOST}]:{port}": policy for policy, port in pc.PORTS.items()}
     del table[f"[{pc.HOST}]:{pc.PORTS['no entry']}"]
-    hopseal.per_site(table, **{f"smtp_{each}_timeout": "1s" for each in TIMEOUTS})
+    hopseal.per_site(table, **{f"smtp_{each}_timeout": "3s" for each in TIMEOUTS})
 
     def hopseal_sends(policy, message):
         port = pc.PORTS[policy]
@@ -133,7 +133,7 @@ def test_plaintext_after_tls_broke_once_the_message_is_old(
 ):
     """The one sanctioned way down: level may, TLS broken, and minimal_backoff_time over."""
     port = pc.PORTS[policy]
-    limits = {f"smtp_{each}_timeout": "1s" for each in TIMEOUTS}
+    limits = {f"smtp_{each}_timeout": "3s" for each in TIMEOUTS}
     hopseal.per_site({f"[{pc.HOST}]:{port}": policy}, minimal_backoff_time="1s", **limits)
     options = ("--age", "2", "-o", f"relayhost=[{pc.HOST}]:{port}")
     seen = []

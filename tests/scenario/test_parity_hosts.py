@@ -13,7 +13,7 @@ LIMITS = "connect helo mail rcpt data_init data_xfer data_done quit".split()
 def _both(hopseal, postfix_client, sink):
     """both(domain, {address: script}): (outcome, status, [addresses with a session], [addresses
     that took the mail]) of Postfix and of Hopseal."""
-    limits = {f"smtp_{each}_timeout": "1s" for each in LIMITS}
+    limits = {f"smtp_{each}_timeout": "3s" for each in LIMITS}
     hopseal.configure(inet_protocols="ipv4", smtp_randomize_addresses="no", **limits)
 
     def run(domain, receivers):
