@@ -19,16 +19,21 @@ struct asking {
 	void *arg;
 	struct error *e;
 	enum cmd_control result;
+	bool has_result;
 };
 
 static void asking_end(struct asking *a, enum cmd_control result)
 {
 	a->result = result;
+	a->has_result = true;
 	net_loop_stop(a->loop);
 }
 
+/* The daemon may hang up with its last line, and both be heard at once. */
 static void asking_fail(struct asking *a, const char *why)
 {
+	if (a->has_result)
+		return;
 	(void)error_set(a->e, ERROR_TEMP, "the control socket: %s", why);
 	asking_end(a, CMD_CONTROL_FAILED);
 }
@@ -95,6 +100,8 @@ static void asking_failed(void *arg, const struct net_failure *why)
 {
 	struct asking *a = arg;
 
+	if (a->has_result)
+		return;
 	if (why->fault == NET_FAULT_REFUSED)
 		asking_end(a, CMD_CONTROL_DOWN);
 	else {

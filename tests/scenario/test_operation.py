@@ -860,6 +860,37 @@ def test_more_connections_than_are_served(network):
 # ---- the socket itself ----
 
 
+@pytest.mark.parametrize(
+    "reply, code, said",
+    [
+        (b'{"done":true}\n', 0, ""),
+        (b'{"error":"not today","code":65}\n', 65, "not today"),
+        (b"", 75, "hung up"),
+    ],
+)
+def test_a_reply_and_the_end_at_once(network, reply, code, said):
+    """A daemon that is told to stop may be gone before the command wakes up."""
+    with gateway() as g, socket.socket(socket.AF_UNIX) as server:
+        (g.dir / "q").mkdir(exist_ok=True)
+        server.bind(str(g.dir / "q/control"))
+        server.listen()
+        argv = [program(), "stop", "-c", g.dir]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as command:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                command.send_signal(signal.SIGSTOP)
+                until(lambda: process_state(command.pid) == "T")
+                client.sendall(reply)
+            command.send_signal(signal.SIGCONT)
+            heard = command.communicate(timeout=60)[1]
+        assert (command.returncode, said in heard) == (code, True), heard
+
+
+def process_state(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
 def talk(g, octets):
     """What the daemon says to that, until it hangs up."""
     with socket.socket(socket.AF_UNIX) as s:
