@@ -93,7 +93,7 @@ transport_maps = texthash:{dir}/etc/transport
 smtp_tls_CAfile = {ca}
 smtp_tls_per_site = texthash:{dir}/etc/per_site
 smtp_tls_loglevel = 1
-minimal_backoff_time = 1h
+minimal_backoff_time = 1s
 maximal_backoff_time = 1h
 queue_run_delay = 1h
 smtp_connect_timeout = 3s
@@ -108,18 +108,19 @@ smtp_quit_timeout = 3s
 """
 
 MASTER = peers.POSTFIX_MASTER + """smtp unix - - n - - smtp
+ -o minimal_backoff_time=1h
+aged unix - - n - - smtp
 relay unix - - n - - smtp
 showq unix n - n - - showq
 discard unix - - n - - discard
 flush unix n - n 1000? 0 flush
 """
 
-POLICY_MASTER = """aged unix - - n - - smtp
- -o minimal_backoff_time=1s
-policy unix - - n - - smtp
- -o smtp_tls_policy_maps=texthash:{dir}/etc/policy
+POLICY_MASTER = """policy unix - - n - - smtp
+ -o smtp_tls_policy_maps=texthash:{dir}/etc/policy -o minimal_backoff_time=1h
 converted unix - - n - - smtp
  -o smtp_tls_policy_maps=texthash:{dir}/new/tls_policy -o smtp_tls_security_level={level}
+ -o minimal_backoff_time=1h
 """
 
 SESSION = re.compile(r"(\w+) TLS connection established to \S+\.example\[")
