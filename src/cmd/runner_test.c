@@ -353,9 +353,11 @@ static void change(struct team *t, enum store_change what, uint64_t id)
 {
 	struct store_selection which = { .reach = STORE_OF_MESSAGE, .message = id };
 
+	queue_team_changing(t->team, true);
 	store_change(t->client, what, &which, queue_now_utc(), on_done, t);
 	wait_store(t);
 	queue_team_changed(t->team, &which);
+	queue_team_changing(t->team, false);
 }
 
 static void wait_taken(struct team *t, unsigned n)
@@ -699,6 +701,73 @@ TEST(requeued_while_it_is_deferred)
 	team_free(t);
 }
 
+/* ---- routed anew while it is under way, by other members ---- */
+
+/* To another receiver than today's, and not of the member that routes anew. */
+static struct str old_route(struct team *t)
+{
+	static const char *const transports[] = { "smtp", "relay" };
+
+	for (unsigned i = 1; i < RECEIVERS; i++) {
+		FOR_EACH(transport, transports) {
+			struct str d = arena_fmt(t->arena, "%s" STR_FMT, *transport,
+						 STR_ARG(str_from(destination(t, i), 4)));
+			for (unsigned k = 0; k < t->n; k++)
+				if (queue_is_mine(t->queue[k], d) &&
+				    !queue_is_mine(t->queue[k], STR("")))
+					return d;
+		}
+	}
+	CHECK(!"all belong to one");
+}
+
+/* Its receiver says nothing to the end of data, and the operator wants it elsewhere. */
+static struct team *team_in_requeue(uint64_t *id)
+{
+	struct team *t = team_new();
+
+	t->is_silent = true;
+	team_start(t, TEAM_MAX);
+	struct store_message m = message_of(t, 0, 1, 0, 1);
+	m.rcpts[0].destination = old_route(t);
+	struct store_content *c = content_new(t, m.id);
+	queue_accept(t->queue[0], &m, c, STORE_ACCEPT_QUEUED, on_done, t);
+	store_content_unref(c);
+	while (!t->waiting)
+		turn(t, 5);
+	t->is_silent = false;
+	change(t, STORE_REQUEUE, m.id);
+	turn(t, 50);
+	*id = m.id;
+	return t;
+}
+
+TEST(requeued_while_it_is_delivered_goes_out_once)
+{
+	uint64_t id;
+	struct team *t = team_in_requeue(&id);
+
+	ok(stored(t, id)->rcpts[0].destination.n == 0, "it waits for what is under way");
+	peer_say(t->waiting, STR("250 2.0.0 Ok\r\n"));
+	wait_gone(t, id);
+	ok(are_once(t, 1), "once");
+	team_free(t);
+}
+
+TEST(requeued_while_it_is_refused_goes_the_new_way)
+{
+	static const char *const replies[] = { "550 5.7.1 Never\r\n", "451 4.3.0 Later\r\n" };
+
+	FOR_EACH(reply, replies) {
+		uint64_t id;
+		struct team *t = team_in_requeue(&id);
+		peer_say(t->waiting, str_of(*reply));
+		wait_gone(t, id);
+		ok(t->taken[0] == 2 && t->receiver[0].n_peers > 0, "by today's receiver");
+		team_free(t);
+	}
+}
+
 /* ---- a dead destination ---- */
 
 /* A port at which nobody listens and nobody else can. */
@@ -803,5 +872,6 @@ TEST_MAIN(RUN(more_than_memory_holds), RUN(more_comes_than_memory_holds),
 	  RUN(the_least_wait_is_longer_than_the_most),
 	  RUN(the_store_cannot_be_read_when_mail_is_released),
 	  RUN(held_before_the_queue_hears_of_it), RUN(deleted_before_the_queue_hears_of_it),
-	  RUN(requeued_while_it_is_deferred), RUN(what_is_given_up_is_not_tried),
+	  RUN(requeued_while_it_is_deferred), RUN(requeued_while_it_is_delivered_goes_out_once),
+	  RUN(requeued_while_it_is_refused_goes_the_new_way), RUN(what_is_given_up_is_not_tried),
 	  RUN(what_may_be_tried_is_not_given_up))

@@ -166,6 +166,13 @@ static const struct log_counters *daemon_counters(void *arg, unsigned worker)
 	return serve_worker_counters(c->options.workers[worker]);
 }
 
+static void daemon_changing(void *arg, bool has_begun)
+{
+	const struct serve_console *c = arg;
+
+	queue_team_changing(c->options.team, has_begun);
+}
+
 static void daemon_changed(void *arg, const struct store_selection *which)
 {
 	const struct serve_console *c = arg;
@@ -245,6 +252,7 @@ bool serve_console_start(struct serve_console *c, const struct serve_console_opt
 			.look_free = look_free,
 			.workers = daemon_workers,
 			.counters = daemon_counters,
+			.changing = daemon_changing,
 			.changed = daemon_changed,
 			.reload = daemon_reload,
 			.stop = daemon_stop,

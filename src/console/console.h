@@ -72,6 +72,7 @@ struct console_daemon {
 	void (*look_free)(void *arg, struct console_look *l); /* cancels; not inside `done` */
 	unsigned (*workers)(void *arg);
 	const struct log_counters *(*counters)(void *arg, unsigned worker);
+	void (*changing)(void *arg, bool has_begun); /* around what the store is told */
 	void (*changed)(void *arg, const struct store_selection *which);
 	bool (*reload)(void *arg, struct error *e);
 	void (*stop)(void *arg);

@@ -200,6 +200,7 @@ static void change_done(void *arg, const struct console_change_result *r)
 	struct session *s = arg;
 	struct console *c = s->console;
 
+	c->options.daemon.changing(c->options.daemon.arg, false);
 	if (r->e.kind == ERROR_NONE)
 		session_log(s, r->changed);
 	if (s->is_gone) {
@@ -225,8 +226,11 @@ static void session_change(struct session *s)
 		.arg = s,
 	};
 
+	const struct console_daemon *d = &s->console->options.daemon;
+
 	s->is_busy = true;
 	s->console->n_out++;
+	d->changing(d->arg, true);
 	console_change(&o);
 }
 

@@ -19,6 +19,8 @@ static void attempt_free(struct queue_attempt *a)
 	content_free(a->content);
 	store_ground_unref(a->ground);
 	net_timer_free(a->retry);
+	if (a->claim.n > 0 && queue_claim_give_back(queue_claims(q), &a->claim))
+		queue_tell_backlog(q, STR(""), queue_now_utc());
 	list_remove(&a->link);
 	q->n_unkept -= a->is_unkept;
 	queue_site_unref(a->site);
@@ -78,6 +80,12 @@ void queue_attempt_check_end(struct queue_attempt *a)
 		attempt_tell_sched(a, SCHED_NEUTRAL, STR(""));
 	attempt_free(a);
 	queue_pump(q);
+}
+
+/* Nothing is known of it yet, and it is ours. */
+static bool is_open(const struct attempt_rcpt *r)
+{
+	return !r->has_outcome && r->moved_to.n == 0 && !r->is_left;
 }
 
 /* ---- delivery ---- */
@@ -169,7 +177,7 @@ static void attempt_fail(struct queue_attempt *a, const struct error *e)
 {
 	for (unsigned i = 0; i < a->n; i++) {
 		struct attempt_rcpt *r = &a->rcpts[i];
-		if (r->has_outcome || r->moved_to.n > 0)
+		if (!is_open(r))
 			continue;
 		r->has_outcome = true;
 		r->outcome = (struct outcome){
@@ -210,7 +218,7 @@ static void attempt_defer(struct queue_attempt *a)
 		return;
 	for (unsigned i = 0; i < a->n; i++) {
 		struct attempt_rcpt *r = &a->rcpts[i];
-		if (r->has_outcome || r->moved_to.n > 0 || r->rcpt->is_asked_for)
+		if (!is_open(r) || r->rcpt->is_asked_for)
 			continue;
 		r->has_outcome = true;
 		r->outcome = (struct outcome){
@@ -221,7 +229,7 @@ static void attempt_defer(struct queue_attempt *a)
 	}
 }
 
-/* Those that are neither settled nor moved. */
+/* Those that are open. */
 static void attempt_deliver(struct queue_attempt *a)
 {
 	struct smtp_rcpt *rcpts = ARENA_ARRAY(a->arena, a->n, struct smtp_rcpt);
@@ -231,7 +239,7 @@ static void attempt_deliver(struct queue_attempt *a)
 	a->sent = ARENA_ARRAY(a->arena, a->n, size_t);
 	for (unsigned i = 0; i < a->n; i++) {
 		const struct attempt_rcpt *r = &a->rcpts[i];
-		if (r->has_outcome || r->moved_to.n > 0)
+		if (!is_open(r))
 			continue;
 		a->sent[a->job.n_rcpts] = i;
 		rcpts[a->job.n_rcpts++] = (struct smtp_rcpt){
@@ -337,10 +345,13 @@ static void attempt_routed(void *arg, const struct route *route, const struct er
 
 static void attempt_route(struct queue_attempt *a)
 {
-	a->n_routing = a->n;
 	for (unsigned i = 0; i < a->n; i++)
-		a->rcpts[i].route = queue_route_new(a->queue, a->rcpts[i].rcpt->address,
-						    attempt_routed, &a->rcpts[i]);
+		a->n_routing += !a->rcpts[i].is_left;
+	for (unsigned i = 0; i < a->n; i++) {
+		struct attempt_rcpt *r = &a->rcpts[i];
+		if (!r->is_left)
+			r->route = queue_route_new(a->queue, r->rcpt->address, attempt_routed, r);
+	}
 }
 
 /* ---- the beginning ---- */
@@ -370,7 +381,10 @@ void queue_attempt_start(struct queue *q, const struct sched_start *start)
 	queue_part_given_out(part);
 	list_add(&q->attempts, &a->link);
 	queue_busy(q);
-	if (part->is_routed)
+	if (!queue_attempt_claim(a)) {
+		attempt_tell_sched(a, SCHED_NEUTRAL, STR(""));
+		attempt_free(a);
+	} else if (part->is_routed)
 		attempt_deliver(a);
 	else
 		attempt_route(a);

@@ -11,6 +11,7 @@ struct attempt_rcpt {
 	struct queue_route *route;
 	struct str moved_to; /* another destination; "": none */
 	bool has_outcome;
+	bool is_left;      /* its row waits for somebody else, and stays as it is */
 	bool is_handed_on; /* to a server that takes DSN requests */
 	bool is_untried;   /* for want of something of our own */
 	struct outcome outcome;
@@ -23,6 +24,7 @@ struct queue_attempt {
 	struct list link; /* in queue.attempts */
 	struct queue *queue;
 	struct queue_part *part;
+	struct queue_claim claim;
 	struct queue_site *site;
 	struct arena *arena;
 	struct attempt_rcpt *rcpts;
@@ -49,6 +51,15 @@ struct queue_attempt {
 
 /* Frees it when everything that was out is in the store. */
 void queue_attempt_check_end(struct queue_attempt *a);
+
+/* ---- attempt_rows.c ---- */
+
+/* At the beginning: takes its recipients, but for those that are not its own any more. False: there
+ * are no others. */
+MUST_USE bool queue_attempt_claim(struct queue_attempt *a);
+/* At the end: leaves those that an operator has had routed anew meanwhile, unless they were
+ * delivered: what the old route came to is none of the new one's business. */
+void queue_attempt_leave(struct queue_attempt *a);
 
 /* ---- attempt_record.c ---- */
 

@@ -22,6 +22,10 @@ static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
 	struct queue *q = a->queue;
 
 	queue_part_settle(a->part, r->rcpt);
+	if (r->is_left) {
+		queue_tell_backlog(q, STR(""), queue_now_utc());
+		return;
+	}
 	if (v->is_told) {
 		struct queue_told t = {
 			.index = r->rcpt->index,
@@ -50,6 +54,13 @@ static void attempt_settle_rcpt(struct queue_attempt *a, struct attempt_rcpt *r)
 	}
 }
 
+static void attempt_settle_rcpts(struct queue_attempt *a)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->rcpts[i].has_outcome)
+			attempt_settle_rcpt(a, &a->rcpts[i]);
+}
+
 static void attempt_record(void *arg);
 
 static void attempt_recorded(void *arg, const struct store_result *result)
@@ -71,9 +82,7 @@ static void attempt_recorded(void *arg, const struct store_result *result)
 			      net_loop_now(a->queue->options.loop) + QUEUE_RECORD_RETRY_MS);
 		return;
 	}
-	for (unsigned i = 0; i < a->n; i++)
-		if (a->rcpts[i].has_outcome)
-			attempt_settle_rcpt(a, &a->rcpts[i]);
+	attempt_settle_rcpts(a);
 	queue_log_removed(a->queue, a->part->message, result);
 	a->is_recorded = true;
 	queue_attempt_check_end(a);
@@ -108,6 +117,13 @@ static void attempt_record(void *arg)
 	store_record(a->queue->store, &a->record, attempt_recorded, a);
 }
 
+/* Nobody is told, and the log has it as something that does not last. */
+static void verdict_leave(struct queue_verdict *v)
+{
+	v->is_told = v->is_expired = false;
+	v->is_soft = v->record.outcome.kind == OUTCOME_BOUNCED;
+}
+
 /* All outcomes are known. */
 void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *result)
 {
@@ -120,6 +136,7 @@ void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *
 	a->record.message = a->part->message->envelope.id;
 	a->record.at_ms = queue_now_utc();
 	a->record.rcpts = records;
+	queue_attempt_leave(a);
 	for (unsigned i = 0; i < a->n; i++) {
 		struct attempt_rcpt *r = &a->rcpts[i];
 		if (!r->has_outcome)
@@ -131,14 +148,19 @@ void queue_attempt_settle(struct queue_attempt *a, const struct deliver_result *
 		if (r->is_untried || (r->verdict.is_expired && os_files_are_short()))
 			queue_verdict_keep(&r->verdict, a->site->settings, &m, r->rcpt,
 					   a->record.at_ms);
-		records[a->record.n_rcpts++] = r->verdict.record;
+		if (r->is_left)
+			verdict_leave(&r->verdict);
+		else
+			records[a->record.n_rcpts++] = r->verdict.record;
 		queue_attempt_log(a, r);
 		r->try = NULL;
 	}
 	if (result)
 		queue_attempt_evidence(a, result);
-	if (a->record.n_rcpts > 0)
+	if (a->record.n_rcpts > 0 || a->record.ground) {
 		attempt_record(a);
-	else
+	} else {
+		attempt_settle_rcpts(a);
 		a->is_recorded = true;
+	}
 }

@@ -78,6 +78,7 @@ struct queue_part {
 	struct queue_message *message;
 	struct arena *arena;
 	struct str destination;
+	uint64_t read_at;         /* monotonic: not after it was in the store */
 	bool is_routed;           /* just now: its destination need not be looked up again */
 	bool is_taken_back;       /* the store has recipients of it that are due */
 	struct store_rcpt *rcpts; /* sched.n_rcpts of them, by rising index */
@@ -114,6 +115,27 @@ void queue_part_given_out(struct queue_part *p);
 /* Frees it when nothing of it waits and nothing is out. */
 void queue_part_check(struct queue_part *p);
 void queue_part_free(struct queue_part *p);
+
+/* ---- claim.c ---- */
+
+/* Recipients of one attempt; which they are stays as it is while they are claimed. */
+struct queue_claim {
+	struct list link;
+	uint64_t message;
+	const struct store_rcpt *rcpts;
+	size_t n;
+	bool is_wanted;
+};
+
+/* Of a team; its calls may come from any thread. */
+struct queue_claims;
+MUST_USE struct queue_claims *queue_claims_new(void);
+void queue_claims_free(struct queue_claims *c);
+void queue_claim_take(struct queue_claims *c, struct queue_claim *claim);
+/* True if one of its recipients was asked for meanwhile: who routes is to be told. */
+MUST_USE bool queue_claim_give_back(struct queue_claims *c, struct queue_claim *claim);
+/* True if an attempt has the recipient; its end is told. */
+MUST_USE bool queue_claims_want(struct queue_claims *c, uint64_t message, uint32_t index);
 
 /* ---- clock.c ---- */
 
@@ -240,7 +262,8 @@ uint64_t queue_due(const struct queue *q, int64_t due_ms);
 struct sched_dest *queue_dest(struct queue *q, struct str destination);
 bool queue_is_mine(const struct queue *q, struct str destination);
 /* An operator has changed what the store holds. */
-bool queue_changed_since(const struct queue *q, uint64_t at);
+bool queue_changed_since(const struct queue *q, uint64_t at); /* or does so now */
+struct queue_claims *queue_claims(const struct queue *q);
 void queue_pump(struct queue *q); /* starts what may start; at the end of every call from a loop */
 /* In the store there is due mail for it: whoever owns it is told. */
 void queue_tell_backlog(struct queue *q, struct str destination, int64_t due_ms);

@@ -164,6 +164,7 @@ part_new(struct queue_message *m, struct str destination, const struct store_rcp
 	p->destination = arena_str(p->arena, destination);
 	p->rcpts = ARENA_ARRAY(p->arena, n, struct store_rcpt);
 	p->is_settled = ARENA_ARRAY(p->arena, n, bool);
+	p->read_at = net_loop_now(m->queue->options.loop);
 	p->sched.who = STR("");
 	p->sched.n_rcpts = (unsigned)n;
 	for (size_t i = 0; i < n; i++) {

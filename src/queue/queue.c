@@ -25,8 +25,10 @@ void queue_site_unref(struct queue_site *s)
 
 struct queue_team {
 	unsigned n;
-	int64_t clock_told_ms; /* atomic, as is the next */
+	int64_t clock_told_ms; /* atomic, as are the next two */
 	uint64_t changed_at;   /* monotonic: when an operator changed something last */
+	unsigned n_changing;   /* who do so now */
+	struct queue_claims *claims;
 	uint64_t transport_next[SCHED_TRANSPORTS]; /* of sched_options */
 	struct net_chan *chan[];
 };
@@ -50,11 +52,15 @@ struct queue_team *queue_team_new(unsigned n_members)
 	struct queue_team *t = base_alloc(sizeof(*t) + n_members * sizeof(struct net_chan *));
 
 	t->n = n_members;
+	t->claims = queue_claims_new();
 	return t;
 }
 
 void queue_team_free(struct queue_team *t)
 {
+	if (!t)
+		return;
+	queue_claims_free(t->claims);
 	free(t);
 }
 
@@ -84,6 +90,14 @@ static void note_free(struct queue_note *n)
 	store_content_unref(n->content);
 	arena_free(n->arena);
 	free(n);
+}
+
+void queue_team_changing(struct queue_team *t, bool has_begun)
+{
+	if (has_begun)
+		__atomic_add_fetch(&t->n_changing, 1, __ATOMIC_SEQ_CST);
+	else
+		__atomic_sub_fetch(&t->n_changing, 1, __ATOMIC_SEQ_CST);
 }
 
 void queue_team_changed(struct queue_team *t, const struct store_selection *which)
@@ -131,7 +145,15 @@ bool queue_is_mine(const struct queue *q, struct str destination)
 
 bool queue_changed_since(const struct queue *q, uint64_t at)
 {
-	return __atomic_load_n(&q->options.team->changed_at, __ATOMIC_ACQUIRE) >= at;
+	const struct queue_team *t = q->options.team;
+
+	return __atomic_load_n(&t->n_changing, __ATOMIC_SEQ_CST) > 0 ||
+	       __atomic_load_n(&t->changed_at, __ATOMIC_ACQUIRE) >= at;
+}
+
+struct queue_claims *queue_claims(const struct queue *q)
+{
+	return q->options.team->claims;
 }
 
 void queue_log(const struct queue *q, enum log_event_id id, const struct log_value *v, size_t n)

@@ -41,7 +41,10 @@ void queue_site_unref(struct queue_site *s);
 MUST_USE struct queue_team *queue_team_new(unsigned n_members);
 void queue_team_free(struct queue_team *t); /* after its queues */
 
-/* An operator has changed what the store holds: what is in memory of it is read again. */
+/* An operator begins to change what the store holds, and ends: between the two what is in memory
+ * of it is looked at again before it is relied on. */
+void queue_team_changing(struct queue_team *t, bool has_begun);
+/* What was changed, before the end: what is in memory of it is read again. */
 void queue_team_changed(struct queue_team *t, const struct store_selection *which);
 
 /* ---- a queue ---- */
