@@ -78,4 +78,9 @@ MUST_USE struct conf *cmd_configure_text(const struct cmd_sources *s, struct str
 					 struct arena *a, struct conf_findings *findings,
 					 struct error *e);
 
+/* Before the queue is opened for writing by a command: root becomes the folder's owner, or, when
+ * that is root or there is no folder yet, hopseal_user, whom it is given to. */
+MUST_USE bool
+cmd_become_queue_owner(const struct conf *conf, const char *directory, struct error *e);
+
 #endif

@@ -41,6 +41,8 @@ static bool open_store(struct changing *c)
 	if (!r)
 		return false;
 	store_reader_close(r);
+	if (!cmd_become_queue_owner(c->q->conf, o.directory, &c->e))
+		return false;
 	c->loop = net_loop_new();
 	c->store = store_open(&o, &c->e);
 	if (c->store)

@@ -104,6 +104,8 @@ enum sendmail_end sendmail_queue(struct conf *conf, struct arena *a, const struc
 	};
 	enum sendmail_end end = SENDMAIL_REFUSED;
 
+	if (!cmd_become_queue_owner(conf, o.directory, e))
+		return SENDMAIL_REFUSED;
 	f.store = store_open(&o, e);
 	if (!f.store)
 		return e->kind == ERROR_TEMP ? SENDMAIL_NOBODY : SENDMAIL_REFUSED;

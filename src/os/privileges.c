@@ -85,6 +85,16 @@ bool os_user_folder(const char *path, struct os_user user, struct error *e)
 	return true;
 }
 
+bool os_folder_user(const char *path, struct os_user *out)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid == 0)
+		return false;
+	*out = (struct os_user){ st.st_uid, st.st_gid };
+	return true;
+}
+
 bool os_become(struct os_user user, struct error *e)
 {
 	if (setgroups(0, NULL) != 0 || setresgid(user.gid, user.gid, user.gid) != 0 ||

@@ -21,6 +21,9 @@ void os_user_name(unsigned uid, char *out, size_t size);
 /* The folder, made when it is missing, for this user alone. Only root may call it. */
 MUST_USE bool os_user_folder(const char *path, struct os_user user, struct error *e);
 
+/* Whose folder it is. False: there is none, or it is root's. */
+bool os_folder_user(const char *path, struct os_user *out);
+
 /* For good: no way back, no other groups. Threads that come later have the new user, too, so
  * there must be none yet. */
 MUST_USE bool os_become(struct os_user user, struct error *e);

@@ -5,6 +5,8 @@ import email
 import email.policy
 import email.utils
 import os
+import pathlib
+import pwd
 import re
 import subprocess
 
@@ -220,3 +222,30 @@ def test_options_that_mean_nothing_and_the_name(gateway, receiver, tmp_path):
     done = subprocess.run(argv, input=b"To: x\n\n", capture_output=True, check=False)
     assert done.returncode == 0, done
     delivered(gateway, receiver)
+
+
+@pytest.mark.parametrize("queue", ["new", "the daemon's", "a copy"])
+def test_root_leaves_the_queue_to_the_daemon(gateway, receiver, queue):
+    """Which is not root, and could open neither the lock nor a message in a file."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    nobody = pwd.getpwnam("nobody")
+    anywhere = {"hopseal_dns_trust_anchor_file": "", "smtp_tls_CAfile": "", "lmtp_tls_CAfile": ""}
+    gateway.hopseal.configure(hopseal_user="nobody", hopseal_listeners="",
+                              hopseal_content_inline_limit=100, **anywhere)
+    for path in [gateway.dir, *gateway.dir.parents]:  # so that nobody gets there
+        if path not in (pathlib.Path("/"), pathlib.Path("/tmp")):
+            path.chmod(path.stat().st_mode | 0o011)
+    gateway.log.touch()
+    os.chown(gateway.log, nobody.pw_uid, 0)
+    if queue != "new":
+        with gateway.running():
+            pass
+    if queue == "a copy":
+        (gateway.dir / "queue" / "lock").unlink()
+        assert gateway.hopseal.run("queue", "hold", "--all").code == 0
+    put(gateway, "bob@good.example", stdin=b"Subject: x\n\n" + b"A line.\n" * 100)
+    files = [gateway.dir / "queue", *(gateway.dir / "queue").rglob("*")]
+    assert {p.stat().st_uid for p in files} == {nobody.pw_uid}
+    (message,) = delivered(gateway, receiver)
+    assert message.data.count(b"A line.") == 100
