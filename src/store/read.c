@@ -12,6 +12,9 @@
 	"FROM recipient AS r CROSS JOIN message AS m ON m.id = r.message "                         \
 	"CROSS JOIN destination AS d ON d.id = r.destination "
 
+/* One that lost it is damage, and must keep nobody behind it from being read. */
+#define HAS_MESSAGE "EXISTS (SELECT 1 FROM message WHERE id = r.message) "
+
 static const struct str texts[R_STATEMENTS] = {
 	[R_DESTINATIONS] = STR_INIT(
 		"SELECT d.name, max(g.n * (g.state = 0)), max(g.n * (g.state = 1)), "
@@ -33,10 +36,11 @@ static const struct str texts[R_STATEMENTS] = {
 	[R_DUE] = STR_INIT("SELECT r.message, " READER_RCPT " FROM recipient AS r "
 			   "CROSS JOIN destination AS d ON d.id = r.destination "
 			   "WHERE r.destination = ?1 AND r.state = 0 AND r.due <= ?2 "
-			   "AND (r.due, r.message, r.n) >= (?3, ?4, ?5) "
+			   "AND (r.due, r.message, r.n) >= (?3, ?4, ?5) AND " HAS_MESSAGE
 			   "ORDER BY r.due, r.message, r.n LIMIT ?6"),
-	[R_FINISHED] = STR_INIT("SELECT DISTINCT message FROM recipient WHERE state = 2 "
-				"AND message > ?1 ORDER BY message LIMIT ?2"),
+	[R_FINISHED] =
+		STR_INIT("SELECT DISTINCT r.message FROM recipient AS r WHERE r.state = 2 "
+			 "AND r.message > ?1 AND " HAS_MESSAGE "ORDER BY r.message LIMIT ?2"),
 	[R_MESSAGE] = STR_INIT("SELECT " READER_MESSAGE " FROM message AS m WHERE m.id = ?1"),
 	[R_RECIPIENTS] = STR_INIT("SELECT " READER_RCPT " " RECIPIENT_OF
 				  "WHERE r.message = ?1 ORDER BY r.n"),

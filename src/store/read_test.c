@@ -195,6 +195,51 @@ static size_t list(struct rig *r, const struct store_filter *f, size_t max)
 	return l.n;
 }
 
+/* As damage may: behind the store's back. */
+static void take_away(struct rig *r, const char *text)
+{
+	const struct sql_options o = { .access = SQL_WRITE, .busy_ms = 5000 };
+	struct error e = { 0 };
+	struct sql *db = sql_open(r->store->writer.path, &o, &e);
+
+	ok(db != NULL, e.text);
+	ok(sql_do_all(db, text, &e), e.text);
+	sql_close(db);
+}
+
+static void finish_one(struct rig *r, uint64_t id)
+{
+	const struct store_rcpt_record rcpt = { .verdict = STORE_TO_BE_TOLD };
+
+	store_record(r->client,
+		     &(struct store_record){ .message = id, .rcpts = &rcpt, .n_rcpts = 1 },
+		     rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+}
+
+TEST(a_recipient_without_a_message_is_in_nobodys_way)
+{
+	struct rig *r = rig_new(1000);
+	const struct store_due_place start = { 0 };
+	struct error e = { 0 };
+	struct store_due due;
+	struct store_message *v;
+	size_t n;
+
+	(void)put(r, one, 1000);
+	uint64_t kept = put(r, one, 2000), told = put(r, two, 1000), untold = put(r, two, 1000);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	finish_one(r, told);
+	finish_one(r, untold);
+	take_away(r, "DELETE FROM message WHERE id IN (SELECT min(message) FROM recipient "
+		     "GROUP BY destination)");
+	ok(store_due(rig_reader(r), r->arena, one, 9999, &start, 1, &due, &e), e.text);
+	ok(due.n == 1 && due.n_rcpts == 1 && due.messages[0].id == kept, "what is behind it");
+	ok(store_finished(rig_reader(r), r->arena, 0, 1, &v, &n, &e), e.text);
+	ok(n == 1 && v[0].id == untold && v[0].n_rcpts == 1, "and whom nobody told yet");
+	rig_free(r);
+}
+
 TEST(lists_are_filtered)
 {
 	struct rig *r = rig_new(1000);
@@ -415,6 +460,6 @@ TEST(a_long_list_keeps_no_log)
 }
 
 TEST_MAIN(RUN(a_long_list_keeps_no_log), RUN(the_oldest_message), RUN(destinations_are_counted),
-	  RUN(due_ones_by_time_and_message), RUN(lists_are_filtered),
-	  RUN(a_list_goes_on_behind_where_it_stopped), RUN(changes_of_a_message_and_a_recipient),
-	  RUN(changes_of_many_are_done_in_pieces))
+	  RUN(due_ones_by_time_and_message), RUN(a_recipient_without_a_message_is_in_nobodys_way),
+	  RUN(lists_are_filtered), RUN(a_list_goes_on_behind_where_it_stopped),
+	  RUN(changes_of_a_message_and_a_recipient), RUN(changes_of_many_are_done_in_pieces))
