@@ -111,7 +111,10 @@ static bool transact(struct writer *w, struct note *first, struct error *e)
 {
 	w->tally.messages = w->tally.recipients = 0;
 	w->tally.n_files = 0;
-	return sql_begin(w->db, e) && apply_all(w, first, e) && sql_commit(w->db, e);
+	if (!sql_begin(w->db, e) || !apply_all(w, first, e))
+		return false;
+	w->is_in_doubt = !sql_commit(w->db, e);
+	return !w->is_in_doubt;
 }
 
 /* After an I/O error nothing that SQLite or the kernel keeps in memory is believed any more: what
@@ -129,6 +132,7 @@ static enum store_fault give_up(struct writer *w, const struct error *e)
 
 static enum store_fault do_group(struct writer *w, struct note *first, struct error *e)
 {
+	w->is_in_doubt = false;
 	if (w->db && writer_has_moved(w)) {
 		error_set(e, ERROR_IO, "%s or its log is not there any more", w->path);
 		return STORE_IO;
@@ -209,10 +213,13 @@ static void done(struct store *s, struct note *n)
 static void
 finish(struct store *s, struct note *first, enum store_fault fault, const struct error *e)
 {
+	bool is_written = fault == STORE_DONE && store_has_proof(first);
 	struct note *next;
 
 	if (fault == STORE_DONE)
 		count(s);
+	else if (s->writer.is_in_doubt && fault != STORE_FULL) /* that has not taken the end */
+		store_doubt_add(s, first);
 	for (struct note *n = first; n; n = next) {
 		next = note_next(n);
 		if (fault == STORE_DONE)
@@ -222,6 +229,8 @@ finish(struct store *s, struct note *first, enum store_fault fault, const struct
 	}
 	if (fault == STORE_DONE)
 		remove_files(s);
+	if (is_written)
+		store_doubt_clear(s);
 }
 
 /* One note that cannot be must not fail the others: each is tried alone. */

@@ -13,7 +13,7 @@ static bool is_proof(const struct note *n)
 	return n->kind == NOTE_ACCEPT || n->kind == NOTE_PROBE;
 }
 
-static bool has_proof(const struct note *first)
+bool store_has_proof(const struct note *first)
 {
 	while (first && !is_proof(first))
 		first = note_next(first);
@@ -26,7 +26,7 @@ void store_probe_learn(struct store *s, const struct note *first, enum store_fau
 	struct store_proof *p = &s->proof;
 
 	if (fault == STORE_BUSY || fault == STORE_REFUSED ||
-	    (fault == STORE_DONE && !has_proof(first)))
+	    (fault == STORE_DONE && !store_has_proof(first)))
 		return;
 	p->is_known = true;
 	p->since = since;

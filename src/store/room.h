@@ -255,6 +255,7 @@ struct writer {
 	uint64_t generation; /* grows when what was interned may be gone */
 	struct writer_tally tally;
 	uint64_t n_attempts; /* added so far */
+	bool is_in_doubt;    /* a commit was asked for, and failed: it may come back */
 	int64_t checkpoint_at, log_pages;
 	void (*lost)(void *arg, const char *why);
 	void *lost_arg;
@@ -353,7 +354,9 @@ struct store {
 	struct store_memory *memory;
 	int lock_fd;
 	uint64_t reserve_octets;
-	bool has_reserve; /* the writer's */
+	bool has_reserve;              /* the writer's, as are the next three */
+	struct store_content **doubts; /* files of commits that failed */
+	size_t n_doubts, size_doubts;
 	struct store_losses losses;
 	struct writer writer;
 	struct log_counters counters; /* the writer's, as are the next two */
@@ -386,6 +389,13 @@ MUST_USE bool store_sound_rows(struct sql *db, struct store_losses *out, struct 
 MUST_USE bool store_reserve_keep(struct store *s);
 void store_reserve_release(struct store *s);
 
+/* Content of notes whose commit failed, until a later one has written. */
+void store_doubt_add(struct store *s, const struct note *first);
+void store_doubt_clear(struct store *s);
+void store_doubt_fini(struct store *s); /* the files are left to the next start */
+
+/* One of them writes, whatever is there already. */
+bool store_has_proof(const struct note *first);
 /* After a transaction with these notes that began at `since`. */
 void store_probe_learn(struct store *s, const struct note *first, enum store_fault fault,
 		       const struct error *e, uint64_t since);

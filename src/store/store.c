@@ -57,6 +57,7 @@ static bool start_threads(struct store *s, struct error *e)
 static void store_free(struct store *s)
 {
 	writer_close(&s->writer);
+	store_doubt_fini(s);
 	free(s->writer.tally.files);
 	note_queue_fini(&s->to_write);
 	note_queue_fini(&s->to_sync);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "os/os.h"
 
@@ -239,6 +240,63 @@ TEST(a_file_is_synchronised_once)
 	store_content_unref(good);
 	ok_str(rig_text(r, kept), STR("large"), "and there");
 	ok(!rig_read(r, lost) && !rig_has_file(r, lost), "the other one is not");
+	rig_free(r);
+}
+
+/* Accepts one whose commit fails, and is gone before anything else is written. */
+static _Noreturn void fail_and_die(struct rig *r, int tell)
+{
+	uint64_t id;
+
+	r->loop = net_loop_new();
+	rig_open_store(r);
+	(void)rig_accept(r, one, STR("x")); /* the log's beginning has a sync of its own */
+	trap_set(&on_sync, 2, EIO);
+	if (try_one(r, STR("large"), &id) != STORE_IO || write(tell, &id, sizeof(id)) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+TEST(what_a_crash_brings_back_has_its_content)
+{
+	struct rig *r = rig_new(0);
+	int pipes[2], status;
+	uint64_t id;
+
+	(void)rig_accept(r, one, STR("x"));
+	rig_close_store(r);
+	net_loop_free(r->loop);
+	ok(pipe(pipes) == 0, "pipe");
+	pid_t child = fork();
+	if (child == 0)
+		fail_and_die(r, pipes[1]);
+	ok(waitpid(child, &status, 0) == child && status == 0, "the log's sync failed");
+	ok(read(pipes[0], &id, sizeof(id)) == sizeof(id), "and this is its id");
+	r->loop = net_loop_new();
+	rig_open_store(r);
+	ok(rig_read(r, id) != NULL, "the log was written, and is believed at the next start");
+	ok_str(rig_text(r, id), STR("large"), "so the file is needed");
+	(void)close(pipes[0]);
+	(void)close(pipes[1]);
+	rig_free(r);
+}
+
+TEST(what_was_refused_is_removed_when_it_cannot_come_back)
+{
+	struct rig *r = rig_new(0);
+	uint64_t lost, kept;
+
+	(void)rig_accept(r, one, STR("x"));
+	trap_set(&on_sync, 2, EIO);
+	ok(try_one(r, STR("large"), &lost) == STORE_IO, "the log's sync");
+	store_change(r->client, STORE_RETRY, &(struct store_selection){ .reach = STORE_ALL }, 0,
+		     rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, "in which nothing is written");
+	ok(rig_has_file(r, lost), "it may come back");
+	ok(try_one(r, STR("large"), &kept) == STORE_DONE, r->text);
+	rig_reopen(r);
+	ok(!rig_read(r, lost) && !rig_has_file(r, lost), "written over");
+	ok_str(rig_text(r, kept), STR("large"), "by this one");
 	rig_free(r);
 }
 
@@ -499,6 +557,8 @@ TEST(a_database_that_cannot_be_read)
 TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable),
 	  RUN(the_pages_of_a_commit_are_written_together), RUN(a_disk_that_fails_once),
 	  RUN(a_group_fails_whole), RUN(a_content_file_that_cannot_be_synchronised),
+	  RUN(what_a_crash_brings_back_has_its_content),
+	  RUN(what_was_refused_is_removed_when_it_cannot_come_back),
 	  RUN(a_file_is_synchronised_once), RUN(failures_while_the_log_is_copied),
 	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(mail_leaves_a_full_disk),
 	  RUN(a_probe_writes), RUN(a_probe_is_told_what_was_seen_of_late),
