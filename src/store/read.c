@@ -316,6 +316,7 @@ bool store_oldest(struct store_reader *r, int64_t *arrived_ms, struct error *e)
 struct due_job {
 	struct store_reader *r;
 	struct arena *a;
+	struct str name;
 	int64_t destination, now_ms;
 	const struct store_due_place *after;
 	size_t limit;
@@ -368,13 +369,34 @@ static bool due_group(struct due_job *j, const struct due_row *v, size_t n, stru
 	return true;
 }
 
+/* The destination's number, 0: there is none. Numbers of those that are gone are used again, so it
+ * is good for one state of the database. */
+static bool due_destination(struct due_job *j, struct error *e)
+{
+	struct sql_statement *st = j->r->st[R_DESTINATION];
+	enum sql_step step;
+
+	sql_bind_text(st, 1, j->name);
+	step = sql_step(st, e);
+	j->destination = step == SQL_ROW ? sql_int(st, 0) : 0;
+	if (step == SQL_ROW)
+		sql_reset(st);
+	return step != SQL_FAILED;
+}
+
 static bool read_due(void *arg, struct error *e)
 {
 	struct due_job *j = arg;
-	struct due_row *v = ARENA_ARRAY(j->a, j->limit, struct due_row);
+	struct due_row *v;
 	enum sql_step step;
-	size_t n = due_rows(j, v, &step, e);
+	size_t n;
 
+	if (!due_destination(j, e))
+		return false;
+	if (j->destination == 0)
+		return true;
+	v = ARENA_ARRAY(j->a, j->limit, struct due_row);
+	n = due_rows(j, v, &step, e);
 	if (step == SQL_FAILED)
 		return false;
 	if (n > 0)
@@ -387,21 +409,9 @@ bool store_due(struct store_reader *r, struct arena *a, struct str destination, 
 	       const struct store_due_place *after, size_t limit, struct store_due *out,
 	       struct error *e)
 {
-	struct sql_statement *st = r->st[R_DESTINATION];
-	struct due_job j = { r, a, 0, now_ms, after, limit, out };
+	struct due_job j = { r, a, destination, 0, now_ms, after, limit, out };
 
 	*out = (struct store_due){ .next = *after };
-	sql_bind_text(st, 1, destination);
-	switch (sql_step(st, e)) {
-	case SQL_FAILED:
-		return false;
-	case SQL_DONE:
-		return true;
-	case SQL_ROW:
-		break;
-	}
-	j.destination = sql_int(st, 0);
-	sql_reset(st);
 	return read_in_one(r, read_due, &j, e);
 }
 

@@ -207,6 +207,51 @@ static void take_away(struct rig *r, const char *text)
 	sql_close(db);
 }
 
+/* Another destination gets the number of `one`, which nobody has any more, at some step of a
+ * reading. */
+struct meddler {
+	struct rig *r;
+	int left; /* steps until then */
+};
+
+static bool meddle(void *arg)
+{
+	struct meddler *m = arg;
+
+	if (--m->left == 0)
+		take_away(m->r, "BEGIN; DELETE FROM destination WHERE name = 'smtp:one.example';"
+				"UPDATE destination SET id = 1 WHERE name = 'smtp:two.example';"
+				"UPDATE recipient SET destination = 1; COMMIT");
+	return true;
+}
+
+TEST(a_number_of_a_destination_is_nobody_elses_while_it_is_read)
+{
+	const struct store_due_place start = { 0 };
+	struct meddler m = { .left = 0 };
+
+	for (int turn = 1; m.left <= 0; turn++) {
+		struct rig *r = rig_new(1000);
+		struct error e = { 0 };
+		struct store_due due;
+
+		uint64_t id = put(r, one, 1000);
+		(void)put(r, two, 1000);
+		store_record(r->client,
+			     &(struct store_record){ .message = id,
+						     .rcpts = &(struct store_rcpt_record){ 0 },
+						     .n_rcpts = 1 },
+			     rig_done, r);
+		ok(rig_wait(r) == STORE_DONE, r->text);
+		m = (struct meddler){ .r = r, .left = turn };
+		sql_watch(rig_reader(r)->db, 1, meddle, &m);
+		ok(store_due(rig_reader(r), r->arena, one, 9999, &start, 9, &due, &e), e.text);
+		sql_watch(rig_reader(r)->db, 0, NULL, NULL);
+		ok(due.n == 0, "mail of the other is not mail of the first");
+		rig_free(r);
+	}
+}
+
 static void finish_one(struct rig *r, uint64_t id)
 {
 	const struct store_rcpt_record rcpt = { .verdict = STORE_TO_BE_TOLD };
@@ -460,6 +505,8 @@ TEST(a_long_list_keeps_no_log)
 }
 
 TEST_MAIN(RUN(a_long_list_keeps_no_log), RUN(the_oldest_message), RUN(destinations_are_counted),
-	  RUN(due_ones_by_time_and_message), RUN(a_recipient_without_a_message_is_in_nobodys_way),
-	  RUN(lists_are_filtered), RUN(a_list_goes_on_behind_where_it_stopped),
-	  RUN(changes_of_a_message_and_a_recipient), RUN(changes_of_many_are_done_in_pieces))
+	  RUN(due_ones_by_time_and_message),
+	  RUN(a_number_of_a_destination_is_nobody_elses_while_it_is_read),
+	  RUN(a_recipient_without_a_message_is_in_nobodys_way), RUN(lists_are_filtered),
+	  RUN(a_list_goes_on_behind_where_it_stopped), RUN(changes_of_a_message_and_a_recipient),
+	  RUN(changes_of_many_are_done_in_pieces))
