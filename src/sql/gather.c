@@ -7,6 +7,7 @@
  * Writes to the database itself are not gathered: pages that were copied there count as copied
  * before it is synchronised, when a reader needs the rest of the log. */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,21 @@ static struct gather_file *gather_of(sqlite3_file *f)
 	return (struct gather_file *)(void *)f;
 }
 
+/* To SQLite a quota that is used up is a disk that fails, where nobody would make room. */
+static int put(struct gather_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	int code = f->real->pMethods->xWrite(f->real, p, n, at);
+
+	return code == SQLITE_IOERR_WRITE && errno == EDQUOT ? SQLITE_FULL : code;
+}
+
 /* What fails is SQLite's to write again, or to give up. */
 static int flush(struct gather_file *f)
 {
 	int n = f->n;
 
 	f->n = 0;
-	return n == 0 ? SQLITE_OK : f->real->pMethods->xWrite(f->real, f->waiting, n, f->at);
+	return n == 0 ? SQLITE_OK : put(f, f->waiting, n, f->at);
 }
 
 static int gather_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
@@ -43,11 +52,11 @@ static int gather_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 
 	int code = SQLITE_OK;
 
 	if (!f->is_log)
-		return f->real->pMethods->xWrite(f->real, p, n, at);
+		return put(f, p, n, at);
 	if (f->n > 0 && (at != f->at + f->n || f->n + n > GATHER_MAX))
 		code = flush(f);
 	if (code != SQLITE_OK || n > GATHER_MAX)
-		return code != SQLITE_OK ? code : f->real->pMethods->xWrite(f->real, p, n, at);
+		return code != SQLITE_OK ? code : put(f, p, n, at);
 	if (!f->waiting)
 		f->waiting = base_alloc(GATHER_MAX);
 	if (f->n == 0)

@@ -18,6 +18,7 @@ struct trap {
 };
 
 static bool is_room_taken(void);
+static int full_error = ENOSPC; /* or EDQUOT */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct trap on_write, on_sync, on_read;
@@ -40,7 +41,7 @@ static int trap_spring(struct trap *t)
 SEEN ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
 	pthread_mutex_lock(&mutex);
-	int error = is_room_taken() ? ENOSPC : trap_spring(&on_write);
+	int error = is_room_taken() ? full_error : trap_spring(&on_write);
 	n_writes++;
 	is_dirty = true;
 	pthread_mutex_unlock(&mutex);
@@ -159,7 +160,7 @@ static const struct {
 	enum store_fault fault;
 } troubles[] = {
 	{ "a full disk", &on_write, ENOSPC, STORE_FULL },
-	{ "a quota", &on_write, EDQUOT, STORE_IO },
+	{ "a quota", &on_write, EDQUOT, STORE_FULL },
 	{ "a write that fails", &on_write, EIO, STORE_IO },
 	{ "a sync that fails", &on_sync, EIO, STORE_IO },
 };
@@ -469,7 +470,7 @@ static void set_full(bool full)
 	pthread_mutex_unlock(&mutex);
 }
 
-TEST(mail_leaves_a_full_disk)
+static void leave_a_full_disk(int error)
 {
 	struct rig *r = rig_new(1000);
 	uint64_t ids[4], id;
@@ -482,6 +483,7 @@ TEST(mail_leaves_a_full_disk)
 		ids[i] = rig_accept(r, one, STR("x"));
 	ok(access(reserve, F_OK) == 0, "room is kept back");
 
+	full_error = error;
 	set_full(true);
 	size_t before = r->n_done;
 	id = rig_accept_at(r, 1000, &one, 1, STR("y"), STORE_ACCEPT_QUEUED);
@@ -499,6 +501,17 @@ TEST(mail_leaves_a_full_disk)
 	ok(try_one(r, STR("z"), &id) == STORE_DONE, "until there is room for both");
 	ok(access(reserve, F_OK) == 0, "kept back again");
 	rig_free(r);
+}
+
+TEST(mail_leaves_a_full_disk)
+{
+	leave_a_full_disk(ENOSPC);
+}
+
+/* The reserve is of the same account. */
+TEST(mail_leaves_when_the_quota_is_used_up)
+{
+	leave_a_full_disk(EDQUOT);
 }
 
 TEST(a_damaged_database_says_so)
@@ -561,6 +574,6 @@ TEST_MAIN(RUN(nothing_is_acknowledged_before_it_is_durable),
 	  RUN(what_was_refused_is_removed_when_it_cannot_come_back),
 	  RUN(a_file_is_synchronised_once), RUN(failures_while_the_log_is_copied),
 	  RUN(a_full_database_has_room_again_when_mail_leaves), RUN(mail_leaves_a_full_disk),
-	  RUN(a_probe_writes), RUN(a_probe_is_told_what_was_seen_of_late),
-	  RUN(mail_that_is_written_is_probe_enough), RUN(a_damaged_database_says_so),
-	  RUN(a_database_that_cannot_be_read))
+	  RUN(mail_leaves_when_the_quota_is_used_up), RUN(a_probe_writes),
+	  RUN(a_probe_is_told_what_was_seen_of_late), RUN(mail_that_is_written_is_probe_enough),
+	  RUN(a_damaged_database_says_so), RUN(a_database_that_cannot_be_read))
