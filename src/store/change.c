@@ -155,12 +155,17 @@ static unsigned states_of(enum store_change change)
 	CHECK(!"change of no kind");
 }
 
-/* Queued ones that are due already are no work for RETRY, nor for REQUEUE where they would go to
- * where they are. */
-static bool is_due_enough(const struct note_change *in, enum store_state state, bool is_unrouted)
+/* Those that are due later than this are looked for. Queued ones that are due already are no work
+ * for RETRY, nor for REQUEUE where they would go to where they are. What RETRY made due may have
+ * been tried and deferred before the next piece: that goes on at the due time where the last ended,
+ * or a destination that is dead would be tried for as long as it defers faster than this. */
+static int64_t due_behind(const struct note_change *in, enum store_state state, bool is_unrouted)
 {
-	return state == STORE_QUEUED &&
-	       (in->change == STORE_RETRY || (in->change == STORE_REQUEUE && is_unrouted));
+	if (state == STORE_QUEUED && in->change == STORE_RETRY)
+		return in->due_reached - 1;
+	if (state == STORE_QUEUED && in->change == STORE_REQUEUE && is_unrouted)
+		return in->now_ms;
+	return INT64_MIN;
 }
 
 /* What is due already is no less asked for: defer_transports would keep it back. It stays in its
@@ -170,6 +175,8 @@ static bool find_unasked(struct writer *w, struct note_change *in, int64_t desti
 {
 	struct sql_statement *st = w->st[W_FIND_UNASKED];
 
+	if (in->due_reached > in->now_ms)
+		return true;
 	sql_bind_int(st, 1, destination);
 	sql_bind_int(st, 2, in->due_reached);
 	sql_bind_int(st, 3, in->now_ms);
@@ -191,14 +198,15 @@ static bool find_of_destination(struct writer *w, struct note_change *in, int64_
 	for (enum store_state s = STORE_QUEUED; s <= STORE_FINISHED; s++) {
 		if (!(states_of(in->change) & 1u << s) || f->n == STORE_PIECE_MAX)
 			continue;
-		bool is_later_only = is_due_enough(in, s, destination == unrouted);
 		sql_bind_int(st, 1, destination);
 		sql_bind_int(st, 2, s);
-		sql_bind_int(st, 3, is_later_only ? in->now_ms : INT64_MIN);
+		sql_bind_int(st, 3, due_behind(in, s, destination == unrouted));
 		sql_bind_int(st, 4, (int64_t)(STORE_PIECE_MAX - f->n));
 		if (!find(st, f, e))
 			return false;
 	}
+	if (in->change == STORE_RETRY && f->n == STORE_PIECE_MAX)
+		in->due_reached = f->v[f->n - 1].due_ms;
 	return true;
 }
 
@@ -232,12 +240,14 @@ find_of_all(struct writer *w, struct note *n, int64_t unrouted, struct findings 
 			return false;
 		if (row == 0)
 			return true;
+		if (row != in->due_of) /* the one that was begun is not there any more */
+			in->due_reached = 0;
+		in->due_of = row;
 		if (!find_of_destination(w, in, row, unrouted, f, e))
 			return false;
 		if (f->n == STORE_PIECE_MAX)
 			break;
 		in->reached = row;
-		in->due_reached = 0;
 	}
 	n->is_unfinished = true;
 	return true;

@@ -453,6 +453,44 @@ TEST(changes_of_many_are_done_in_pieces)
 	rig_free(r);
 }
 
+static void count_changed(void *arg, const struct store_result *result)
+{
+	ok(result->fault == STORE_DONE, "done");
+	*(uint64_t *)arg = result->changed;
+}
+
+/* A dead destination: what the first piece made due has been tried before the next one comes. */
+TEST(a_retry_in_pieces_asks_for_each_once)
+{
+	static struct store_rcpt_record v[1200];
+	static struct str to[ARRAY_LEN(v)];
+	struct rig *r = rig_new(1000);
+	const struct store_selection of_one = { .reach = STORE_OF_DESTINATION, .destination = one };
+	uint64_t changed = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		v[i] = (struct store_rcpt_record){ .index = (uint32_t)i,
+						   .verdict = STORE_RETRY_AT,
+						   .due_ms = 9000 + (int64_t)i,
+						   .was_asked_for = true };
+		to[i] = one;
+	}
+	uint64_t id = rig_accept_at(r, 1000, to, ARRAY_LEN(v), STR("x"), STORE_ACCEPT_QUEUED);
+	struct store_record record = { .message = id, .rcpts = v, .n_rcpts = ARRAY_LEN(v) };
+	store_record(r->client, &record, rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+
+	record.n_rcpts = 500;
+	for (size_t i = 0; i < record.n_rcpts; i++)
+		v[i].due_ms = 8000;
+	store_change(r->client, STORE_RETRY, &of_one, 5000, count_changed, &changed);
+	store_record(r->client, &record, rig_done, r);
+	ok(rig_wait(r) == STORE_DONE, r->text);
+	ok(changed == ARRAY_LEN(v), "as many as there are");
+	ok(rows(r, "recipient WHERE due = 5000") == ARRAY_LEN(v) - 500, "the others are due");
+	rig_free(r);
+}
+
 /* ---- beside a writer ---- */
 
 struct reading {
@@ -509,4 +547,4 @@ TEST_MAIN(RUN(a_long_list_keeps_no_log), RUN(the_oldest_message), RUN(destinatio
 	  RUN(a_number_of_a_destination_is_nobody_elses_while_it_is_read),
 	  RUN(a_recipient_without_a_message_is_in_nobodys_way), RUN(lists_are_filtered),
 	  RUN(a_list_goes_on_behind_where_it_stopped), RUN(changes_of_a_message_and_a_recipient),
-	  RUN(changes_of_many_are_done_in_pieces))
+	  RUN(changes_of_many_are_done_in_pieces), RUN(a_retry_in_pieces_asks_for_each_once))

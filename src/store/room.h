@@ -126,8 +126,9 @@ struct note_change {
 	int64_t now_ms;
 	int64_t destination; /* ALL: those up to this one are done */
 	int64_t reached;     /* and up to this one, when the piece is committed */
-	int64_t due_from;    /* RETRY: those of the next destination due before are marked */
+	int64_t due_from;    /* RETRY: those of the next destination due before are done */
 	int64_t due_reached; /* and before this, when the piece is committed */
+	int64_t due_of;      /* ALL: that destination */
 };
 
 /* Attempts, then grounds, then destinations: up to which one all are done. */

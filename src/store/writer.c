@@ -65,9 +65,9 @@ static const struct str texts[W_STATEMENTS] = {
 			 "AND message < ?3 ORDER BY message, n LIMIT ?4"),
 	[W_ATTEMPT_REMOVE] = STR_INIT("DELETE FROM attempt WHERE message = ?1 AND n = ?2"),
 
-	[W_FIND_OF_DESTINATION] =
-		STR_INIT("SELECT message, n, destination, state, due, is_warned FROM recipient "
-			 "WHERE destination = ?1 AND state = ?2 AND due > ?3 LIMIT ?4"),
+	[W_FIND_OF_DESTINATION] = STR_INIT(
+		"SELECT message, n, destination, state, due, is_warned FROM recipient "
+		"WHERE destination = ?1 AND state = ?2 AND due > ?3 ORDER BY due LIMIT ?4"),
 	[W_FIND_UNASKED] =
 		STR_INIT("SELECT message, n, destination, state, due, is_warned FROM recipient "
 			 "WHERE destination = ?1 AND state = 0 AND due BETWEEN ?2 AND ?3 "
