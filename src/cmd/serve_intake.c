@@ -11,11 +11,12 @@ enum {
 	SPACE_NOTES_MAX = 20000, /* notes that wait for the store's writer */
 };
 
-/* The listeners of one generation. */
+/* The listeners of one generation, whose sockets they do not keep: what a later one has no more is
+ * to be closed, and may be bound again, while sessions go on. */
 struct intake_listen {
 	struct serve_intake *intake;
 	struct intake_listen *next;
-	struct serve_generation *generation;
+	struct conf *conf;
 	struct listen *listen;
 	struct net_timer *end; /* it is freed a moment after its last session */
 };
@@ -276,7 +277,7 @@ static bool on_is_short(void *arg, uint64_t size_octets)
 {
 	struct intake_listen *l = arg;
 	struct serve_intake *i = l->intake;
-	uint64_t least = (uint64_t)conf_int(l->generation->conf, CONF_queue_minfree);
+	uint64_t least = (uint64_t)conf_int(l->conf, CONF_queue_minfree);
 
 	look_at_space(i);
 	if (!i->is_space_known || store_memory_is_short(i->options.store, size_octets))
@@ -320,7 +321,7 @@ static void listen_free_one(struct intake_listen *l)
 	*at = l->next;
 	listen_free(l->listen);
 	net_timer_free(l->end);
-	serve_generation_unref(l->generation);
+	conf_unref(l->conf);
 	free(l);
 }
 
@@ -392,7 +393,7 @@ bool serve_intake_take(struct serve_intake *i, struct serve_generation *g, struc
 	};
 
 	l->intake = i;
-	l->generation = serve_generation_ref(g);
+	l->conf = conf_ref(g->conf);
 	l->end = net_timer_new(i->options.loop, listen_ended, l);
 	l->next = i->all;
 	i->all = l;

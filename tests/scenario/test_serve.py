@@ -7,6 +7,7 @@ import fcntl
 import random
 import re
 import signal
+import socket
 import threading
 import time
 
@@ -210,6 +211,32 @@ def test_a_stop_tells_sessions_from_before_a_reload(gateway):
                 assert [c.reply()[:9] for c in (old, young)] == ["421 4.3.2"] * 2
         assert gateway.child.wait(40) == 0
         assert time.monotonic() - started < 25  # hopseal_stop_time is 30 s
+
+
+def test_an_address_that_a_reload_takes_away_is_free_at_once(gateway):
+    """Sessions of before go on, and hold no socket that nobody accepts from any more."""
+    other = (HOST, PORT + 1)
+
+    def reload(*ports):
+        before = gateway.text().count("reloaded, ")
+        gateway.hopseal.configure(hopseal_listeners=", ".join(f"smtp:{HOST}:{p}" for p in ports))
+        gateway.child.send_signal(signal.SIGHUP)
+        gateway.wait_for(lambda: gateway.text().count("reloaded, ") > before, "the reload")
+
+    def is_refused():
+        try:
+            socket.create_connection(other, timeout=10).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    gateway.hopseal.configure(hopseal_listeners=f"smtp:{HOST}:{PORT}, smtp:{HOST}:{PORT + 1}")
+    with gateway.running(), Client() as old:
+        reload(PORT)
+        gateway.wait_for(is_refused, "nobody there")
+        reload(PORT, PORT + 1)
+        assert not is_refused()
+        assert old.say("NOOP")[:3] == "250"
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
