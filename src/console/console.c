@@ -1,11 +1,10 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "console/room.h"
+#include "os/privileges.h"
 
 /* ---- sockets ---- */
 
@@ -20,12 +19,10 @@ static bool is_socket(const char *path)
  * taking places in the backlog. */
 static bool give_away(const char *path, const struct console_sockets_options *o, struct error *e)
 {
-	uid_t owner = o->has_owner ? o->owner : (uid_t)-1;
-	gid_t group = o->has_group ? o->group : (gid_t)-1;
+	struct os_user to = { o->has_owner ? o->owner : OS_KEEP,
+			      o->has_group ? o->group : OS_KEEP };
 
-	if (chmod(path, o->has_group ? 0660 : 0600) == 0 && chown(path, owner, group) == 0)
-		return true;
-	return error_set(e, ERROR_SYSTEM, "%s: %s", path, strerror(errno));
+	return os_socket_give(path, o->has_group ? 0660 : 0600, to, e);
 }
 
 static bool

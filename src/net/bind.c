@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/privileges.h"
+
 static int bind_failed(int fd, struct str what, struct error *e)
 {
 	error_set(e, ERROR_NOT_HERE, "cannot listen on " STR_FMT ": %s",
@@ -88,7 +90,8 @@ int net_bind_unix(struct str path, struct error *e)
 	if (is_stale(&sa))
 		unlink(sa.sun_path);
 	fd = bind_unix(path, &sa, e);
-	if (fd >= 0 && chmod(sa.sun_path, 0666) != 0)
-		return bind_failed(fd, path, e);
-	return fd;
+	if (fd < 0 || os_socket_give(sa.sun_path, 0666, (struct os_user){ OS_KEEP, OS_KEEP }, e))
+		return fd;
+	close(fd);
+	return -1;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const struct net_endpoint any_port = { { ADDRESS_V4, { 127, 0, 0, 1 } }, 0 };
@@ -27,6 +28,19 @@ static void on_accepted(void *arg, struct net_stream *s)
 }
 
 static const struct net_stream_calls quiet;
+
+/* Whoever may write in the folder of a socket is quick: it is a link before anybody listens. */
+static struct {
+	const char *path, *to; /* NULL: nobody is there */
+} intruder;
+
+int listen(int fd, int backlog)
+{
+	if (intruder.path)
+		ok(unlink(intruder.path) == 0 && symlink(intruder.to, intruder.path) == 0,
+		   "a link");
+	return (int)syscall(SYS_listen, fd, backlog);
+}
 
 static void connect_and_run(struct counter *c, const struct net_endpoint *to, struct str path)
 {
@@ -100,6 +114,27 @@ TEST(unix_sockets)
 	unlink(path);
 	rmdir(folder);
 	net_loop_free(c.loop);
+}
+
+/* The daemon binds as root, in folders of the user that it becomes. */
+TEST(what_stands_in_a_sockets_place_keeps_its_mode)
+{
+	char folder[] = "/tmp/hopseal-bind-XXXXXX", path[64], victim[64];
+	struct error e = { 0 };
+	struct stat s;
+
+	ok(mkdtemp(folder) != NULL, "a folder");
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(victim, sizeof(victim), "%s/victim", folder);
+	ok(mknod(victim, S_IFREG | 0600, 0) == 0, "a file of root's");
+	intruder.path = path;
+	intruder.to = victim;
+	ok(net_bind_unix(str_of(path), &e) == -1 && e.kind == ERROR_SYSTEM, "it is no socket");
+	intruder.path = NULL;
+	ok(stat(victim, &s) == 0 && (s.st_mode & 0777) == 0600, "the file is as it was");
+	unlink(path);
+	unlink(victim);
+	rmdir(folder);
 }
 
 TEST(own_networks)
@@ -185,5 +220,5 @@ TEST(connections_leave_what_is_kept_back)
 }
 
 TEST_MAIN(RUN(several_listeners_share_a_socket), RUN(an_address_in_use), RUN(unix_sockets),
-	  RUN(own_networks), RUN(clients_wait_while_there_is_no_descriptor),
-	  RUN(connections_leave_what_is_kept_back))
+	  RUN(what_stands_in_a_sockets_place_keeps_its_mode), RUN(own_networks),
+	  RUN(clients_wait_while_there_is_no_descriptor), RUN(connections_leave_what_is_kept_back))

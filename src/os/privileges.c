@@ -1,6 +1,7 @@
 #include "os/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -83,6 +84,34 @@ bool os_user_folder(const char *path, struct os_user user, struct error *e)
 	if (chown(path, user.uid, user.gid) != 0)
 		return error_set(e, ERROR_IO, "%s: %s", path, strerror(errno));
 	return true;
+}
+
+static bool give_socket(int fd, unsigned mode, struct os_user user)
+{
+	char name[64];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return false;
+	errno = ENOTSOCK;
+	if (!S_ISSOCK(st.st_mode))
+		return false;
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd); /* fchmod(2) refuses O_PATH */
+	return chmod(name, mode) == 0 && fchownat(fd, "", user.uid, user.gid, AT_EMPTY_PATH) == 0;
+}
+
+/* By name it would go through a link: the folder may be that of the user who is to be kept apart
+ * from root. */
+bool os_socket_give(const char *path, unsigned mode, struct os_user user, struct error *e)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	bool is_given = give_socket(fd, mode, user);
+
+	if (!is_given)
+		(void)error_set(e, ERROR_SYSTEM, "%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	return is_given;
 }
 
 bool os_folder_user(const char *path, struct os_user *out)

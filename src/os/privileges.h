@@ -21,6 +21,11 @@ void os_user_name(unsigned uid, char *out, size_t size);
 /* The folder, made when it is missing, for this user alone. Only root may call it. */
 MUST_USE bool os_user_folder(const char *path, struct os_user user, struct error *e);
 
+/* Mode and owner (OS_KEEP: as it is) of a socket's file that was bound just now. False: whoever may
+ * write in its folder has put something else in its place, which keeps what it has. */
+#define OS_KEEP ((unsigned)-1)
+MUST_USE bool os_socket_give(const char *path, unsigned mode, struct os_user user, struct error *e);
+
 /* Whose folder it is. False: there is none, or it is root's. */
 bool os_folder_user(const char *path, struct os_user *out);
 
