@@ -18,25 +18,32 @@ static struct str where_of(const struct listen_setting *s, size_t i)
 	return str_span(p, where.n);
 }
 
-static int take_over(struct listen_sockets *old, struct str where)
+static const struct socket *find(const struct listen_sockets *s, struct str where)
 {
-	for (size_t i = 0; old && i < old->n; i++)
-		if (old->v[i].fd >= 0 && str_eq(old->v[i].where, where))
-			return dup(old->v[i].fd);
-	return -1;
+	for (size_t i = 0; s && i < s->n; i++)
+		if (str_eq(s->v[i].where, where))
+			return &s->v[i];
+	return NULL;
+}
+
+/* Once: an address that is there twice is refused as at a start. */
+static int take_over(const struct listen_sockets *to, const struct socket *old, struct str where)
+{
+	return old && old->fd >= 0 && !find(to, where) ? dup(old->fd) : -1;
 }
 
 static bool bind_one(struct listen_sockets *to, size_t setting, const struct listen_setting *s,
-		     size_t i, struct listen_sockets *old, struct error *e)
+		     size_t i, const struct listen_sockets *from, struct error *e)
 {
-	struct socket *k = &to->v[to->n++];
+	struct socket k = { setting, where_of(s, i), -1 };
+	const struct socket *old = find(from, k.where);
 
-	*k = (struct socket){ setting, where_of(s, i), -1 };
-	k->fd = take_over(old, k->where);
-	if (k->fd < 0)
-		k->fd = s->path.n ? net_bind_unix(s->path, e) : net_bind(&s->at[i], e);
+	k.fd = take_over(to, old, k.where);
+	if (k.fd < 0)
+		k.fd = s->path.n ? net_bind_unix(s->path, e) : net_bind(&s->at[i], e);
+	to->v[to->n++] = k;
 	/* "*": a machine may be without IPv6 */
-	return k->fd >= 0 || i > 0;
+	return k.fd >= 0 || i > 0;
 }
 
 struct listen_sockets *

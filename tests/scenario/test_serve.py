@@ -239,6 +239,16 @@ def test_an_address_that_a_reload_takes_away_is_free_at_once(gateway):
         assert old.say("NOOP")[:3] == "250"
 
 
+def test_a_reload_refuses_an_address_that_is_there_twice(gateway):
+    """As a start does: clients would get the one listener or the other."""
+    gateway.hopseal.configure(hopseal_listeners=f"smtp:{HOST}:{PORT}")
+    with gateway.running():
+        gateway.hopseal.configure(hopseal_listeners=f"smtp:{HOST}:{PORT}, lmtp:{HOST}:{PORT}")
+        gateway.child.send_signal(signal.SIGHUP)
+        gateway.wait_for(lambda: "reloaded" in gateway.text(), "an answer")
+        assert f"cannot listen on {HOST}:{PORT}: Address already in use" in gateway.text()
+
+
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
 def test_whoever_stops_it_twice_does_not_wait(gateway, sink, again):
     """A delivery and a session that would go on for long are cut off, and nothing is lost."""
