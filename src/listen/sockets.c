@@ -2,6 +2,7 @@
 
 #include "listen/room.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +33,11 @@ static int take_over(const struct listen_sockets *to, const struct socket *old, 
 	return old && old->fd >= 0 && !find(to, where) ? dup(old->fd) : -1;
 }
 
+static bool is_without_family(int error)
+{
+	return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
+}
+
 static bool bind_one(struct listen_sockets *to, size_t setting, const struct listen_setting *s,
 		     size_t i, const struct listen_sockets *from, struct error *e)
 {
@@ -41,9 +47,10 @@ static bool bind_one(struct listen_sockets *to, size_t setting, const struct lis
 	k.fd = take_over(to, old, k.where);
 	if (k.fd < 0)
 		k.fd = s->path.n ? net_bind_unix(s->path, e) : net_bind(&s->at[i], e);
+	/* "*": a machine may be without IPv6. Later there may be some, and root's rights gone. */
+	bool may_miss = i > 0 && (is_without_family(errno) || (old && old->fd < 0));
 	to->v[to->n++] = k;
-	/* "*": a machine may be without IPv6 */
-	return k.fd >= 0 || i > 0;
+	return k.fd >= 0 || may_miss;
 }
 
 struct listen_sockets *

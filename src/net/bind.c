@@ -12,10 +12,13 @@
 
 static int bind_failed(int fd, struct str what, struct error *e)
 {
+	int why = errno;
+
 	error_set(e, ERROR_NOT_HERE, "cannot listen on " STR_FMT ": %s",
-		  STR_ARG(str_first(what, 200)), strerror(errno));
+		  STR_ARG(str_first(what, 200)), strerror(why));
 	if (fd >= 0)
 		close(fd);
+	errno = why;
 	return -1;
 }
 

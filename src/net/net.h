@@ -155,8 +155,8 @@ net_listener_new_unix(struct net_loop *l, struct str path,
 		      void (*accepted)(void *arg, struct net_stream *s), void *arg,
 		      struct error *e);
 /* A socket that is bound and listens, before there are loops and while the process may still take
- * such a port; -1 with *e. A UNIX-domain socket that nobody listens on any more is replaced, and
- * anybody may connect to the new one: its folder says who can. */
+ * such a port; -1 with *e, and errno. A UNIX-domain socket that nobody listens on any more is
+ * replaced, and anybody may connect to the new one: its folder says who can. */
 MUST_USE int net_bind(const struct net_endpoint *at, struct error *e);
 MUST_USE int net_bind_unix(struct str path, struct error *e);
 /* On a duplicate of that descriptor: it stays the caller's, and several loops may share it. */

@@ -18,7 +18,7 @@ from lab.gateway import Gateway
 from lab.mapserver import SILENT, MapServer
 from lab.sink import DROP, STALL
 
-NO_QUEUE = 75
+NO_ADDRESS, NO_QUEUE = 69, 75
 
 
 @pytest.fixture
@@ -247,6 +247,14 @@ def test_a_reload_refuses_an_address_that_is_there_twice(gateway):
         gateway.child.send_signal(signal.SIGHUP)
         gateway.wait_for(lambda: "reloaded" in gateway.text(), "an answer")
         assert f"cannot listen on {HOST}:{PORT}: Address already in use" in gateway.text()
+
+
+def test_an_address_of_ipv6_that_is_taken_is_told(gateway):
+    """Only a machine without IPv6 may be content with half of "*"."""
+    gateway.hopseal.configure(hopseal_listeners=f"smtp:*:{PORT}", inet_protocols="all")
+    with socket.create_server(("::", PORT), family=socket.AF_INET6):
+        result = gateway.hopseal.run("serve")
+    assert result.code == NO_ADDRESS and f"[::]:{PORT}: Address already in use" in result.err
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
