@@ -65,14 +65,15 @@ bool console_bind(struct console_sockets *s, const struct console_sockets_option
 	return false;
 }
 
+/* The name goes first: one that leads to nobody is taken by the next daemon. */
 void console_unbind(struct console_sockets *s)
 {
+	if (s->path[0])
+		(void)unlink(s->path);
 	if (s->control >= 0)
 		(void)close(s->control);
 	if (s->metrics >= 0)
 		(void)close(s->metrics);
-	if (s->path[0])
-		(void)unlink(s->path);
 	*s = (struct console_sockets){ .control = -1, .metrics = -1 };
 }
 

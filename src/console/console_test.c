@@ -1,7 +1,10 @@
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/test.h"
@@ -242,6 +245,38 @@ TEST(a_change_of_what_is_not_there)
 	ok(system(command) == 0, "removed");
 }
 
+/* ---- the control socket ---- */
+
+static bool was_answered; /* the name led to somebody when it was removed */
+
+int unlink(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	was_answered = connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+	close(fd);
+	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+/* A name that leads to nobody is another daemon's to take, which is being started already. */
+TEST(the_name_goes_before_the_socket)
+{
+	char folder[] = "/tmp/hopseal-console-XXXXXX", path[64];
+	struct console_sockets s;
+	struct error e = { 0 };
+
+	ok(mkdtemp(folder) != NULL, "a folder");
+	(void)snprintf(path, sizeof(path), "%s/control", folder);
+	struct console_sockets_options o = { .control = str_of(path) };
+	ok(console_bind(&s, &o, &e), e.text);
+	was_answered = false;
+	console_unbind(&s);
+	ok(was_answered, "not its socket");
+	ok(rmdir(folder) == 0, "removed");
+}
+
 /* ---- monitors ---- */
 
 static void stop_loop(void *arg)
@@ -315,4 +350,5 @@ TEST(a_request_that_is_whole_only_at_the_end)
 
 TEST_MAIN(RUN(metrics_are_sums_over_the_workers), RUN(the_age_of_the_oldest),
 	  RUN(a_page_that_is_too_long_is_told), RUN(who_may_ask),
-	  RUN(a_change_of_what_is_not_there), RUN(a_request_that_is_whole_only_at_the_end))
+	  RUN(a_change_of_what_is_not_there), RUN(the_name_goes_before_the_socket),
+	  RUN(a_request_that_is_whole_only_at_the_end))
