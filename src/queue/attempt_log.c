@@ -221,7 +221,8 @@ void queue_attempt_log(const struct queue_attempt *a, const struct attempt_rcpt 
 	};
 	size_t n = ARRAY_LEN(values) - !(t && t->use_count > 1); /* the first is not told */
 
-	queue_log(a->queue, EVENT_delivery, values, n);
+	/* Whoever has read the line finds it in the figures. */
 	attempt_measure(a, r);
 	count_outcome(a->queue, kind, r);
+	queue_log(a->queue, EVENT_delivery, values, n);
 }
