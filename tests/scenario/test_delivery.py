@@ -108,6 +108,7 @@ def test_a_destination_that_stalls_leaves_attempts_to_others(gateway, sink):
         initial_destination_concurrency="20",
         hopseal_delivery_limit="8",
         hopseal_workers="1",
+        smtp_helo_timeout="300s",
     )
     for i in range(12):
         gateway.put(f"u{i}@slow.example")
@@ -115,6 +116,7 @@ def test_a_destination_that_stalls_leaves_attempts_to_others(gateway, sink):
         gateway.put(f"r{i}@good.example")
     with gateway.running():
         gateway.wait_for(lambda: len(good.messages) == 20, "the others' mail")
+        gateway.wait_for(lambda: len(slow.sessions) >= 6, "its own")
         assert len(slow.sessions) == 6
         gateway.child.kill()
         gateway.child.communicate()

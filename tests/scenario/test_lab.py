@@ -12,6 +12,7 @@ import pytest
 
 from lab import ca as lab_ca
 from lab import peers, zones
+from lab import postfix_client as pc
 from lab.sink import DROP, RESET, STALL, Last, Slow
 
 HOST = "mx1.good.example"
@@ -239,6 +240,18 @@ def test_opensmtpd_takes_mail_but_fails_in_the_handshake(opensmtpd):
     with smtplib.SMTP(zones.OPENSMTPD) as client:
         client.sendmail("a@x.example", ["b@opensmtpd.example"], b"Subject: s\r\n\r\n.dot\r\n")
     peers.wait_for_mail(opensmtpd, b"\n\n.dot\n")
+
+
+@pytest.mark.parametrize("pause", [0, 1.2])
+def test_postfix_is_done_when_send_twice_is(postfix_client, sink, ca, pause):
+    """Also with a message that is old enough for plaintext when Postfix first tries it."""
+    with sink(port=pc.PORTS["MAY"], cert=ca.cert("valid", HOST), script={"tls": DROP}) as s:
+        assert postfix_client.send_twice("MAY", pause=pause)[0] == "delivered"
+        assert len(s.wait_ended().sessions) in ((2,) if pause else (2, 3))
+    with sink(port=pc.PORTS["MUST"], cert=ca.cert("valid", HOST), script={"tls": DROP}) as s:
+        assert postfix_client.send_twice("MUST", pause=pause)[0] == "deferred"
+        time.sleep(2)
+        assert len(s.sessions) == 2
 
 
 def test_header_fields_of_receivers_are_told_from_the_message():

@@ -340,8 +340,9 @@ def test_notices_are_counted_by_what_they_say(gateway, sink, kind):
         gateway.wait_for(
             lambda: value(figures(gateway), "notices_total") == 1, f"a notice of {kind}"
         )
-        time.sleep(1.1)  # for so long the page is kept
-        assert kinds(figures(gateway), "notices_sent_total") == {kind: 1}
+        gateway.wait_for(
+            lambda: kinds(figures(gateway), "notices_sent_total") == {kind: 1}, "its figure"
+        )
 
 
 FAULTS = {

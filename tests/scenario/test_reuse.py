@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import sqlite3
+import time
 
 import pytest
 
@@ -203,8 +204,8 @@ def test_a_session_that_the_peer_gave_up_costs_a_connection_only(gateway, good, 
 LATER = ["450 4.2.0 Later", "250 2.1.5 Ok"]  # to the first RCPT, in one attempt with others or not
 KEPT_LONG = {
     "smtp_connection_cache_time_limit": "60s",
-    "minimal_backoff_time": "3s",
-    "maximal_backoff_time": "3s",
+    "minimal_backoff_time": "300s",  # the next attempt is asked for
+    "maximal_backoff_time": "300s",
 }
 
 
@@ -233,6 +234,7 @@ def test_a_reload_keeps_sessions_whose_terms_stay(gateway, good, before, after, 
         gateway.child.send_signal(signal.SIGHUP)
         gateway.wait_for(lambda: "reloaded" in gateway.text(), "the reload")
         assert len(gateway.deliveries()) == 2
+        assert gateway.hopseal.run("queue", "retry", "--all").code == 0
         gateway.wait_for_fate("later@good.example", "sent")
     s.wait_ended()
     assert len(s.sessions) == before_reload + n - 1, gateway.text()
@@ -248,6 +250,8 @@ def test_no_session_grows_old(gateway, good):
     with gateway.running():
         gateway.wait_for(lambda: len(gateway.deliveries()) == 2, "the first attempt")
         before = len(s.sessions)
+        time.sleep(1.5)
+        assert gateway.hopseal.run("queue", "retry", "--all").code == 0
         gateway.wait_for_fate("later@good.example", "sent")
     assert len(s.sessions) == before + 1
 

@@ -160,7 +160,7 @@ def test_the_limit_of_the_configuration(gateway, sink):
 def test_when_it_is_crowded_clients_get_less_time(gateway):
     gateway.files = None
     gateway.hopseal.configure(
-        hopseal_connection_limit="20", smtpd_timeout="${stress?{1}:{300}}s"
+        hopseal_connection_limit="20", smtpd_timeout="${stress?{5}:{300}}s"
     )
     with gateway.running(), contextlib.ExitStack() as stack:
         assert len(crowd(stack)) == 20

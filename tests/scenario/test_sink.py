@@ -23,7 +23,7 @@ def _certificate(ca):
 
 def connect(ca=None):
     """A session by smtplib; inside TLS, verified, if a CA is given."""
-    client = smtplib.SMTP(zones.MX1, 25, timeout=5)
+    client = smtplib.SMTP(zones.MX1, 25, timeout=60)
     client.ehlo("client.example")
     if ca:
         client._host = HOST
@@ -34,7 +34,7 @@ def connect(ca=None):
 
 def raw(*pieces, wait=0.5):
     """Sends each piece after some reply came; gives all that was said until the end or a pause."""
-    with socket.create_connection((zones.MX1, 25), timeout=5) as s:
+    with socket.create_connection((zones.MX1, 25), timeout=60) as s:
         said = s.recv(65536)
         for piece in pieces:
             s.sendall(piece)
@@ -99,7 +99,7 @@ def test_openssl_s_client_verifies(own_sink, certificate, ca):
         [*argv, "-servername", HOST, "-crlf", "-ign_eof"],
         input=b"QUIT\n",
         capture_output=True,
-        timeout=10,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0 and b"Verify return code: 0 (ok)" in done.stdout, done.stderr
@@ -109,7 +109,7 @@ def test_wrapper(own_sink, certificate, ca):
     own_sink(*certificate, "--wrapper")
     context = ssl.create_default_context(cafile=ca.root)
     context.check_hostname = False
-    with smtplib.SMTP_SSL(zones.MX1, 25, context=context, timeout=5) as client:
+    with smtplib.SMTP_SSL(zones.MX1, 25, context=context, timeout=60) as client:
         client.ehlo()
         assert not client.has_extn("starttls")
 
@@ -176,7 +176,7 @@ def test_size(own_sink, options, code):
 def test_commands_behind_starttls_are_not_executed_inside(own_sink, certificate, ca):
     """RFC 3207 section 5: what came in the clear is forgotten, or the session ends."""
     s = own_sink(*certificate)
-    with socket.create_connection((zones.MX1, 25), timeout=5) as plain:
+    with socket.create_connection((zones.MX1, 25), timeout=60) as plain:
         plain.recv(4096)
         plain.sendall(b"EHLO x\r\n")
         plain.recv(4096)
@@ -220,7 +220,8 @@ def test_a_whole_session_at_once(own_sink):
     with own_sink() as s:
         said = raw(
             b"EHLO x\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>"
-            b"\r\nDATA\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n"
+            b"\r\nDATA\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n",
+            wait=60,  # up to the end
         )
     assert said.splitlines()[-1].startswith(b"221"), said
     assert b"354" in said and len(s.mails) == 1
@@ -228,7 +229,7 @@ def test_a_whole_session_at_once(own_sink):
 
 def test_one_octet_at_a_time(own_sink):
     with own_sink() as s:
-        with socket.create_connection((zones.MX1, 25), timeout=5) as c:
+        with socket.create_connection((zones.MX1, 25), timeout=60) as c:
             session = b"EHLO x\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n"
             session += b"Subject: s\r\n\r\n..\r\n.\r\nQUIT\r\n"
             c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

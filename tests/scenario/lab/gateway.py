@@ -67,7 +67,7 @@ class Gateway:
         """How often it has started, by the log of either form."""
         return len(re.findall('started, version|"event":"starting"', self.text()))
 
-    def stop(self, signum=signal.SIGTERM, seconds=30):
+    def stop(self, signum=signal.SIGTERM, seconds=90):
         """Ends it; gives its exit status."""
         self.child.send_signal(signum)
         out, _ = self.child.communicate(timeout=seconds)

@@ -189,7 +189,7 @@ class OwnSink:
             self._child.terminate()
         self.wait()
 
-    def wait(self, seconds=10):
+    def wait(self, seconds=60):
         """Waits for the end; gives the exit status."""
         if self._child.stdout.closed:
             return self._child.returncode

@@ -146,31 +146,44 @@ class Client:
         fates = {rcpt: fate for rcpt, *fate in self._fates(queue_id)}
         return [tuple(fates[each]) for each in to]
 
-    def send_twice(self, policy, message=MESSAGE):
+    def send_twice(self, policy, message=MESSAGE, pause=0):
         """Sends to one recipient, is refused for now, and tries again when the message is old
-        enough for plaintext, by the transport for which that is 1 s; gives the second fate."""
-        queue_id = self._submit([f"bob@aged.{domain_of(policy)}"], message)
+        enough for plaintext, by the transport for which that is 1 s; gives the second fate. Postfix
+        counts whole seconds of the clock: now and then a message is old at once, and the first fate
+        is the last; a `pause` makes sure of that. There is no third, for another scenario's
+        receiver would meet it."""
+        queue_id = self._submit([f"bob@aged.{domain_of(policy)}"], message, pause)
         process.wait_until(lambda: self._fates(queue_id), queue_id, WAIT)
 
+        def is_over():
+            fates = self._fates(queue_id)
+            return len(fates) > 1 or fates[0][1] != "deferred"
+
         def has_been_tried_again():
+            if is_over():
+                return True
             # Each time, for the queue file may be on its way while it is asked for.
             time.sleep(1.1)
-            subprocess.run(["/usr/sbin/postqueue", "-c", self.etc, "-i", queue_id], check=True)
-            return len(self._fates(queue_id)) > 1
+            if not is_over():
+                subprocess.run(["/usr/sbin/postqueue", "-c", self.etc, "-i", queue_id], check=True)
+            return is_over()
 
         process.wait_until(has_been_tried_again, queue_id, WAIT)
-        return tuple(self._fates(queue_id)[1][1:])
+        subprocess.run(["/usr/sbin/postsuper", "-c", self.etc, "-d", queue_id], capture_output=True,
+                       check=False)
+        return tuple(self._fates(queue_id)[:2][-1][1:])
 
     def sessions(self):
         """What Postfix said of each TLS session so far: Untrusted, Trusted, Verified, Anonymous."""
         return SESSION.findall(self.log.read_text(errors="replace"))
 
-    def _submit(self, to, message):
-        with smtplib.SMTP(ADDRESS, 25, timeout=10) as client:
+    def _submit(self, to, message, pause=0):
+        with smtplib.SMTP(ADDRESS, 25, timeout=WAIT) as client:
             client.helo("x.example")
             client.mail("alice@client.example")
             for each in to:
                 client.rcpt(each)
+            time.sleep(pause)
             return client.data(message)[1].decode().rsplit(" ", 1)[-1]
 
     def _fates(self, queue_id):

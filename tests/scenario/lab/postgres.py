@@ -75,14 +75,14 @@ class Postgres:
         ready = [str(self.bin / "pg_isready"), "-q", "-h", str(self.dir), "-p", str(self.port)]
         process.wait_until(
             lambda: subprocess.run(ready, check=False).returncode == 0,
-            "postgres", 20, self.child, log,
+            "postgres", daemon=self.child, log=log,
         )
 
     def stop(self):
         """At once: connections are told, and closed."""
         self.thaw()
         self.child.send_signal(signal.SIGINT)
-        self.child.wait(20)
+        self.child.wait(60)
         self._stack.close()
 
     def processes(self):
