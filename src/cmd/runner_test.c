@@ -722,14 +722,15 @@ static struct str old_route(struct team *t)
 }
 
 /* Its receiver says nothing to the end of data, and the operator wants it elsewhere. */
-static struct team *team_in_requeue(uint64_t *id)
+static struct team *team_in_requeue_of(unsigned n, uint64_t *id)
 {
-	struct team *t = team_new();
+	struct team *t = team_with("default_destination_recipient_limit = 1000\n");
 
 	t->is_silent = true;
 	team_start(t, TEAM_MAX);
-	struct store_message m = message_of(t, 0, 1, 0, 1);
-	m.rcpts[0].destination = old_route(t);
+	struct store_message m = message_of(t, 0, n, 0, 1);
+	for (unsigned i = 0; i < n; i++)
+		m.rcpts[i].destination = i > 0 ? m.rcpts[0].destination : old_route(t);
 	struct store_content *c = content_new(t, m.id);
 	queue_accept(t->queue[0], &m, c, STORE_ACCEPT_QUEUED, on_done, t);
 	store_content_unref(c);
@@ -740,6 +741,27 @@ static struct team *team_in_requeue(uint64_t *id)
 	turn(t, 50);
 	*id = m.id;
 	return t;
+}
+
+static struct team *team_in_requeue(uint64_t *id)
+{
+	return team_in_requeue_of(1, id);
+}
+
+/* The member that routes meets more of them than it would read of one message, or at all. */
+TEST(many_that_are_requeued_under_way_keep_nobody_busy)
+{
+	static const unsigned numbers[] = { 600, 1000 };
+
+	FOR_EACH(n, numbers) {
+		uint64_t id;
+		struct team *t = team_in_requeue_of(*n, &id);
+		ok(stored(t, id)->rcpts[*n - 1].destination.n == 0, "they wait");
+		peer_say(t->waiting, STR("250 2.0.0 Ok\r\n"));
+		wait_gone(t, id);
+		ok(are_once(t, *n), "each once");
+		team_free(t);
+	}
 }
 
 TEST(requeued_while_it_is_delivered_goes_out_once)
@@ -766,6 +788,32 @@ TEST(requeued_while_it_is_refused_goes_the_new_way)
 		ok(t->taken[0] == 2 && t->receiver[0].n_peers > 0, "by today's receiver");
 		team_free(t);
 	}
+}
+
+/* Some of a message are under way, the others wait behind them. */
+TEST(who_waits_behind_what_is_under_way_is_requeued_at_once)
+{
+	struct team *t = team_with("initial_destination_concurrency = 1\n");
+	enum { N = 100 };
+
+	t->is_silent = true;
+	team_start(t, 1);
+	struct store_message m = message_of(t, 0, N, 0, 1);
+	for (unsigned i = 0; i < N; i++)
+		m.rcpts[i].destination = destination(t, 1);
+	struct store_content *c = content_new(t, m.id);
+	queue_accept(t->queue[0], &m, c, STORE_ACCEPT_QUEUED, on_done, t);
+	store_content_unref(c);
+	while (!t->waiting)
+		turn(t, 5);
+	t->is_silent = false;
+	change(t, STORE_REQUEUE, m.id);
+	while (t->n_taken < N)
+		turn(t, 5);
+	peer_say(t->waiting, STR("250 2.0.0 Ok\r\n"));
+	wait_gone(t, m.id);
+	ok(are_once(t, N), "each once");
+	team_free(t);
 }
 
 /* ---- a dead destination ---- */
@@ -873,5 +921,7 @@ TEST_MAIN(RUN(more_than_memory_holds), RUN(more_comes_than_memory_holds),
 	  RUN(the_store_cannot_be_read_when_mail_is_released),
 	  RUN(held_before_the_queue_hears_of_it), RUN(deleted_before_the_queue_hears_of_it),
 	  RUN(requeued_while_it_is_deferred), RUN(requeued_while_it_is_delivered_goes_out_once),
-	  RUN(requeued_while_it_is_refused_goes_the_new_way), RUN(what_is_given_up_is_not_tried),
-	  RUN(what_may_be_tried_is_not_given_up))
+	  RUN(many_that_are_requeued_under_way_keep_nobody_busy),
+	  RUN(requeued_while_it_is_refused_goes_the_new_way),
+	  RUN(who_waits_behind_what_is_under_way_is_requeued_at_once),
+	  RUN(what_is_given_up_is_not_tried), RUN(what_may_be_tried_is_not_given_up))

@@ -462,6 +462,8 @@ static void part_drop(struct queue *q, struct queue_part *p)
 	if (!list_is_in(&p->sched.link))
 		return;
 	sched_remove(q->sched, &p->sched, net_loop_now(q->options.loop));
+	for (unsigned i = p->sched.n_taken; i < p->sched.n_rcpts; i++)
+		queue_part_settle(p, &p->rcpts[i]); /* wherever they wait now */
 	p->is_taken_back = true;
 	queue_part_check(p);
 }

@@ -51,13 +51,21 @@ static bool is_crowded(struct refill *r, const struct store_rcpt *rcpt)
 					  r->destination, rcpt->address));
 }
 
+/* In memory, or routed anew while another member has it under way: whose end is told. */
+static bool is_under_way(const struct refill *r, const struct queue_message *here, uint64_t message,
+			 uint32_t index)
+{
+	return (here && queue_message_has(here, index)) ||
+	       (r->destination.n == 0 && queue_claims_want(queue_claims(r->queue), message, index));
+}
+
 /* None of it may be added: where most is like that, nothing is made of it. */
 static bool is_passed_over(struct refill *r, const struct store_message *m)
 {
 	const struct queue_message *here = queue_message_find(r->queue, m->id);
 
 	for (size_t i = 0; i < m->n_rcpts; i++)
-		if (!(here && queue_message_has(here, m->rcpts[i].index)) &&
+		if (!is_under_way(r, here, m->id, m->rcpts[i].index) &&
 		    !is_crowded(r, &m->rcpts[i]))
 			return false;
 	return true;
@@ -76,7 +84,7 @@ static bool take_message(struct refill *r, const struct store_message *m)
 	size_t most = most_of_one(r, n_waiting(here, r->destination, &part)), n = 0, i = 0;
 
 	for (; i < m->n_rcpts && n < most; i++)
-		if (!queue_message_has(here, m->rcpts[i].index))
+		if (!is_under_way(r, here, m->id, m->rcpts[i].index))
 			fresh[n++] = m->rcpts[i];
 	if (n > 0 && !is_known)
 		queue_log_queued(q, m);
